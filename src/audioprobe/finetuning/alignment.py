@@ -106,7 +106,8 @@ def hidden_state_loss(
     states = model.hidden_states(audio_tokens, None)
     if not -len(states) <= layer < len(states):
         raise InvalidInputError(
-            f"The language model has hidden states 0 to {len(states) - 1}, got layer {layer}."
+            f"The language model has hidden states 0 to {len(states) - 1}, got layer {layer}. "
+            "Change `layer` of the alignment."
         )
     with torch.no_grad():
         of_text = model.hidden_states(model.embed(texts.ids), texts.mask.long())

@@ -15,6 +15,7 @@ from audioprobe.probing.clips import clips_by_concept
 from audioprobe.probing.relations.concept_set import from_concepts
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.texts import fingerprint
+from audioprobe.training.examples import QARecord, caption_record, labels_record
 from audioprobe.training.spectrogram_cache import SpectrogramCache, epoch_rows
 from audioprobe.types import Clip
 
@@ -43,10 +44,16 @@ class CaptionedClips:
         """Return the spectrogram of the clip with this index, shape (n_frames, n_mels)."""
         return self.cache.spectrograms(torch.tensor([row]))[0]
 
-    def batch(self, n: int, step: int, seed: int) -> Iterator[tuple[int, int, Tensor]]:
-        """Yield the row of each clip of a step, how often it was used before, and its spectrogram.
+    def questions(
+        self, name: str, n: int, step: int, seed: int
+    ) -> Iterator[tuple[int, QARecord, Tensor]]:
+        """Yield the row, a question with its answer, and the spectrogram of each clip of a step.
+
+        The answer is the caption and the labels of a clip in alternating epochs (passes over all
+        clips); half of the clips start with the caption.
 
         Args:
+            name: first part of the audio ids of the questions; the second part is the row.
             n: number of clips per step.
             step: index of the step, from 0.
             seed: random seed of the order of the clips.
@@ -54,7 +61,12 @@ class CaptionedClips:
         rows = epoch_rows(len(self), n, step, seed)
         spectrograms = self.cache.spectrograms(rows)
         for k, (row, spectrogram) in enumerate(zip(rows.tolist(), spectrograms, strict=True)):
-            yield row, (step * n + k) // len(self), spectrogram
+            epoch = (step * n + k) // len(self)
+            if (epoch + row) % 2:
+                record = labels_record(self.labels[row], f"{name} {row}")
+            else:
+                record = caption_record(self.phrases[row], f"{name} {row}")
+            yield row, record, spectrogram
 
 
 def captioned_clips(

@@ -34,9 +34,7 @@ from audioprobe.training.examples import (
     QARecord,
     TrainingExample,
     caption_of,
-    caption_record,
     encode_record,
-    labels_record,
     relation_question,
 )
 from audioprobe.training.spectrogram_cache import epoch_rows
@@ -128,19 +126,16 @@ class TrainingSampler:
         examples: list[TrainingExample] = []
         audio: dict[str, Tensor] = {}
         rows = []
-        for row, record, spectrogram in _descriptions(
-            self.clips, "new", strategy.clips_per_step, step, seed
-        ):
+        n_clips = strategy.clips_per_step
+        for row, record, spectrogram in self.clips.questions("new", n_clips, step, seed):
             audio[record.audio_id] = spectrogram
             examples.append(self._encode(record))
             rows.append(row)
         if (rehearsal := strategy.get(Rehearsal)) is not None:
             examples += self._passages(rehearsal.texts, step, seed)
-            clips = self.rehearsal_clips if rehearsal.clips else None
-            if clips is not None:
-                for _, record, spectrogram in _descriptions(
-                    clips, "earlier", rehearsal.clips, step, seed
-                ):
+            earlier, n_clips = self.rehearsal_clips, rehearsal.clips
+            if earlier is not None and n_clips:
+                for _, record, spectrogram in earlier.questions("earlier", n_clips, step, seed):
                     audio[record.audio_id] = spectrogram
                     examples.append(self._encode(record))
         if (paired := strategy.get(PairedQuestionTraining)) is not None:
@@ -161,8 +156,8 @@ class TrainingSampler:
             for example in self.rehearsal_texts[:n_examples]:
                 yield self._collate([example], {})
         elif self.rehearsal_clips is not None:
-            clips = self.rehearsal_clips
-            for _, record, spectrogram in _descriptions(clips, "earlier", n_examples, 0, self.seed):
+            questions = self.rehearsal_clips.questions("earlier", n_examples, 0, self.seed)
+            for _, record, spectrogram in questions:
                 yield self._collate([self._encode(record)], {record.audio_id: spectrogram})
 
     def _passages(self, n: int, step: int, seed: int) -> list[TrainingExample]:
@@ -231,19 +226,3 @@ def with_random_answer(pair: ConceptPair, seed: int) -> ConceptPair:
     """Return the question with a random answer, which depends on the seed and the question only."""
     key = f"{seed} {pair.concept} {pair.relation} {pair.target}"
     return replace(pair, holds=bool(stable_hash(key) % 2))
-
-
-def _descriptions(
-    clips: CaptionedClips, source: str, n: int, step: int, seed: int
-) -> Iterator[tuple[int, QARecord, Tensor]]:
-    """Yield the row, a question-answer record and the spectrogram of each clip of a step.
-
-    The answer is the caption and the labels of a clip in alternating epochs; half of the clips
-    start with the caption.
-    """
-    for row, visits, spectrogram in clips.batch(n, step, seed):
-        if (visits + row) % 2:
-            record = labels_record(clips.labels[row], f"{source} {row}")
-        else:
-            record = caption_record(clips.phrases[row], f"{source} {row}")
-        yield row, record, spectrogram

@@ -264,9 +264,9 @@ def _acceptance(
     arguments: TrainingArguments,
     device: str,
 ) -> Callable[[int], bool] | None:
-    """Return the function that accepts or rejects a step of early stopping; None without it.
+    """Return the function that tells early stopping whether to continue; None without it.
 
-    It accepts a step if the loss of the validation texts is at most the loss at the start plus
+    Training continues if the loss of the validation texts is at most the loss at the start plus
     `stopping.rise`.
     """
     if stopping is None:

@@ -128,10 +128,10 @@ def trains_language_model(study: StudyConfig, trainable: str) -> bool:
 
 
 def ablations(table: StudyTable, study: StudyConfig) -> tuple[PairedDifference, ...]:
-    """Compare strategies that differ in one factor with the first level of that factor.
+    """Return the differences between strategies that differ in one factor only.
 
-    Pairs in which no strategy trains the language model are omitted from text measures. p-values
-    are corrected over all pairs of a measure (Holm).
+    The baseline has the first level of that factor. Pairs in which no strategy trains the language
+    model are omitted from text measures. p-values are corrected over all pairs of a measure (Holm).
     """
     after, pairs = select(table, phase="after"), list[PairedDifference]()
     for factor in FACTORS:
@@ -239,7 +239,10 @@ def concept_generalization(
 
 
 def cross_modal_transfer(table: StudyTable, bootstrap: Bootstrap) -> tuple[Comparison, ...]:
-    """Compare accuracy on novel classes with the model before fine-tuning and with the control."""
+    """Compare accuracy on novel classes with the model before fine-tuning and with the control.
+
+    The control is the training with random answers (`CONTROL`).
+    """
     control = {"arm": CONTROL, "phase": "after"}
     compared = _with_control(table, ("arm", "measure", "subset"), control, bootstrap)
     arms = list(dict.fromkeys(change["arm"] for change, _ in compared))
@@ -249,7 +252,7 @@ def cross_modal_transfer(table: StudyTable, bootstrap: Bootstrap) -> tuple[Compa
 def _with_control(
     table: StudyTable, by: Sequence[str], control: Mapping[str, str], bootstrap: Bootstrap
 ) -> list[Comparison]:
-    """Compare every group with the model before fine-tuning, and with a control."""
+    """Compare every group of runs with the model before fine-tuning, and with a control group."""
     changes, controls = (
         paired_difference(table, by, baseline, bootstrap) for baseline in (BEFORE_TRAINING, control)
     )

@@ -123,7 +123,7 @@ def build_materials(study: StudyConfig) -> Materials:
 
 
 def select_clips(name: str, subset: ClipSubset, dataset: Dataset) -> tuple[Clip, ...]:
-    """Return the clips of a subset, in the order of the data set; messages contain `name`.
+    """Return the clips of a subset, in the order of the data set; `name` is for error messages.
 
     Raises:
         InvalidInputError: if the subset has no clips.

@@ -88,7 +88,7 @@ class PairedDifference:
     corrected: float | None = None
 
     def __getitem__(self, column: str) -> str:
-        """Return the value of a column for the group."""
+        """Return the value of a column, such as "measure", for the group."""
         return self.columns[column]
 
     @property
@@ -166,7 +166,7 @@ def paired_difference(
 def mean_values(
     table: StudyTable, by: Sequence[str], bootstrap: Bootstrap
 ) -> dict[tuple[str | int | None, ...], Estimate]:
-    """Return the mean over seeds for each group and measure, with an interval over clusters.
+    """Return the mean of each measure over the seeds of each group; intervals resample clusters.
 
     The keys are the values of a group in the columns `by`, and the measure.
     """
@@ -259,7 +259,7 @@ def _compare(
 
 
 def _statistic(run: Items, items: Sequence[str]) -> Statistic:
-    """Return the function for a measure: macro AUC of label scores, or a weighted mean."""
+    """Return the function that computes a measure: macro AUC of label scores, or weighted mean."""
     values, references = _column(run, items, "value"), _column(run, items, "reference")
     return macro_roc_auc(references, values) if values.ndim > 1 else ratio(values, references)
 

@@ -38,7 +38,7 @@ def conclusions_table(summary: StudySummary) -> Table:
 
 
 def significance_table(summary: StudySummary) -> Table:
-    """Return a table of the significant differences of each level from the first level of a factor.
+    """Return a table that marks the levels that differ significantly from the baseline level.
 
     "ablation 1/2" means: significant in one of two pairs of strategies that differ in this level
     only. "average" means: significant on average over all strategies (least squares). "n.s." means

@@ -155,7 +155,7 @@ def _run(
 
 
 def _transfer(study: StudyConfig) -> Iterator[TrainingRun]:
-    """Yield the runs on novel classes: text, audio, both, and both with random answers."""
+    """Yield the runs on novel classes, trained in text, audio, both, or with random answers."""
     transfer = study.transfer
     if transfer is None:
         return

@@ -63,7 +63,7 @@ class ModelEvaluator:
     progress: ProgressCallback = ignore_progress
 
     def labels(self) -> dict[str, tuple[str, ...]]:
-        """Return the labels that captions are scored against, by measure of AUC."""
+        """Return the labels that captions are scored against, by the name of the AUC measure."""
         return {
             _auc(name): tuple(
                 sorted({x for clip in self.materials.clips[name] for x in clip.labels or ()})

@@ -58,7 +58,7 @@ def before_table(summary: StudySummary) -> Table:
 
 
 def strategies_table(summary: StudySummary) -> Table:
-    """Return a table with one row per strategy: differences from before, outcome of runs."""
+    """Return a table with one row per strategy: change of each measure, and outcome of its runs."""
     rows = []
     for number, (strategy, changes) in enumerate(summary.changes.items(), 1):
         runs = [run for run in summary.record.runs if not run.arm and run.strategy == strategy]
@@ -74,7 +74,7 @@ def strategies_table(summary: StudySummary) -> Table:
 
 
 def seeds_table(summary: StudySummary) -> Table:
-    """Return a table with one row per strategy and seed: differences from before."""
+    """Return a table with one row per strategy and seed: change of each measure."""
     rows = []
     for number, (strategy, changes) in enumerate(summary.changes.items(), 1):
         differences = [changes.get(measure) for measure in MEASURES]
@@ -101,7 +101,7 @@ def ablations_table(summary: StudySummary) -> Table:
 
 
 def effects_table(summary: StudySummary) -> Table:
-    """Return a table with one row per measure and level, compared with the baseline level."""
+    """Return a table with one row per measure and level: its mean difference from the baseline."""
     cells: dict[str, Callable[[PairedDifference], str]] = {
         **_LEVELS,
         "effect": lambda d: (
@@ -115,7 +115,7 @@ def effects_table(summary: StudySummary) -> Table:
 
 
 def correlations_table(summary: StudySummary) -> Table:
-    """Return a table with one row per measure and change of weights or representations."""
+    """Return a table with one row per measure and change of weights or hidden states."""
     cells: dict[str, Callable[[Correlation], str]] = {
         "change": lambda c: c.changed,
         "measure": lambda c: c.measure,
@@ -126,7 +126,7 @@ def correlations_table(summary: StudySummary) -> Table:
 
 
 def drift_table(summary: StudySummary) -> Table:
-    """Return a table with one row per strategy: weight change, similarity of representations."""
+    """Return a table with one row per strategy: change of weights, similarity of hidden states."""
     rows = [r for r in select(summary.table, arm="") if ": " in r.measure]
     means: dict[tuple[object, ...], float] = {}
     for key, values in group(rows, (*FACTORS, "measure")).items():
@@ -145,7 +145,11 @@ def drift_table(summary: StudySummary) -> Table:
 
 
 def transfer_table(summary: StudySummary) -> Table:
-    """Return a table of accuracy on novel classes, by training arm, condition and concepts."""
+    """Return a table of accuracy on novel classes (classes with invented names).
+
+    It has one row per training arm (what was trained), condition (text or audio) and group of
+    concepts.
+    """
     accuracy = summary.transfer_accuracy
     cells: dict[str, Callable[[Comparison], str]] = {
         "trained with": lambda c: c[0]["arm"],
@@ -163,7 +167,10 @@ def transfer_table(summary: StudySummary) -> Table:
 
 
 def generalization_table(summary: StudySummary) -> Table:
-    """Return a table of accuracy after paired questions, by strategy, condition and concepts."""
+    """Return a table of the change of accuracy after training on paired yes/no questions.
+
+    It has one row per strategy, condition (text or audio) and group of concepts.
+    """
     cells: dict[str, Callable[[Comparison], str]] = {
         "trainable": lambda c: c[0]["trainable"],
         "regularization": lambda c: c[0]["regularization"],
@@ -233,12 +240,17 @@ def settings_table(summary: StudySummary) -> Table:
 
 
 def condition(difference: PairedDifference) -> str:
-    """Return the condition of an accuracy: "text" or "audio"."""
+    """Return the condition ("text" or "audio") in which an accuracy was measured."""
     return "text" if "text" in difference["measure"] else "audio"
 
 
 def ablated(difference: PairedDifference) -> tuple[str, str, str, str]:
-    """Return the factor in which group and baseline differ, both levels, and the other levels."""
+    """Return how a group of runs differs from its baseline.
+
+    Returns:
+        The factor in which they differ, the level of the group, the level of the baseline, and the
+        levels of the other factors as one text.
+    """
     ((factor, baseline),) = difference.baseline.items()
     others = [name for name in FACTORS if name in difference.columns and name != factor]
     return factor, difference[factor], baseline, ", ".join(difference[name] for name in others)
