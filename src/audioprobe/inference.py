@@ -36,7 +36,7 @@ class UnusableResponseError(AudioProbeError):
 
 @dataclass(frozen=True, slots=True)
 class PromptFailure:
-    """The cause, as a message, why a prompt has no answer."""
+    """Result for a prompt that has no answer: a message that states the cause."""
 
     message: str
 
@@ -70,7 +70,7 @@ def infer_each(
         try:
             for answer in infer(queue):
                 if not queue.unanswered:
-                    raise ContractError(f"The {model} answered more {item}s than it was given.")
+                    raise ContractError(f"The {model} returned more answers than {item}s.")
                 yield queue.unanswered.popleft()[0], answer
         except PER_ITEM_ERRORS as error:
             if error is queue.source_error or not queue.unanswered:
@@ -78,8 +78,8 @@ def infer_each(
         else:
             if queue.unanswered or next(queue, None) is not None:
                 raise ContractError(
-                    f"The {model} ended before it had answered every {item}. "
-                    "`audioprobe.testing` checks for this."
+                    f"The {model} ended before it had answered every {item}. The checks in "
+                    "`audioprobe.testing` find the cause."
                 )
             return
         for key, value in queue.retried(_SINGLE_RETRIES):
@@ -274,7 +274,7 @@ class _ItemQueue(Generic[Key, Item]):
         return pair[1]
 
     def retried(self, most: int) -> Iterator[tuple[Key, Item]]:
-        """Yield up to `most` unanswered items; the model receives other items again."""
+        """Yield up to `most` unanswered items; put the others back into the queue."""
         n = min(most, len(self.unanswered))
         self._again.extendleft(reversed(self.unanswered))
         self.unanswered.clear()

@@ -282,7 +282,7 @@ class TooMany(ScriptedModel):
         (Lossy, "before it had answered"),
         (StopsEarly, "before it had answered"),
         (SingleOnly, "0 responses"),
-        (TooMany, "more prompts"),
+        (TooMany, "more answers than prompts"),
     ],
 )
 def test_wrong_number_of_answers_is_a_contract_error(

@@ -180,7 +180,7 @@ class Short(JointLevels):
         (Unready, WeightsError, "no weights"),
         (Wide, ContractError, r"shape \(2,\) .* like those of the labels, got \(3,\)"),
         (Lossy, ContractError, "encoder ended before it had answered every sound"),
-        (Chatty, ContractError, "encoder answered more sounds"),
+        (Chatty, ContractError, "encoder returned more answers than sounds"),
         (Short, ContractError, "one row for each of 3 texts .* got an array of shape"),
     ],
 )

@@ -79,7 +79,7 @@ class CaptionClassifier:
 
     @cached_property
     def model(self) -> LanguageModel:
-        """The language model, loaded at first use: wrong paths and labels are reported earlier."""
+        """The language model, loaded at first use, after audio paths and labels are checked."""
         return load("language_model", self._model_spec)
 
     @cached_property

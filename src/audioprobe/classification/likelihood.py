@@ -109,7 +109,7 @@ class LikelihoodClassifier:
 
     @cached_property
     def _model(self) -> LikelihoodModel:
-        """The language model, loaded at first use: wrong paths and labels are reported earlier."""
+        """The language model, loaded at first use, after audio paths and labels are checked."""
         return _checked_model(load("language_model", self._model_spec))
 
     def __call__(

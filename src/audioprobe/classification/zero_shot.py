@@ -79,7 +79,7 @@ class ZeroShotClassifier:
 
     @cached_property
     def _encoder(self) -> JointEncoder:
-        """The joint encoder, loaded at first use: wrong paths and labels are reported earlier."""
+        """The joint encoder, loaded at first use, after audio paths and labels are checked."""
         return _checked_encoder(load("encoder", self._encoder_spec))
 
     def __call__(

@@ -22,7 +22,7 @@ from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
 
 _RELATIVE_ROUNDING = 1e-12  # residuals below this share of the values are rounding errors
-_UNDETERMINED = 1e-8  # largest null-space component of a coefficient that the design determines
+_UNDETERMINED = 1e-8  # a coefficient with a larger component in the null space is undetermined
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ def main_effects(
         an interval nor a p-value.
 
     Raises:
-        InvalidInputError: if there are no factors or no runs, lengths differ, a value is infinite,
-            a baseline is missing or not a level of its factor, or `level` is not in (0, 1).
+        InvalidInputError: if an argument is empty, infinite, of another length, or not in (0, 1),
+            or if a baseline is missing or not a level of its factor.
     """
     numbers = np.array(values, dtype=np.float64)
     _check(factors, numbers, baseline, {"block": blocks, "unit": units}, level)
@@ -121,12 +121,6 @@ def pareto_front(
     Args:
         gains: shape (n_points,), larger is better; None or NaN if undefined.
         losses: shape (n_points,), smaller is better; None or NaN if undefined.
-
-    Returns:
-        Shape (n_points,); True for points on the front.
-
-    Raises:
-        InvalidInputError: if gains and losses do not have the same shape (n_points,).
     """
     gain, loss = (np.array(values, dtype=np.float64) for values in (gains, losses))
     if gain.ndim != 1 or gain.shape != loss.shape:
@@ -155,25 +149,15 @@ def _indicators(names: Sequence[Hashable], fitted: BoolArray) -> BoolArray:
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class _LeastSquares:
-    """Result of a minimum-norm least-squares fit.
+    """Result of a minimum-norm least-squares fit of the values of runs to a design matrix."""
 
-    Attributes:
-        coefficients: coefficient of each column of the design matrix.
-        errors: standard errors of the coefficients for noise of variance 1.
-        determined: False for each column that is a linear combination of other columns.
-        n_runs: number of fitted runs.
-        df: residual degrees of freedom, of the units if there are units, otherwise of the runs.
-        noise: standard deviation of the residuals; None if it cannot be estimated.
-        n_units: number of fitted units; None if each run is its own unit.
-    """
-
-    coefficients: Float64Array
-    errors: Float64Array
-    determined: BoolArray
+    coefficients: Float64Array  # one per column of the design matrix
+    errors: Float64Array  # standard errors of the coefficients for noise of variance 1
+    determined: BoolArray  # False for a column that is a linear combination of other columns
     n_runs: int
-    df: float
-    noise: float | None
-    n_units: int | None
+    df: float  # residual degrees of freedom, of the units if there are units
+    noise: float | None  # standard deviation of the residuals; None if it cannot be estimated
+    n_units: int | None  # None if each run is its own unit
 
     @classmethod
     def of(

@@ -194,7 +194,7 @@ def exchange_p_value(
     """Return the two-sided p-value of a permutation test of two systems with several replicates.
 
     Replicates are runs with different seeds. The tested value is the mean difference of macro AUCs.
-    An exchange swaps the scores of both systems on some clips, the same ones in every replicate.
+    An exchange swaps the scores of both systems on the same random clips of all replicates.
 
     Args:
         targets: shape (n_clips, n_labels).

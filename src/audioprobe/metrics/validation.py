@@ -38,11 +38,9 @@ def validate_predictions(
 
 
 def finite_columns(name: str, *columns: npt.ArrayLike) -> list[npt.NDArray[np.float64]]:
-    """Return arrays as float64 after checking that all have the same shape (n_items,).
+    """Return arrays as float64 if they are finite and have the same shape (n_items,).
 
-    Args:
-        name: name of the statistic, for error messages.
-        columns: the arrays.
+    `name` is the name of the statistic in error messages.
     """
     arrays = [np.asarray(column, dtype=np.float64) for column in columns]
     is_valid = all(a.ndim == 1 and a.shape == arrays[0].shape for a in arrays)

@@ -46,16 +46,13 @@ class RocCurve:
 
 
 def mean(values: npt.ArrayLike) -> Statistic:
-    """Return a function that computes the mean of one value per item in every resample."""
+    """Return a function that computes the mean of `values` in every bootstrap resample."""
     (array,) = finite_columns("A mean", values)
     return ratio(array, np.ones_like(array))
 
 
 def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Statistic:
-    """Return a function that computes sum of numerators / sum of denominators in every resample.
-
-    Each item has a numerator and a denominator, such as its numbers of hits and of trials.
-    """
+    """Return a function that computes sum(numerators) / sum(denominators) in every resample."""
     first, second = finite_columns("A ratio", numerators, denominators)
 
     def statistic(counts: Float64Array) -> Float64Array:
@@ -65,10 +62,10 @@ def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Statistic:
 
 
 def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Statistic:
-    """Return a function that computes Spearman's rank correlation in every resample.
+    """Return a function that computes Spearman's rank correlation in every bootstrap resample.
 
-    Each item has a first and a second value; equal values get mid-ranks. The correlation is NaN if
-    all first or all second values of a resample are equal.
+    Ties get mid-ranks. The correlation is NaN if all first or all second values of a resample are
+    equal.
     """
     rank_functions = [
         _mid_ranks(values) for values in finite_columns("A rank correlation", first, second)
@@ -83,7 +80,7 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Statistic:
 
 
 def macro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
-    """Return a function that computes the macro-averaged AUC of every resample."""
+    """Return a function that computes the macro-averaged AUC of every bootstrap resample."""
     return _macro_ranking(targets, scores, RankedLabel.roc_auc)
 
 
@@ -93,7 +90,7 @@ def macro_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> St
 
 
 def macro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Statistic:
-    """Return a function that computes the macro-averaged F1 of every resample."""
+    """Return a function that computes the macro-averaged F1 of every bootstrap resample."""
     present, predicted = validate_predictions(targets, predictions, n_dimensions=2)
     hits, positives = (present & predicted).astype(np.float64), present.astype(np.float64)
     positives_and_predictions = positives + predicted
@@ -142,8 +139,7 @@ def macro_roc_curve(
 class RankedLabel:
     """Targets of one label, sorted by decreasing score, from which metrics are computed.
 
-    Methods have counts as argument, shape (n_clips, n_resamples): how often a clip is in a
-    resample.
+    Methods take counts, shape (n_clips, n_resamples): how often each clip is in each resample.
 
     Args:
         targets: shape (n_clips,).

@@ -92,7 +92,7 @@ class Comparison(Displayed):
         return Table(header, tuple(rows), numeric=(2, 3, 4, 5))
 
     def conclusion(self) -> str:
-        """Return a sentence: is the difference of the macro AUCs significant, or detectable?"""
+        """Return a sentence that states whether the macro AUCs differ significantly."""
         test = self.macro_auc
         if test.p_value is None or test.difference.value is None:
             return f"The macro AUCs are not compared: {test.name}."
@@ -254,7 +254,7 @@ def _rows(result: ClassificationResult, clip_ids: tuple[str, ...]) -> FloatArray
 
 
 def _best_is_right(targets: BoolArray, scores: FloatArray) -> BoolArray:
-    """Return for each clip whether its best label is correct, with all labels of equal score."""
+    """Return whether the best label of each clip (or all tied best labels) is correct."""
     is_best = scores == scores.max(axis=1, keepdims=True)
     right: BoolArray = ~(is_best & ~targets).any(axis=1)
     return right

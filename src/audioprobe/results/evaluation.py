@@ -25,7 +25,7 @@ _SHOWN = 5  # maximum number of label names in a message
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelEvaluation:
-    """Metrics of one label; a metric is None if it is undefined, as if there are no positives.
+    """Metrics of one label; None if undefined, for example because no clip has the label.
 
     Attributes:
         label: name of the label.
@@ -189,7 +189,7 @@ def evaluate(
 def targets_of(
     truth: Mapping[str, tuple[str, ...]], clip_ids: tuple[str, ...], labels: tuple[str, ...]
 ) -> BoolArray:
-    """Return whether each clip has each label, shape (n_clips, n_labels).
+    """Return reference labels as a boolean matrix, shape (n_clips, n_labels).
 
     Ids and labels are compared in Unicode NFC and without surrounding spaces.
 

@@ -216,11 +216,14 @@ class ScoredClips:
 
     @property
     def measures(self) -> dict[str, LabelScores]:
-        """Scores by measure, the selected measure first."""
+        """Scores by measure (kind of score), the measure of `scores` first."""
         return {self.measure: self.label_scores, **self.alternatives}
 
     def ranked_by(self, measure: str) -> Self:
-        """Return a copy whose `scores` are those of another of its `measures`.
+        """Return a copy of the result whose `scores` are those of another measure.
+
+        Args:
+            measure: one of `measures`, such as "cosine" or "probability".
 
         Raises:
             InvalidInputError: if the result has no such measure.

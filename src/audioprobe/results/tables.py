@@ -18,7 +18,7 @@ _SHOWN_LABELS = 3  # more columns do not fit into a terminal
 
 
 def remove_common_folder(clip_ids: Sequence[str]) -> tuple[str, ...]:
-    """Return the ids (file paths) without the folders in which all of them are."""
+    """Return clip ids (file paths) without the first folders, which all ids share."""
     if len(clip_ids) < 2:
         return tuple(clip_ids)
     parts = [clip_id.split("/") for clip_id in clip_ids]
@@ -142,7 +142,7 @@ def compare_captions(results: Mapping[str, ScoredClips]) -> Table:
 
 
 def _caption_cell(captions: Sequence[Caption]) -> str:
-    """Return the first caption of a clip, and how many further windows the clip has."""
+    """Return the first caption that recognises something, and the number of further windows."""
     first = min(captions, key=lambda caption: (caption.abstained, caption.start))
     more = f" (+{len(captions) - 1} windows)" if len(captions) > 1 else ""
     return displayed_caption(first.text) + more
