@@ -32,7 +32,7 @@ _TIMEOUT_S = 30
 
 @dataclass(frozen=True, slots=True)
 class ClipsByConcept:
-    """Clips, sorted by the concept that they belong to.
+    """The clips of each concept, and the clips and concepts that remain.
 
     Attributes:
         by_concept: clips of each concept, by concept id; concepts without clips are absent.
@@ -100,7 +100,10 @@ def _names_of(concept: ProbeConcept) -> tuple[str, ...]:
 def _most_specific(
     labels: Sequence[str], by_name: Mapping[str, ProbeConcept], classes: Mapping[str, str]
 ) -> ProbeConcept | None:
-    """Return the concept of which all other labels are ancestors or extra labels, if any."""
+    """Return the concept of a clip with these labels; None if there is none, or more than one.
+
+    All labels have to be names, ancestors or extra labels of the concept.
+    """
     named = {by_name[label].id: by_name[label] for label in labels if label in by_name}
     above = {ancestor for concept in named.values() for ancestor in concept.ancestors}
     lowest = [concept for name, concept in named.items() if name not in above]
@@ -220,7 +223,10 @@ def spoken_words(source: str, concepts: ConceptSet) -> dict[str, Waveform]:
 
 
 def _synthesise(program: str, phrase: str, path: Path) -> Waveform:
-    """Return a spoken phrase at 22,050 Hz; a phrase on standard input is never an option."""
+    """Return a phrase spoken by espeak-ng, at 22,050 Hz.
+
+    The phrase is sent to standard input, because an argument could be parsed as an option.
+    """
     try:
         subprocess.run(  # noqa: S603 - a fixed command
             [program, "-v", "en", "-w", str(path), "--stdin"],

@@ -33,7 +33,7 @@ from audioprobe.types import Waveform
 
 
 class ConceptProbe:
-    """Probe that asks a model for the classes and names of concepts, in text and about audio.
+    """Questions about concepts ("Is a crow a bird?") to a model, in text and about audio.
 
     Args:
         model: a language model, or its name as `audioprobe backends` lists it.
@@ -153,7 +153,15 @@ def prepare_probe(
     *,
     spoken: Mapping[str, Waveform] | None = None,
 ) -> PreparedProbe:
-    """Create all questions of a probe; for arguments and errors see `ConceptProbe.__call__`."""
+    """Create all questions of a probe, before a model is loaded.
+
+    Args:
+        concepts: the concepts to ask about.
+        config: settings of the questions.
+        relations: see `ConceptProbe.__call__`, also for `clips`, `spoken` and the errors.
+        clips: labelled clips, a folder, or sound files.
+        spoken: recordings of the spoken words, by concept id.
+    """
     kinds: list[RelationKind] = [relations] if isinstance(relations, str) else list(relations)
     check_known("relation", kinds, RELATIONS)
     by_concept = ClipsByConcept({}, {}, ())
@@ -220,7 +228,7 @@ def _pairs(
     clips: ClipsByConcept,
     config: QuestionConfig,
 ) -> Pairs:
-    """Draw the pairs of all relations and with all kinds of negatives; raise if there are none."""
+    """Draw pairs of concept and target, for each relation and each way to draw false pairs."""
     popularity = {name: len(group) for name, group in clips.by_concept.items()}
     merged = Pairs((), ())
     for relation in relations:

@@ -134,9 +134,9 @@ def _chain(
 def _eta_squared(
     values: Float64Array, groups: Sequence[str], outer_groups: Sequence[str]
 ) -> float | None:
-    """Return the sum of squares of groups within outer groups, divided by the total (eta squared).
+    """Return the share of the variance that is between groups of the same outer group.
 
-    Return None if all values are equal.
+    This is eta squared, in [0, 1]; None if all values are equal.
     """
     total = float(((values - values.mean()) ** 2).sum()) if values.size else 0.0
     if not total:
@@ -146,7 +146,7 @@ def _eta_squared(
 
 
 def _group_means(values: Float64Array, groups: Sequence[str]) -> Float64Array:
-    """Return the mean of the group of each value, for each value."""
+    """Return, for each value, the mean of all values of its group."""
     _, indices = np.unique(np.array(groups), return_inverse=True)
     means: Float64Array = np.bincount(indices, weights=values) / np.bincount(indices)
     return means[indices]

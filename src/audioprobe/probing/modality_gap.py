@@ -76,8 +76,8 @@ def modality_gap(
             concept itself decide whether a concept was recognised.
         reading: how an answer is turned into an option.
         bootstrap: how confidence intervals are computed; permutations use its seed, too.
-        first: the condition from whose accuracy the other is subtracted.
-        second: the condition whose accuracy is subtracted.
+        first: the first condition.
+        second: the second condition, whose accuracy is subtracted from that of the first.
     """
     pairs, n_unpaired = _pair_trials(trials, reading, first, second)
     correct = np.array(

@@ -99,7 +99,7 @@ def balanced_pairs(
     seed: int = 0,
     first_match: int = 0,
 ) -> Pairs:
-    """Pair each target with the concepts that it is true of, and with as many wrong concepts.
+    """Draw true and false pairs of concept and target, equally many for each target.
 
     A model that always says "yes", or that guesses from the base rate of each target, has an
     accuracy of one half. Concepts that were drawn least often are drawn first.
@@ -209,9 +209,9 @@ class QuestionWriter:
                     yield from self._under(condition, question, text, audio, clips)
 
     def _drafts(self, pair: ConceptPair) -> Iterator[tuple[ProbeQuestion, str, str]]:
-        """Yield a question without text for each form, wording and order of a pair.
+        """Yield each question of a pair without its text, with its templates for text and audio.
 
-        The second and third item are the template for text ("" if there is none) and for audio.
+        The template for text is "" if there is none.
         """
         wordings = self.config.wordings
         for form in self.config.forms:
@@ -253,7 +253,7 @@ class QuestionWriter:
         audio: str,
         clips: Sequence[str],
     ) -> Iterator[ProbeQuestion]:
-        """Yield a question under one condition: once, or about each clip."""
+        """Yield a question under a condition, once or for each clip, as the condition needs."""
         pair = question.pair
         if condition == "text":
             if text:

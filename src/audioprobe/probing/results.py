@@ -162,13 +162,13 @@ class ProbeOutcome(Displayed):
         return modality_gap(self.trials, chosen, self.bootstrap, first=first, second=second)
 
     def audio_reliance(self, reading: AnswerReading | None = None) -> ModalityGap:
-        """Return the accuracy with the right clip minus that with a clip of another concept."""
+        """Return the accuracy with the right clip minus the accuracy with a wrong clip."""
         return self.modality_gap(reading, first="audio", second="wrong clip")
 
     def given_recognised(self, reading: AnswerReading | None = None) -> Score:
-        """Return the score of questions about classes and names of recognised concepts in audio.
+        """Return the score of audio questions about clips whose concept the model recognised.
 
-        If this score is high but the accuracy over all clips is low, the model fails at perception.
+        Questions for the concept itself are left out. If this score is high but the accuracy over all clips is low, the model fails at perception.
         If this score is low, the model does not apply its knowledge to audio.
         """
         chosen = reading or self.reading
@@ -185,7 +185,7 @@ class ProbeOutcome(Displayed):
     def consistency(
         self, condition: Condition = "audio", reading: AnswerReading | None = None
     ) -> Consistency:
-        """Return the agreement of the answers to paraphrases of a question."""
+        """Return how often the answers to the paraphrases of a question agree."""
         chosen = reading or self.reading
         return consistency(self.where(chosen, condition=condition), chosen, self.bootstrap)
 
@@ -214,7 +214,7 @@ class ProbeOutcome(Displayed):
         return "\n".join([table.to_text(), "", *sentences])
 
     def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
-        """Return the table of accuracies, and the sentences below it in notebook and terminal."""
+        """Return the table and the sentences that notebooks and terminals show."""
         diagnosis = self.diagnosis()
         table = self.table().only(("condition", "relation", "form", *SHORT_HEADER))
         sentence = f"{diagnosis.name} ({diagnosis.evidence})"

@@ -29,7 +29,7 @@ from audioprobe.types import Clip, Decoding, Prompt, Response, Waveform
 
 @dataclass(frozen=True, slots=True)
 class _PromptKey:
-    """Text of a prompt, key of its sound, and the caption in the text; equal for equal prompts."""
+    """Key that is equal for equal prompts: text, `ProbeQuestion.audio`, caption in the text."""
 
     text: str
     audio: str = ""
@@ -126,7 +126,7 @@ def _seconds_cut(
 
 @dataclass(slots=True)
 class _Asker:
-    """State of a run: what was asked so far.
+    """Asks a model the questions of a probe, and records what was asked.
 
     Attributes:
         captions: the model's captions by clip id, generated for questions about captions.
@@ -202,7 +202,10 @@ class _Asker:
         return responses
 
     def _likelihoods(self, asked: Iterable[tuple[ProbeQuestion, _PromptKey]]) -> _Likelihoods:
-        """Return the log-likelihoods of the options, also for questions about audio without it."""
+        """Return the log-likelihood of each option, by prompt and text of the option.
+
+        Questions about audio are also asked without audio, for the prior-corrected reading.
+        """
         model = self.model
         if not isinstance(model, LikelihoodModel):
             return {}

@@ -75,7 +75,13 @@ SHORT_HEADER = ("accuracy", "yes-rate", "invalid", "failed")
 
 
 def score(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap) -> Score:
-    """Compute the scores of trials; trials without this reading of the answer are ignored."""
+    """Compute the scores of trials (questions with answers).
+
+    Args:
+        trials: the trials; those whose answers cannot be read in this way are ignored.
+        reading: how an answer is turned into an option.
+        bootstrap: how confidence intervals are computed; concepts are resampled.
+    """
     counted = [trial for trial in trials if trial.has_reading(reading)]
     correct = [bool(trial.is_correct(reading)) for trial in counted]
     answers = [(t, yes) for t in counted if (yes := t.says_yes(reading)) is not None]
@@ -136,7 +142,7 @@ def concepts_of(trials: Sequence[Trial]) -> list[str]:
 
 
 def without_counts(estimate: Estimate) -> Estimate:
-    """Return the estimate without its number of undefined items, which is a column of its own."""
+    """Return an estimate without its number of undefined items, for tables that list it apart."""
     return replace(estimate, n_undefined=0)
 
 
@@ -156,7 +162,7 @@ def _estimate(
 
 
 def _option_keys(question: ProbeQuestion) -> list[list[tuple[str, ...]]]:
-    """Return the keys by which base rates are counted, for each option; the most specific first."""
+    """Return the keys of base rates for each option, the most specific key first."""
     kind = question.pair.relation, question.form, str(question.wording)
     targets = [question.pair.target] if question.form != "choice" else []
     return [

@@ -177,7 +177,7 @@ class Trial:
         return tuple(weight / sum(weights) for weight in weights)
 
     def has_reading(self, reading: AnswerReading) -> bool:
-        """Return whether the answer can be read this way; True for all failed trials.
+        """Return whether the reading can turn the answer into an option; True for failed trials.
 
         Raises:
             InvalidInputError: for an unknown reading.

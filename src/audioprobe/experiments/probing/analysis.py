@@ -84,8 +84,8 @@ def _compare(
     bootstrap: Bootstrap,
 ) -> Iterator[CellComparison]:
     """Yield a comparison for every condition and relation that both cells have."""
-    relations = dict.fromkeys(t.question.pair.relation for t in first.outcome.trials)
-    for condition, relation in product(CONDITIONS, relations):
+    relations: list[RelationKind] = [t.question.pair.relation for t in first.outcome.trials]
+    for condition, relation in product(CONDITIONS, dict.fromkeys(relations)):
         a, b = (_answers(cell, condition, relation) for cell in (first, second))
         if a is not None and b is not None:
             estimate, permutation, mcnemar_test = difference(a, b, bootstrap)

@@ -109,7 +109,7 @@ class _NamedOptions:
         return max(self.letters, default=0) < n_options
 
     def only(self) -> int | None:
-        """Return the index of the stated option; None unless exactly one is stated, none denied."""
+        """Return the index of the stated option; None unless it is the only one and not denied."""
         # In "A: a cat", the letter may name another option than "a cat".
         if (
             len(self.stated) != 1
@@ -121,7 +121,7 @@ class _NamedOptions:
 
 
 def _marked(answer: str, options: Sequence[str]) -> str:
-    """Return the answer with each option's name replaced by one character, the option's mark.
+    """Return the answer with the name of each option replaced by one character, its mark.
 
     Longer names are replaced first, because they may contain shorter names.
     """
@@ -144,7 +144,7 @@ def _marked(answer: str, options: Sequence[str]) -> str:
 
 
 def _lettered(piece: str, letters: dict[str, int]) -> str:
-    """Return a piece of the answer; if it is a one-letter option, with the option's mark added."""
+    """Append the mark (character) of a one-letter option to a piece that is only this letter."""
     bare = clauses.without_opening(piece.strip())
     if bare not in letters:
         return piece
@@ -175,7 +175,7 @@ def _clauses(sentence: str) -> list[str]:
 
 
 def _verbatim(text: str, options: Sequence[str]) -> int | None:
-    """Return the index of the option that equals the whole text, for options without letters."""
+    """Return the index of the option that equals the whole text, for options such as "+"."""
     repeated = unicodedata.normalize("NFKC", text).strip()
     equal = [
         n

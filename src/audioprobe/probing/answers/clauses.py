@@ -53,7 +53,7 @@ class Language:
 
 
 def compile_words(entries: str, *, spaced: bool = True) -> re.Pattern[str]:
-    """Return a pattern that finds any of the words; only as whole words if `spaced`."""
+    """Return a pattern that finds any of the entries (joined by "|"); whole words if `spaced`."""
     return re.compile(rf"(?<!\w)(?:{entries})(?!\w)" if spaced else f"(?:{entries})")
 
 

@@ -27,6 +27,7 @@ YesNo: TypeAlias = Literal["yes", "no", "invalid"]
 _Kind: TypeAlias = Literal[
     "yes", "no", "it is", "positive", "negative", "double", "other", "other negation"
 ]
+"""What a clause of an answer says; "double" has two negations, "other" does not answer."""
 
 _AFFIRMATION = compile_words(COMMON["affirmations"])
 _DISBELIEF = re.compile(
@@ -79,9 +80,9 @@ def _combine(kinds: list[_Kind]) -> YesNo:
 
 
 def _kinds(sentence: str) -> list[_Kind] | None:
-    """Return the kind of each clause in a sentence; None if the sentence makes the answer invalid.
+    """Return what each clause of a sentence says; None if the sentence makes the answer invalid.
 
-    A question has no kinds.
+    The list is empty for a question, which is ignored.
     """
     plain = clauses.without_courtesy(sentence)
     if is_question(plain):
@@ -97,7 +98,7 @@ def _kinds(sentence: str) -> list[_Kind] | None:
 
 
 def _disbelief_kinds(believed: str) -> list[_Kind] | None:
-    """Return the kinds of the clauses after "I don't think that"; None if the answer is invalid."""
+    """Return what the clauses after "I don't think that" say; None if the answer is invalid."""
     first, *others = clauses.split_clauses(believed) or [""]
     kinds = list(_clause_kinds(first))
     if kinds not in (["it is"], ["positive"]):
@@ -106,7 +107,7 @@ def _disbelief_kinds(believed: str) -> list[_Kind] | None:
 
 
 def _clause_kinds(clause: str) -> Iterator[_Kind]:
-    """Yield the kind of a clause; after a leading "yes" or "no" also those of the other words."""
+    """Yield what a clause says: a leading "yes" or "no", then what the words after it say."""
     while True:
         repeated = _repeated(clause)
         if repeated:
@@ -140,7 +141,7 @@ def _clause_kinds(clause: str) -> Iterator[_Kind]:
 
 
 def _side(clause: str, language: Language) -> _Kind | None:
-    """Return the kind of a whole clause in one language; None if it is not recognised."""
+    """Return what a clause says in one language; None if the language has no words for it."""
     if language.yes_alone.fullmatch(clause) or language.yes.fullmatch(clause):
         return "yes"
     if language.no_alone.fullmatch(clause) or language.no.fullmatch(clause):
@@ -160,7 +161,7 @@ def _side(clause: str, language: Language) -> _Kind | None:
 
 
 def _repeated(clause: str) -> _Kind | None:
-    """Return the kind of a clause that repeats one word ("no no no"); None otherwise."""
+    """Return "yes" or "no" for a clause that repeats one word ("no no no"); None otherwise."""
     parts = clause.split()
     if len(parts) < 2 or len(set(parts)) > 1:
         return None

@@ -212,7 +212,7 @@ class ConceptSet:
 
 
 def _class_above(member: ProbeConcept, target: Target, relation: RelationKind) -> str:
-    """Return the class directly above a class; above `member` for names; "" if there is none."""
+    """Return the id of the class above a class, or above `member` for names; "" if none is."""
     position = member.hypernyms.index(target) + 1 if relation == "hypernym" else 0
     return member.hypernyms[position].id if position < len(member.hypernyms) else ""
 
