@@ -168,8 +168,9 @@ class ProbeOutcome(Displayed):
     def given_recognised(self, reading: AnswerReading | None = None) -> Score:
         """Return the score of audio questions about clips whose concept the model recognised.
 
-        Questions for the concept itself are left out. If this score is high but the accuracy over all clips is low, the model fails at perception.
-        If this score is low, the model does not apply its knowledge to audio.
+        Questions for the concept itself are left out. If this score is high but the accuracy over
+        all clips is low, the model fails at perception. If this score is low, the model does not
+        apply its knowledge to audio.
         """
         chosen = reading or self.reading
         trials = self.where(chosen, condition="audio", recognised=True)
