@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
+from scipy.special import softmax
+
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.metrics.answers import most_likely_option
 from audioprobe.probing.clips import ClipsByConcept
@@ -172,9 +174,7 @@ class Trial:
         """Probability of each option, normalised over the options; () if none can be computed."""
         if not self.log_likelihoods or not all(map(math.isfinite, self.log_likelihoods)):
             return ()
-        best = max(self.log_likelihoods)
-        weights = [math.exp(value - best) for value in self.log_likelihoods]
-        return tuple(weight / sum(weights) for weight in weights)
+        return tuple(softmax(self.log_likelihoods).tolist())
 
     def has_reading(self, reading: AnswerReading) -> bool:
         """Return whether the reading can turn the answer into an option; True for failed trials.

@@ -15,10 +15,9 @@ from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
 from audioprobe.experiments.probing.tables import comparisons_table, summary
 from audioprobe.experiments.run_metadata import RESULTS
 from audioprobe.io.text_table import Table
-from audioprobe.probing.scores import without_counts
 from audioprobe.reports.figures import ForestRow, forest, to_svg
 from audioprobe.reports.html import DataGrid, Drawing, Item, Links, Page, Section
-from audioprobe.reports.probe_items import CONTROLS
+from audioprobe.reports.probe_items import CONTROLS, forest_row
 
 
 def build_report(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
@@ -65,9 +64,7 @@ def _conditions(cells: Sequence[ProbeCell]) -> list[Item]:
     items: list[Item] = []
     for relation in relations:
         rows = [
-            ForestRow(
-                f"{cell.name}: {condition}", without_counts(s.accuracy), condition in CONTROLS
-            )
+            forest_row(f"{cell.name}: {condition}", s.accuracy, condition)
             for cell in cells
             for (condition,), s in cell.outcome.by(
                 "condition", relation=relation, form="yes-no"

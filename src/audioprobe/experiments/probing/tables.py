@@ -22,23 +22,7 @@ def summary(cells: Sequence[ProbeCell]) -> Table:
     Questions for classes and for other names of a concept are scored together; questions for the
     concept itself have the column "identity, audio".
     """
-    header = (
-        "model",
-        "evaluation set",
-        "text",
-        "audio",
-        "identity, audio",
-        "text minus audio",
-        "p (concepts)",
-        "due to perception",
-        "due to reasoning",
-        "audio minus wrong clip",
-        "diagnosis",
-        "trials",
-        "invalid",
-        "failed",
-    )
-    return Table(header, tuple(map(_row, cells)), numeric=(11, 12, 13))
+    return _table([_row(cell) for cell in cells], numeric=(11, 12, 13))
 
 
 def headline(cells: Sequence[ProbeCell]) -> Table:
@@ -47,52 +31,49 @@ def headline(cells: Sequence[ProbeCell]) -> Table:
 
 
 def comparisons_table(comparisons: Sequence[CellComparison]) -> Table:
-    """Return a table with one row per comparison of two cells."""
-    header = (
-        "first",
-        "minus",
-        "relation",
-        "condition",
-        "difference",
-        "p (concepts)",
-        "p (McNemar)",
-    )
-    rows = tuple(
-        (
-            c.first,
-            c.second,
-            c.relation,
-            c.condition,
-            str(c.difference),
-            _p_text(c.permutation),
-            _p_text(c.mcnemar, smallest=False),
-        )
+    """Return a table with one row per comparison of two cells; expects at least one."""
+    rows = [
+        {
+            "first": c.first,
+            "minus": c.second,
+            "relation": c.relation,
+            "condition": c.condition,
+            "difference": str(c.difference),
+            "p (concepts)": _p_text(c.permutation),
+            "p (McNemar)": _p_text(c.mcnemar, smallest=False),
+        }
         for c in comparisons
-    )
-    return Table(header, rows, numeric=(5, 6))
+    ]
+    return _table(rows, numeric=(5, 6))
 
 
-def _row(cell: ProbeCell) -> tuple[str, ...]:
+def _table(rows: Sequence[dict[str, str]], numeric: tuple[int, ...]) -> Table:
+    """Return a table with the values of each row by column name."""
+    return Table(tuple(rows[0]), tuple(tuple(row.values()) for row in rows), numeric=numeric)
+
+
+def _row(cell: ProbeCell) -> dict[str, str]:
     outcome, reading = cell.outcome, cell.outcome.reading
     gap, reliance = outcome.modality_gap(), outcome.audio_reliance()
+    identity = outcome.score(condition="audio", relation="identity", form="yes-no")
     n_failed = sum(count_failures(outcome.trials).values())
     n_invalid = sum(t.choice(reading) is None for t in outcome.trials) - n_failed
-    return (
-        cell.model,
-        cell.evaluation_set,
-        _value(_accuracy(cell, "text")),
-        _value(_accuracy(cell, "audio")),
-        _value(outcome.score(condition="audio", relation="identity", form="yes-no").accuracy),
-        _value(gap.difference),
-        _p_text(gap.permutation),
-        _value(gap.perception),
-        _value(gap.reasoning),
-        _value(reliance.difference),
-        outcome.diagnosis().name,
-        str(len(outcome.trials)),
-        str(n_invalid),
-        str(n_failed),
-    )
+    return {
+        "model": cell.model,
+        "evaluation set": cell.evaluation_set,
+        "text": _value(_accuracy(cell, "text")),
+        "audio": _value(_accuracy(cell, "audio")),
+        "identity, audio": _value(identity.accuracy),
+        "text minus audio": _value(gap.difference),
+        "p (concepts)": _p_text(gap.permutation),
+        "due to perception": _value(gap.perception),
+        "due to reasoning": _value(gap.reasoning),
+        "audio minus wrong clip": _value(reliance.difference),
+        "diagnosis": outcome.diagnosis().name,
+        "trials": str(len(outcome.trials)),
+        "invalid": str(n_invalid),
+        "failed": str(n_failed),
+    }
 
 
 def _accuracy(cell: ProbeCell, condition: Condition) -> Estimate:
