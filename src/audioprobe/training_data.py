@@ -5,10 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+from pydantic import StringConstraints, TypeAdapter, ValidationError
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.config import error_message
 from audioprobe.io.text_table import printable
 from audioprobe.types import Float64Array
 
@@ -32,15 +35,18 @@ class TrainingRecording:
 
     recording: str
     n_bytes: int
-    sha256: str
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9A-Fa-f]{64}$", to_lower=True)]
     sample_rate: int = 0
     n_frames: int = 0
-    shape: str = ""
+    shape: Annotated[str, StringConstraints(pattern="^([0-9A-Fa-f]{2})*$")] = ""
 
     @property
     def seconds(self) -> float:
         """Duration of the recording in seconds; 0 if it is not known."""
         return self.n_frames / self.sample_rate if self.sample_rate else 0.0
+
+
+_RECORDING = TypeAdapter(TrainingRecording)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,9 +92,16 @@ class TrainingData:
                 rows = list(csv.DictReader(stream))
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise InvalidInputError(f"{path}: cannot be read as CSV ({error}).") from error
-        return cls(
-            model, tuple(_recording(row, f"{path}, line {n}") for n, row in enumerate(rows, 2))
-        )
+        recordings = []
+        for line, row in enumerate(rows, 2):
+            cells = {f.name: row[f.name] for f in fields(TrainingRecording) if row.get(f.name)}
+            try:
+                recordings.append(_RECORDING.validate_python(cells))
+            except ValidationError as error:
+                place = f"{path}, line {line}"
+                message = error_message(error, TrainingRecording, cells, place)
+                raise InvalidInputError(message) from error
+        return cls(model, tuple(recordings))
 
     def to_csv(self, path: str | Path) -> None:
         """Write a table with one row per recording."""
@@ -116,28 +129,3 @@ def training_notes(training_clips: Mapping[str, tuple[str, ...]], n_clips: int) 
         for model, clips in training_clips.items()
         if clips
     ]
-
-
-def _recording(row: Mapping[str, str], where: str) -> TrainingRecording:
-    """Convert a row of a table; `where` names the row in messages."""
-    try:
-        recording = TrainingRecording(
-            recording=row["recording"],
-            n_bytes=int(row["n_bytes"]),
-            sha256=row["sha256"].lower(),
-            sample_rate=int(row.get("sample_rate") or 0),
-            n_frames=int(row.get("n_frames") or 0),
-            shape=row.get("shape") or "",
-        )
-        is_hash = len(bytes.fromhex(recording.sha256)) == 32
-        bytes.fromhex(recording.shape)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InvalidInputError(
-            f"{where}: expected the columns recording, n_bytes and sha256 with valid values "
-            f"({type(error).__name__}: {error})."
-        ) from error
-    if not is_hash:
-        raise InvalidInputError(
-            f"{where}: expected a SHA-256 of 64 hexadecimal digits, got {recording.sha256!r:.80}."
-        )
-    return recording
