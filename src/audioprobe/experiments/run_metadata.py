@@ -58,7 +58,7 @@ class ExperimentFolder:
         return self._models[-1]
 
     def store(self, name: str, content: str) -> None:
-        """Write a file of results."""
+        """Write a file into the folder of results."""
         (self._run.path / RESULTS).mkdir(exist_ok=True)
         self._run.write(f"{RESULTS}/{name}", content)
 

@@ -206,7 +206,7 @@ def augment(
 
 
 def mask_time_and_frequency(spectrograms: Tensor, generator: torch.Generator) -> Tensor:
-    """Set one random range of frames and one random range of mels to 0, the mean.
+    """Return spectrograms in which a random range of frames and one of mels are 0, the mean.
 
     Source: SpecAugment (Park et al., 2019).
 

@@ -186,7 +186,7 @@ class SmallLTUEvaluation:
         return measures
 
     def _measure_audio(self) -> list[Measure]:
-        """Return yes/no accuracies on the same relations in audio and text, for each role."""
+        """Return yes/no accuracies in audio and text, by role of the relations in training."""
         concepts, n = self._scenes.palette.concepts, self._scope.n_asked
         clips = {name: group[:n] for name, group in self._single_source.items()}
         measures = []
@@ -270,7 +270,7 @@ class SmallLTUEvaluation:
 
 
 def single_source_scenes(scenes: Synthetic, split: str, n_each: int) -> dict[str, list[int]]:
-    """Return the indices of the first `n_each` scenes that contain only one concept, by concept.
+    """Return the first `n_each` scenes with a single source, as lists of indices by concept id.
 
     Raises:
         InvalidInputError: if a concept has fewer than `n_each` single-source scenes.

@@ -134,7 +134,7 @@ class QASampler:
     def _single_source_questions(
         self, relations: Sequence[ConceptPair], rng: np.random.Generator
     ) -> Iterator[QARecord]:
-        """Yield all questions about a random clip with only one source: the relations' concept."""
+        """Yield all questions about a random clip that contains only the relations' concept."""
         concept = relations[0].concept
         rows = self._single_source[concept]
         row = rows[int(rng.integers(len(rows)))]

@@ -35,11 +35,11 @@ class PromptTokenizer(Protocol):
         ...
 
     def tokenize(self, text: str) -> list[int]:
-        """Return beginning-of-sequence and the token ids of a text; it has no control tokens."""
+        """Return the token ids of a text; beginning-of-sequence is the only control token."""
         ...
 
     def continuation_ids(self, text: str) -> list[int]:
-        """Return the token ids of an answer, as they follow a prompt, without control tokens."""
+        """Return the token ids of an answer that follows a prompt; no id is a control token."""
         ...
 
 
@@ -202,7 +202,10 @@ def load_trainable_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> 
 
 
 def updates_language_model(names: str) -> bool:
-    """Return whether training the modules named as in `set_trainable` can change text answers.
+    """Return whether training some modules can change the model's answers to text.
+
+    Args:
+        names: names of the modules, joined by "+"; see `set_trainable`.
 
     Raises:
         InvalidInputError: if a name is unknown or empty.

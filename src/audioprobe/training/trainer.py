@@ -156,7 +156,7 @@ def get_accelerator() -> Any:  # noqa: ANN401 - accelerate has no types
 
 
 def training_lock(folder: Path) -> AbstractContextManager[None]:
-    """Return a lock on an existing folder; it raises `TrainingError` if another process has it."""
+    """Return a lock on a folder; entering it raises `TrainingError` if the folder is in use."""
     message = f"{folder}: another process trains in this folder. Wait, or choose another folder."
     return exclusive_lock(folder / "lock", TrainingError(message))
 

@@ -48,9 +48,10 @@ class CalibrationResult:
 def calibrate(
     cells: Sequence[ClassificationCell], config: ClassificationConfig
 ) -> tuple[CalibrationResult, ...]:
-    """Return the calibration of each cell that has a tuning set; see `with_tuning_sets`.
+    """Return the calibration of each cell (prompt level and evaluation set) with a tuning set.
 
-    A cell is skipped if its tuning set has only positive or only negative targets.
+    The tuning set is that of `with_tuning_sets`. A cell is skipped if its tuning set has only
+    positive or only negative targets.
 
     Args:
         cells: all cells of a run.
@@ -113,7 +114,12 @@ class FamiliarityDrop:
 def familiarity_drops(
     cells: Sequence[ClassificationCell], bootstrap: Bootstrap
 ) -> tuple[FamiliarityDrop, ...]:
-    """Compare all pairs of an unfamiliar and a familiar evaluation set that have equal labels."""
+    """Compare unfamiliar with familiar evaluation sets that have the same labels.
+
+    Args:
+        cells: all cells of a run; a "cell" is the result of one prompt level on one evaluation set.
+        bootstrap: settings of confidence intervals.
+    """
     labelled = [LabelledScores(cell) for cell in cells]
     return tuple(
         FamiliarityDrop(

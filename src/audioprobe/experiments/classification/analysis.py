@@ -130,7 +130,8 @@ def score_cells(
     """Compute the metrics of each cell, and its difference from the first prompt level.
 
     Args:
-        cells: all cells of a run, in order.
+        cells: all cells of a run, in order; a "cell" is the result of one prompt level on one
+            evaluation set.
         config: configuration of the run.
     """
     pairs = with_tuning_sets(cells, config)
@@ -255,10 +256,10 @@ def _compare(baseline: LabelledScores, data: LabelledScores, bootstrap: Bootstra
 def _gains(
     tests: Mapping[tuple[str, str], PairedTest | None], level: float
 ) -> dict[tuple[str, str], Gain | None]:
-    """Return the gain of each cell, with p-values corrected within its evaluation set.
+    """Return gains by (evaluation set, prompt level), with p-values corrected per evaluation set.
 
     Args:
-        tests: test of each cell by (evaluation set, prompt level); None for the first level.
+        tests: tests by (evaluation set, prompt level); None for the first prompt level.
         level: confidence level.
     """
     gains: dict[tuple[str, str], Gain | None] = dict.fromkeys(tests)

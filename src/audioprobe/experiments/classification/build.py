@@ -97,7 +97,9 @@ def load_clips(config: EvaluationSet) -> LabelledClips:
 
 
 def refuse_leaking(config: ClassificationConfig, sets: Sequence[LabelledClips]) -> None:
-    """Raise if evaluated clips share a group or recording with examples or tuning clips.
+    """Raise if evaluated clips share a group or recording with clips of another use.
+
+    These are the clips of in-context examples, and those on which thresholds are tuned.
 
     Args:
         config: configuration of the run.

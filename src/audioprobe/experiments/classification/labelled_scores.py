@@ -26,7 +26,7 @@ RARE = 5
 
 @dataclass(frozen=True, eq=False)
 class LabelledScores:
-    """The clips of a cell that have both scores and reference labels."""
+    """Clips with scores and reference labels, of one prompt level on one evaluation set (cell)."""
 
     cell: ClassificationCell
 
@@ -77,7 +77,7 @@ class LabelledScores:
         return [strata[g] for g in self.groups]
 
     def rows(self, ids: Sequence[str]) -> list[int]:
-        """Return the rows of the cell's score matrix that belong to clips."""
+        """Return the row indices of clips, given by id, in the score matrix of the result."""
         row_of = {name: n for n, name in enumerate(self.cell.result.clip_ids)}
         return [row_of[name] for name in ids]
 
@@ -85,11 +85,11 @@ class LabelledScores:
 def with_tuning_sets(
     cells: Sequence[ClassificationCell], config: ClassificationConfig
 ) -> dict[tuple[str, str], tuple[LabelledScores, LabelledScores | None]]:
-    """Return the labelled scores of each cell and of its tuning set, at the same prompt level.
+    """Return the scores of each cell with labels, and those of its tuning set, if there is one.
 
-    The tuning set is the evaluation set that the config names in `thresholds_from`; None if the
-    config names no evaluation set, or the set has no labelled scores. The keys are (evaluation set,
-    prompt level).
+    A cell is the result of one prompt level on one evaluation set. The tuning set is the evaluation
+    set that the config names in `thresholds_from`; None if there is none, or if it has no labelled
+    scores. The keys are (evaluation set, prompt level).
     """
     labelled = {(cell.evaluation_set, cell.prompt_level): LabelledScores(cell) for cell in cells}
     sources = {each.name: each.thresholds_from for each in config.evaluation_sets}

@@ -72,7 +72,7 @@ def _remarks(cells: Sequence[ClassificationCell]) -> list[str]:
 
 
 def score_columns(cells: Sequence[ClassificationCell]) -> dict[str, list[object]]:
-    """Return the scores as the columns of a table with one row per cell, clip and label.
+    """Return scores as table columns: a row per evaluation set, prompt level, clip and label.
 
     The column "present" is null for clips without reference labels. Failed clips have no rows.
     """

@@ -69,7 +69,7 @@ class ClassificationCell:
 
 
 class ClassificationRun:
-    """A run that is ready to start: clips and prompts are loaded, models are not.
+    """A prepared classification run: clips and prompts are loaded, models are not.
 
     Args:
         config: configuration of the run.
@@ -181,7 +181,7 @@ class ClassificationRun:
         return digests
 
     def read(self, folder: str | Path) -> list[ClassificationCell]:
-        """Read the cells of a finished run without loading a model.
+        """Read the results of a finished run without loading a model.
 
         Raises:
             InvalidInputError: if a result is missing or damaged, or its clips, labels or question
@@ -210,7 +210,7 @@ class ClassificationRun:
 
 
 def _with_costs(progress: ProgressCallback, stage: str, model: LanguageModel) -> ProgressCallback:
-    """Return a callback that adds the cost of paid services so far to each progress event."""
+    """Return a callback that adds the stage, and the costs of a paid model, to progress events."""
     budget = getattr(model, "budget", None)
 
     def callback(event: ProgressEvent) -> None:

@@ -15,7 +15,7 @@ NONE = "–"
 
 
 def summary(scores: Sequence[CellScore]) -> Table:
-    """Return a table with one row per cell, with metrics, comparisons and counts of clips."""
+    """Return a table of metrics with one row per cell (one prompt level on one evaluation set)."""
     hierarchical = any(score.hierarchy_distance is not None for score in scores)
     policies = " or ".join(dict.fromkeys(score.threshold_policy for score in scores))
     header = (
@@ -76,13 +76,13 @@ def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
 
 
 def headline(scores: Sequence[CellScore]) -> Table:
-    """Return the main columns of `summary`, few enough for a terminal."""
+    """Return the main columns of the `summary` table, few enough for a terminal."""
     columns = ("evaluation set", "prompt level", "AUC", "AUC minus first level", "clips", "failed")
     return summary(scores).only(columns)
 
 
 def labels_table(score: CellScore) -> Table:
-    """Return a table with the metrics of one cell, one row per label."""
+    """Return a table with the metrics of each label, at one prompt level on one evaluation set."""
     header = ("label", "positives", "AUC", "AP", f"F1, threshold {score.threshold_policy}")
     rows = tuple(
         (
@@ -105,7 +105,7 @@ def drops_table(drops: Sequence[FamiliarityDrop]) -> Table:
 
 
 def calibration_table(results: Sequence[CalibrationResult]) -> Table:
-    """Return a table of calibration errors, one row per cell."""
+    """Return a table of calibration errors, one row per prompt level and evaluation set."""
     header = ("evaluation set", "prompt level", "curve fitted on", "expected calibration error")
     rows = tuple((r.evaluation_set, r.prompt_level, r.fitted_on, str(r.error)) for r in results)
     return Table(header, rows)
