@@ -63,7 +63,7 @@ class EncoderStage:
         if not 0 < self.visible_share <= 1 or self.batch_size < 1:
             raise InvalidInputError(
                 "Expected a visible_share in (0, 1] and a batch_size of at least 1, got "
-                f"{self.visible_share} and {self.batch_size}."
+                f"visible_share {self.visible_share} and batch_size {self.batch_size}."
             )
 
 
@@ -169,7 +169,7 @@ def train_encoder(
     chosen = torch.nonzero((n_labels == 1) if stage.single_source else (n_labels >= 0))[:, 0]
     if not len(chosen):
         raise InvalidInputError(
-            "The stage trains only on clips with a single label, but no clip has a single label. "
+            "Expected clips with a single label, because single_source is true, but there are none. "
             "Set single_source to false, or raise bare_share of the scenes."
         )
     classifier.kind = stage.loss

@@ -158,7 +158,7 @@ def _auc(result: ClassificationResult, bootstrap: Bootstrap) -> Estimate:
         first = result.failures[0]
         raise InvalidInputError(
             f"Expected scores of all evaluation clips, but {len(result.failures)} clips failed. "
-            f"The first is {first.clip_id}: {first.message}"
+            f"Repair or remove them; the first is {first.clip_id}: {first.message}"
         )
     targets = targets_of(result.truth, result.clip_ids, result.labels)
     return macro_auc(targets, result.scores, bootstrap)

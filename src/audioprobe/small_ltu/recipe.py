@@ -85,11 +85,15 @@ class RecipeStage:
 
     def __post_init__(self) -> None:
         counts = (self.scenes, self.audio_pairs, self.single_source_clips, self.text_pairs)
-        if min(counts) < 0 or self.questions_per_scene < 1 or not sum(counts):
+        if min(counts) < 0 or not sum(counts):
             raise InvalidInputError(
                 f"Stage {self.name!r}: expected scenes, audio_pairs, single_source_clips and "
-                "text_pairs of at least 0, not all of them 0, and questions_per_scene of at least "
-                f"1, got {counts} and {self.questions_per_scene}."
+                f"text_pairs of at least 0, not all of them 0, got {', '.join(map(str, counts))}."
+            )
+        if self.questions_per_scene < 1:
+            raise InvalidInputError(
+                f"Stage {self.name!r}: expected questions_per_scene of at least 1, got "
+                f"{self.questions_per_scene}."
             )
 
 

@@ -71,7 +71,8 @@ class TrainingArguments:
         if self.steps < 1 or self.save_every < 1 or self.warmup_steps < 0:
             raise InvalidInputError(
                 "Expected steps and save_every of at least 1, and warmup_steps of at least 0, got "
-                f"{self.steps}, {self.save_every} and {self.warmup_steps}."
+                f"steps {self.steps}, save_every {self.save_every} and warmup_steps "
+                f"{self.warmup_steps}."
             )
         if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
             raise InvalidInputError(

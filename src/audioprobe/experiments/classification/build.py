@@ -70,7 +70,10 @@ def load_clips(config: EvaluationSet) -> LabelledClips:
     clips = tuple(dataset.clips(config.split))
     clips = clips[: config.max_clips] if config.max_clips else clips
     if not clips:
-        raise InvalidInputError(f"{config.name}: the split {config.split!r} has no clips.")
+        raise InvalidInputError(
+            f"{config.name}: expected clips in the split {config.split!r}, found none. Choose "
+            "another split."
+        )
     present = {label for clip in clips for label in clip.labels or ()}
     requested = tuple(map(nfc, config.labels))
     unknown = [label for label in requested if label not in dataset.labels]
@@ -83,7 +86,7 @@ def load_clips(config: EvaluationSet) -> LabelledClips:
     if not present & set(labels):
         raise InvalidInputError(
             f"{config.name}: no clip has one of the labels {', '.join(labels[:5]) or '(none)'}. "
-            f"The clips have {', '.join(sorted(present)[:5]) or 'none'}."
+            f"The clips have {', '.join(sorted(present)[:5]) or 'none'}. Set labels or mapping."
         )
     return LabelledClips(
         name=config.name,
