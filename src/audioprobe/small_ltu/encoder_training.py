@@ -169,7 +169,7 @@ def train_encoder(
     chosen = torch.nonzero((n_labels == 1) if stage.single_source else (n_labels >= 0))[:, 0]
     if not len(chosen):
         raise InvalidInputError(
-            "Expected clips with a single label, because single_source is true, but there are none. "
+            "Expected clips with a single label (single_source is true), but there are none. "
             "Set single_source to false, or raise bare_share of the scenes."
         )
     classifier.kind = stage.loss
