@@ -212,7 +212,10 @@ def _check_stream(
     items: Sequence[Item],
     same: Callable[[Result, Result], bool],
 ) -> list[Result]:
-    """Check that results are complete, ordered, repeatable and independent; return them."""
+    """Return the results of a stream; check that they are complete, ordered and repeatable.
+
+    The result of an item must not depend on other items.
+    """
     try:
         results = list(transform(iter(items)))
     except InvalidInputError as error:  # for example, NaN in the output of a model

@@ -58,7 +58,7 @@ def _label(underscore: str) -> Callable[[str], str]:
 
 
 def _one_class(removed: str = "", underscore: str = "_") -> Callable[[str], tuple[str, ...]]:
-    """Return a function from a reference answer with one class name to a tuple of this name."""
+    """Return a function that extracts the class name from a reference answer with one class."""
     table = str.maketrans({**dict.fromkeys(removed, ""), "_": underscore})
     return lambda reference: (_after_last_colon(reference).translate(table),)
 

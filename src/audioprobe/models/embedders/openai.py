@@ -122,8 +122,8 @@ class OpenAIEmbedder:
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """Return one vector per text, float32, shape (n_texts, width).
 
-        Without texts, the width is 0 if the model is unknown. After a permanent failure, no further
-        batch is sent.
+        If `texts` is empty, the shape is (0, width), with width 0 for an unknown model. After a
+        permanent failure, no further batch is sent.
 
         Raises:
             InvalidInputError: if a text is empty or is longer than the service accepts.
@@ -158,7 +158,7 @@ class OpenAIEmbedder:
         return np.concatenate(arrays)
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return how many tokens of each text exceed the limit; None if tiktoken cannot count."""
+        """Return how many tokens of each text exceed the service's limit; None if unknown."""
         self._client.check_key()
         count, is_exact = self._counter
         return [max(0, count(t) - MAX_TOKENS_PER_TEXT) for t in texts] if is_exact else None
