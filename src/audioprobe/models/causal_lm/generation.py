@@ -110,10 +110,8 @@ def _try(
 def check_context(model: Any, n_prompt: int, n_new: int) -> None:  # noqa: ANN401 - no common type
     """Raise `UnsupportedInputError` if a prompt and its response do not fit into a model's context.
 
-    Args:
-        model: a causal model of transformers; some models have no limit.
-        n_prompt: number of tokens in the prompt, including audio tokens.
-        n_new: maximum number of tokens in the response.
+    `n_prompt` is the number of tokens in the prompt, including audio tokens; `n_new` is the maximum
+    number of tokens in the response.
     """
     config = model.config.get_text_config(decoder=True)
     limit = getattr(config, "max_position_embeddings", None)

@@ -108,12 +108,9 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
 def read_json(path: Path, expected: str) -> dict[str, Any]:
     """Read a JSON object from a file.
 
-    Args:
-        path: path of the file.
-        expected: description of the expected file or folder, for the error message.
-
     Raises:
-        WeightsError: if the file is missing or damaged, or does not contain a JSON object.
+        WeightsError: if the file is missing or damaged, or does not contain a JSON object. The
+            message contains the description `expected`.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -125,15 +122,11 @@ def read_json(path: Path, expected: str) -> dict[str, Any]:
 
 
 def read_config(folder: Path, kind: type[Config], expected: str) -> Config:
-    """Read the configuration of a transformers model.
-
-    Args:
-        folder: folder with config.json.
-        kind: expected class of the configuration.
-        expected: name of the expected model with its article, for the error message.
+    """Read the configuration of a transformers model from the file config.json.
 
     Raises:
-        WeightsError: if the configuration is missing or damaged, or has another class.
+        WeightsError: if the configuration is missing or damaged, or has another class than `kind`.
+            The message contains the description `expected`, such as "a CLAP".
     """
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -177,7 +170,7 @@ def load_network(
         folder: folder with config.json and safetensors.
         dtype: data type of the parameters.
         ignored: prefixes of parameters in the files that the model does not need.
-        options: further arguments of `from_pretrained`.
+        options: other arguments of `from_pretrained`.
 
     Raises:
         WeightsError: if the weights are missing or damaged, or belong to another model.

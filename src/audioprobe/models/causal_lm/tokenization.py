@@ -21,8 +21,7 @@ def text_ids(tokenizer: Any, text: str, *, add_special_tokens: bool = True) -> l
     """Return the token ids of a text; treat "<s>" and other control tokens as ordinary text.
 
     Args:
-        tokenizer: tokenizer of transformers or mistral-common; the latter never reads control
-            tokens in text.
+        tokenizer: tokenizer of transformers or mistral-common.
         text: the text.
         add_special_tokens: whether the tokenizer adds its special tokens before and after the text.
 
@@ -77,13 +76,9 @@ def refuse_ids_beyond(tokenizer: Any, n_rows: int, source: str) -> None:  # noqa
     Placeholders for audio, images and video are not checked, because features replace their
     embeddings.
 
-    Args:
-        tokenizer: tokenizer of transformers or mistral-common.
-        n_rows: number of rows of the embedding matrix.
-        source: name or path of the model, for the message.
-
     Raises:
-        WeightsError: if a token id is not smaller than `n_rows`.
+        WeightsError: if a token id is not smaller than `n_rows`, the number of rows of the
+            embedding matrix. The message names `source`.
     """
     placeholders = {getattr(tokenizer, name, None) for name in _PLACEHOLDERS}
     ids = {token: n for token, n in tokenizer.get_vocab().items() if token not in placeholders}

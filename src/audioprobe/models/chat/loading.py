@@ -72,11 +72,7 @@ def load_model(folder: Path, dtype: torch.dtype, device: str) -> Any:  # noqa: A
 
 
 def load_processor(folder: Path, model: Any) -> Any:  # noqa: ANN401 - processors and tokenizers
-    """Load the processor of an audio model, or the tokenizer of a text model.
-
-    Args:
-        folder: folder of the model's files.
-        model: the network; its modalities determine what is loaded.
+    """Load the processor if `model` is an audio model, or the tokenizer if it is a text model.
 
     Raises:
         WeightsError: if files are missing or damaged.

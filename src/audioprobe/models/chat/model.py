@@ -141,7 +141,7 @@ class TransformersLM:
             warn_of_truncation(encoded.truncated)
             if encoded.reasoning_mark:
                 warnings.warn(
-                    f"The chat template opens reasoning ({encoded.reasoning_mark.strip()!r}). "
+                    f"The chat template starts reasoning ({encoded.reasoning_mark.strip()!r}). "
                     "Continuations are scored as the start of the reasoning, not as a response.",
                     stacklevel=2,
                 )

@@ -139,7 +139,7 @@ def _map_audio_name(name: str, n_audio_blocks: int) -> str | None:
 
 
 def infer_config(llama: Mapping[str, Any], *checkpoints: Mapping[str, Tensor]) -> LTUConfig:
-    """Infer the configuration of a network from the tensor shapes in published checkpoints.
+    """Infer the configuration of an LTU from tensor shapes.
 
     Args:
         llama: transformers' configuration of the language model.
@@ -179,9 +179,8 @@ def build_from_published(
 
     Args:
         config: configuration of the network.
-        checkpoints: tensors by published name, the base first. If two checkpoints contain the same
-            tensor, the tensor of the later checkpoint is used; for example, a trained audio encoder
-            replaces the audio encoder of the base.
+        checkpoints: tensors by published name, the base first. The tensors of a later checkpoint
+            replace those of an earlier one; for example, a trained audio encoder.
         trained: tensors of audio prefix and LoRA by their names in `LTUNetwork`, which replace all
             audio tensors in the checkpoints; None uses the checkpoints only.
         source: name or path of the last checkpoint, for messages.
@@ -210,16 +209,11 @@ def build_from_published(
 
 
 def build_network(config: LTUConfig, tensors: Mapping[str, Tensor], *, source: str) -> LTUNetwork:
-    """Build an LTU in evaluation mode from the tensors of its state dictionary.
-
-    Args:
-        config: configuration of the network.
-        tensors: tensors by their names in `LTUNetwork`. They become the parameters and are not
-            copied.
-        source: name or path of the model, for messages.
+    """Build an LTU in evaluation mode; `tensors` become its parameters and are not copied.
 
     Raises:
-        WeightsError: if a tensor is missing or unexpected, or has the wrong shape.
+        WeightsError: if a tensor is missing or unexpected, or has the wrong shape. The message
+            names `source`.
     """
     with torch.device("meta"):
         net = LTUNetwork(config)

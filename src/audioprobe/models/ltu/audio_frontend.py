@@ -76,8 +76,7 @@ class WhisperFeatures(nn.Module):
         LTU-AS uses 10 s and therefore only the first third of the position embeddings.
 
         Args:
-            mel: mel spectrogram, shape (n_clips, n_mels, n_frames), with an even number of frames
-                of 10 ms.
+            mel: mel spectrogram, shape (n_clips, n_mels, n_frames), n_frames even.
 
         Returns:
             Shape (n_blocks + 1, n_clips, n_frames / 2, width).

@@ -62,9 +62,8 @@ class GatedCrossAttention(nn.Module):
     def from_tensors(cls, tensors: Mapping[str, Tensor], prefix: str) -> Self | None:
         """Build an adapter with the sizes of saved tensors, but not with their values.
 
-        Args:
-            tensors: tensors by name; if they contain no adapter, the result is None.
-            prefix: prefix of the adapter's tensor names, such as "prefix.gate".
+        The names of the tensors start with a prefix such as "prefix.gate". The result is None if
+        there are no such tensors.
         """
         texts, query = (tensors.get(f"{prefix}.{name}") for name in ("texts", "query.weight"))
         if texts is None or query is None:
@@ -73,13 +72,7 @@ class GatedCrossAttention(nn.Module):
 
     @classmethod
     def from_texts(cls, texts: Tensor, width: int, seed: int) -> Self:
-        """Build an untrained adapter, whose gate is 0.
-
-        Args:
-            texts: one hidden state per text, shape (n_texts, hidden); copied.
-            width: width of queries, keys and values.
-            seed: seed of the initial weights.
-        """
+        """Build an untrained adapter for a copy of `texts`, shape (n_texts, hidden)."""
         with torch.random.fork_rng():
             torch.manual_seed(seed)
             adapter = cls(texts.shape[0], texts.shape[1], width)
@@ -136,10 +129,9 @@ class AudioPrefix(nn.Module):
         return projected
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Return audio tokens, shape (n_clips, n_tokens, hidden).
+        """Return the audio tokens of spectrograms or features, in any floating-point data type.
 
-        Args:
-            inputs: input of the encoder, in any floating-point data type.
+        The shape is (n_clips, n_tokens, hidden).
         """
         encoded = self.encoder(inputs.to(self.projection.weight.dtype))
         tokens = self.project(self.pool(encoded))

@@ -82,10 +82,7 @@ def log_likelihood(
 ) -> list[LogLikelihood]:
     """Return the log-likelihood of each continuation of a prompt, which is processed once.
 
-    Args:
-        net: the network.
-        prompt: the prompt, with or without audio.
-        continuations: token ids of each continuation, at least one token each.
+    A continuation is a sequence of at least one token id.
 
     Raises:
         InvalidInputError: if a continuation is empty.

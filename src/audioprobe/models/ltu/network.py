@@ -62,10 +62,7 @@ class LTUNetwork(nn.Module):
     def embed(self, input_ids: Tensor, audio_tokens: Tensor | None) -> Tensor:
         """Return the input of the LLaMA, shape (n_prompts, n_tokens + n_text, hidden).
 
-        Args:
-            input_ids: token ids of the text, shape (n_prompts, n_text), beginning-of-sequence
-                first.
-            audio_tokens: shape (n_prompts, n_tokens, hidden); None for prompts without audio.
+        Shape of `input_ids`: (n_prompts, n_text); of `audio_tokens`: (n_prompts, n_tokens, hidden).
         """
         text: Tensor = self.llama.get_input_embeddings()(input_ids)
         return text if audio_tokens is None else torch.cat([audio_tokens.to(text.dtype), text], 1)
@@ -230,13 +227,9 @@ def linear_layers(llama: nn.Module) -> list[tuple[str, nn.Linear]]:
 def load_state(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
     """Use tensors as the parameters of a module without copying; set it to evaluation mode.
 
-    Args:
-        module: module on torch's meta device, where parameters have no memory.
-        tensors: tensors by their names in the module's state dictionary.
-        source: name or path of the model, for messages.
-
     Raises:
-        WeightsError: if a tensor is missing or unexpected, or has the wrong shape.
+        WeightsError: if a tensor is missing or unexpected, or has the wrong shape. The message
+            names `source`.
     """
     expected = module.state_dict()
     refuse_differences(
