@@ -217,7 +217,7 @@ def test_reasoning_opened_by_the_template_must_be_closed(tmp_path: Path, opening
             list(TransformersLM(tmp_path / "open").generate([Prompt("What?")], decoding))
         (answer,) = TransformersLM(tmp_path / "closed").generate([Prompt("What?")], decoding)
         assert answer.details == {}
-    with pytest.warns(UserWarning, match="opens reasoning"):
+    with pytest.warns(UserWarning, match="starts reasoning"):
         list(TransformersLM(tmp_path / "open").log_likelihood([Prompt("What?")], ["A bell."]))
 
 
