@@ -30,6 +30,7 @@ from audioprobe.models.embedders.sentence_transformers import (
 from audioprobe.models.encoders.ast import AST as AST
 from audioprobe.models.encoders.birdnet import BirdNET as BirdNET
 from audioprobe.models.encoders.clap import CLAP as CLAP
+from audioprobe.models.encoders.yamnet import YAMNet as YAMNet
 from audioprobe.models.ltu.model import LTU as LTU
 from audioprobe.models.remote.openai_chat import OpenAIChat as OpenAIChat
 from audioprobe.models.remote.vllm_chat import VllmChat as VllmChat

