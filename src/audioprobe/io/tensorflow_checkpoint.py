@@ -12,7 +12,7 @@ tensorflow/core/protobuf/tensor_bundle.proto (messages BundleHeaderProto and Bun
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,18 +21,24 @@ from audioprobe.errors import WeightsError
 
 INDEX, VALUES = "variables.index", "variables.data-00000-of-00001"
 
+Variable: TypeAlias = npt.NDArray[np.number[Any]]
 _Fields: TypeAlias = dict[int, list[int | bytes]]
 
 _MAGIC = 0xDB4775248B80FB57  # last 8 bytes of a LevelDB table
 _FOOTER = 48  # bytes
 _UNCOMPRESSED = 0
-_DTYPES = {1: np.dtype("<f4"), 2: np.dtype("<f8"), 3: np.dtype("<i4"), 9: np.dtype("<i8")}
+_DTYPES: dict[int, type[np.number[Any]]] = {
+    1: np.float32,
+    2: np.float64,
+    3: np.int32,
+    9: np.int64,
+}
 # Field numbers of BundleEntryProto, TensorShapeProto and its dimensions
 _DTYPE, _SHAPE, _SHARD, _OFFSET, _SIZE = 1, 2, 3, 4, 5
 _DIMENSION, _DIMENSION_SIZE = 2, 1
 
 
-def read_variables(folder: Path) -> dict[str, npt.NDArray[np.generic]]:
+def read_variables(folder: Path) -> dict[str, Variable]:
     """Return the numeric variables of a checkpoint by name; text variables are skipped.
 
     Args:
@@ -94,7 +100,7 @@ def _block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]
         position += n_value
 
 
-def _array(entry: _Fields, values: bytes) -> npt.NDArray[np.generic] | None:
+def _array(entry: _Fields, values: bytes) -> Variable | None:
     """Return the values of a variable; None for a data type without numbers."""
     dtype = _DTYPES.get(_number(entry, _DTYPE))
     if dtype is None:
@@ -111,7 +117,9 @@ def _array(entry: _Fields, values: bytes) -> npt.NDArray[np.generic] | None:
     content = values[offset : offset + size]
     if len(content) < size:
         raise ValueError(f"{VALUES} ends after {len(values)} bytes, expected {offset + size}")
-    return np.frombuffer(content, dtype).reshape(shape)
+    little_endian = np.dtype(dtype).newbyteorder("<")
+    array: Variable = np.frombuffer(content, little_endian).reshape(shape)
+    return array
 
 
 def _fields(message: bytes) -> _Fields:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import numpy.typing as npt
 
 from audioprobe.errors import WeightsError
+from audioprobe.io.tensorflow_checkpoint import Variable
 
 
-def read_layers(file: Path) -> list[dict[str, npt.NDArray[np.generic]]]:
+def read_layers(file: Path) -> list[dict[str, Variable]]:
     """Return the variables of each layer with weights, in the order of the layers.
 
     A variable is named after the last part of its name in the file, without ":0".

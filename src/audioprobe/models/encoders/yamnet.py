@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
@@ -24,7 +23,7 @@ from audioprobe import weights
 from audioprobe.audio.transforms import resample
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError, WeightsError, optional_import
-from audioprobe.io.tensorflow_checkpoint import INDEX, VALUES, read_variables
+from audioprobe.io.tensorflow_checkpoint import INDEX, VALUES, Variable, read_variables
 from audioprobe.models.encoders.yamnet_network import (
     FRAME_SHIFT,
     SAMPLE_RATE,
@@ -155,7 +154,7 @@ class YAMNet:
     def _patches(self, waveform: Waveform) -> Iterator[Tensor]:
         """Yield the patches of a clip in parts that need little memory."""
         samples = resample(waveform, SAMPLE_RATE).samples.astype(np.float32, copy=False)
-        for part in patches_of(samples, self._hop).split(_MAX_PATCHES):
+        for part in torch.split(patches_of(samples, self._hop), _MAX_PATCHES):
             yield part.to(self._device)
 
 
@@ -220,10 +219,10 @@ def _read_state(folder: Path) -> Mapping[str, Tensor]:
 
 
 def _numbered(
-    variables: Mapping[str, npt.NDArray[np.generic]],
-) -> list[dict[str, npt.NDArray[np.generic]]]:
+    variables: Mapping[str, Variable],
+) -> list[dict[str, Variable]]:
     """Return the variables of each layer with weights, in order."""
-    layers: dict[int, dict[str, npt.NDArray[np.generic]]] = {}
+    layers: dict[int, dict[str, Variable]] = {}
     for name, values in variables.items():
         match = _VARIABLE.search(name)
         if match:
@@ -231,9 +230,7 @@ def _numbered(
     return [layers[number] for number in sorted(layers)]
 
 
-def _layers(
-    layers: list[dict[str, npt.NDArray[np.generic]]], folder: Path
-) -> list[dict[str, npt.NDArray[np.generic]]]:
+def _layers(layers: list[dict[str, Variable]], folder: Path) -> list[dict[str, Variable]]:
     """Return the layers if their variables are those of YAMNet; otherwise raise."""
     norm = {"beta", "moving_mean", "moving_variance"}
     expected = [norm if n % 2 else {"kernel"} for n in range(_N_LAYERS - 1)]

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from audioprobe.io.tensorflow_checkpoint import Variable
+
 SAMPLE_RATE = 16_000  # Hz
 FRAME, FRAME_SHIFT, FFT = 400, 160, 512  # samples: 25 ms, 10 ms, and the next power of two
 N_MELS, LOW_HZ, HIGH_HZ = 64, 125.0, 7500.0
@@ -158,7 +160,7 @@ class YAMNetNetwork(nn.Module):
             block.fold()
 
 
-def state_of(layers: list[dict[str, npt.NDArray[np.generic]]]) -> Mapping[str, Tensor]:
+def state_of(layers: list[dict[str, Variable]]) -> Mapping[str, Tensor]:
     """Return the state dict of a network from the weights of a TensorFlow checkpoint.
 
     Args:
@@ -184,5 +186,5 @@ def state_of(layers: list[dict[str, npt.NDArray[np.generic]]]) -> Mapping[str, T
     return state
 
 
-def _tensor(array: npt.NDArray[np.generic]) -> Tensor:
+def _tensor(array: Variable) -> Tensor:
     return torch.from_numpy(np.array(array, dtype=np.float32))
