@@ -15,7 +15,7 @@ REJECTED = RemoteError("wrong key", status=401, final=True)
 
 
 class Doubler:
-    """Doubles numbers in batches; raises the error listed for a number."""
+    """Model that doubles numbers in batches; it raises the error that is listed for a number."""
 
     def __init__(self, batch_size: int, errors: dict[int, Exception] | None = None) -> None:
         self._batch_size = batch_size

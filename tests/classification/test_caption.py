@@ -152,7 +152,7 @@ def test_final_remote_error_ends_requests_and_keeps_finished_clips() -> None:
     result = classify(model, 0.1, 0.3, 0.1, 0.1, 0.1)
     assert result.clip_ids == ("0",)
     assert [f.message for f in result.failures] == ["out of credit"] * 4
-    assert model.n_asked == 3  # the first, the refused one, and that one again alone
+    assert model.n_asked == 3  # the first prompt, then the rejected prompt twice
 
 
 def five_windows() -> Clip:
@@ -181,7 +181,7 @@ def test_partly_captioned_clip_is_not_scored(
 
 
 class Single(ScriptedModel):
-    """A service that rejects batches and answers single prompts."""
+    """Model that rejects batches and answers single prompts."""
 
     def _batches(self, prompts: Iterable[Prompt]) -> Iterator[list[Prompt]]:
         for batch in super()._batches(prompts):
@@ -220,7 +220,7 @@ def test_remaining_windows_of_a_failed_clip_are_skipped() -> None:
     CaptionClassifier(model, KeywordScorer(), windowing=Windowing(seconds=0.1))(
         five_windows(), LABELS
     )
-    assert model.n_asked == 2  # in the stream, and alone
+    assert model.n_asked == 2  # once in the stream, and once alone
 
 
 def test_temporary_remote_error_fails_one_clip() -> None:
@@ -249,7 +249,7 @@ class Lossy(ScriptedModel):
 
 
 class StopsEarly(ScriptedModel):
-    """Ends after the first prompt."""
+    """Model that ends after the first prompt."""
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
@@ -258,7 +258,7 @@ class StopsEarly(ScriptedModel):
 
 
 class SingleOnly(ScriptedModel):
-    """Fails for batches, and gives no answer for single prompts."""
+    """Model that fails for batches, and returns no answer for single prompts."""
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
@@ -293,7 +293,7 @@ def test_wrong_number_of_answers_is_a_contract_error(
 
 
 class FailingScorer(KeywordScorer):
-    """Accepts labels and rejects captions, like a service whose budget is spent."""
+    """Scorer that accepts labels and rejects captions, like a service without remaining budget."""
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
         if captions:
@@ -313,7 +313,7 @@ def test_captions_are_kept_if_scoring_fails_and_can_be_rescored() -> None:
 
 
 class InvalidScorer(KeywordScorer):
-    """Returns NaN for one caption, or too few rows."""
+    """Scorer that returns NaN for one caption, or too few rows."""
 
     def __init__(self, *, short: bool = False) -> None:
         super().__init__()
@@ -404,7 +404,7 @@ def test_progress_counts_up_to_the_number_of_clips() -> None:
 
 
 def peak_memory(path: Path, n_clips: int) -> int:
-    """Peak memory in bytes for `n_clips` clips of one file."""
+    """Return the peak memory in bytes for `n_clips` clips of one file."""
     listed = [Clip(id=str(n), path=path) for n in range(n_clips)]
     classifier = CaptionClassifier(ScriptedModel(describe, 4), KeywordScorer())
     tracemalloc.start()

@@ -188,7 +188,7 @@ def test_invalid_log_likelihood_fails_only_its_clip(total: float) -> None:
 
 def test_nan_logits_fail_every_clip() -> None:
     net = copy.deepcopy(tiny_net())
-    net.llama.lm_head.weight.data[5] = math.nan  # of one token, which no label has
+    net.llama.lm_head.weight.data[5] = math.nan  # one token, which no label contains
     model = LTU(net, character_tokenizer(), ComponentInfo("language_model", "broken"))
     for classifier in (LikelihoodClassifier(model), CaptionClassifier(model, KeywordScorer())):
         result = classifier(clips(0.1, 0.2), LABELS)
@@ -244,7 +244,7 @@ def test_error_that_no_clip_causes_ends_the_run() -> None:
 
 
 class Forgetful(ScriptedModel):
-    """Leaves out the last continuation."""
+    """Model that returns nothing for the last continuation."""
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
@@ -253,7 +253,7 @@ class Forgetful(ScriptedModel):
 
 
 class Hasty(ScriptedModel):
-    """Never answers."""
+    """Model that returns no answers."""
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]

@@ -100,7 +100,7 @@ def test_windows_are_pooled_per_measure(pooling: Any) -> None:
 
 
 class Picky(JointLevels):
-    """Rejects a level of 0.3, and returns NaN for one of 0.4."""
+    """Encoder that rejects audio with level 0.3, and returns NaN for level 0.4."""
 
     def embed_clip(self, waveform: Waveform) -> FloatArray:
         level = round(float(waveform.samples[0]), 3)

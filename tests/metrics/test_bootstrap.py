@@ -44,7 +44,7 @@ def test_interval_depends_only_on_the_seed() -> None:
 
 
 def test_summation_order_does_not_change_the_interval() -> None:
-    """Sums of thirds depend on their order in the last digit."""
+    """The last digit of a sum of thirds depends on their order."""
     values = np.random.default_rng(0).integers(0, 4, 200) / 3
 
     def added(order: slice) -> Statistic:
@@ -57,7 +57,7 @@ def test_summation_order_does_not_change_the_interval() -> None:
 
 
 def test_items_of_a_group_are_resampled_together() -> None:
-    """Copies of an item do not narrow the interval if they form a group."""
+    """Copies of an item that form a group do not make the interval narrower."""
     values = np.random.default_rng(0).normal(size=30)
     copies, groups = np.repeat(values, 10), np.repeat(np.arange(30), 10)
     originals = Bootstrap().estimate(mean(values), 30)

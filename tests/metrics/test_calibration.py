@@ -50,11 +50,11 @@ def test_values_outside_0_and_1_are_rejected() -> None:
 def test_platt_scaling_agrees_with_logistic_regression_and_is_calibrated() -> None:
     logits = RNG.normal(size=4000)
     present = RNG.random(4000) < 1 / (1 + np.exp(-(3 * logits - 1)))
-    scores = 0.2 + logits / 50  # as narrow as cosines are
+    scores = 0.2 + logits / 50  # a narrow range, like that of cosines
     curve = Platt.fit(present, scores)
     reference = LogisticRegression(C=np.inf, tol=1e-10).fit(logits[:, None], present)
     expected = reference.predict_proba(logits[:, None])[:, 1]
-    assert curve(scores) == pytest.approx(expected, abs=2e-3)  # Platt's targets are a little soft
+    assert curve(scores) == pytest.approx(expected, abs=2e-3)  # Platt's targets are smoothed
     assert expected_calibration_error(present, curve(scores)) < 0.02
 
 

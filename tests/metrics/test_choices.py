@@ -52,5 +52,5 @@ def test_blind_guesser_uses_base_rates_of_other_questions() -> None:
     dogs = [(("dog", "yes"), ("yes",)), (("dog", "no"), ("no",))]
     assert blind_guesses([birds] * 4, [0, 0, 0, 1], range(4)) == [1.0, 1.0, 1.0, 0.0]
     assert blind_guesses([birds] * 4, [0, 1, 0, 1], [0, 0, 1, 1]) == [0.5] * 4  # balanced pairs
-    assert blind_guesses([birds], [0], [0]) == [0.5]  # nothing is known: a coin
-    assert blind_guesses([birds, dogs], [0, 0], [0, 1]) == [1.0, 1.0]  # of another target
+    assert blind_guesses([birds], [0], [0]) == [0.5]  # no other questions: a random guess
+    assert blind_guesses([birds, dogs], [0, 0], [0, 1]) == [1.0, 1.0]  # by the general key

@@ -23,7 +23,7 @@ TRUTH = {("data", "many"): 0.5, ("data", "most"): 0.8, ("parts", "all"): -0.3, (
 
 
 def made(truth: dict[tuple[str, str], float], blocks: Sequence[float] = (0, 1, -2)) -> np.ndarray:
-    """Values of all runs without noise."""
+    """Return the values of all runs without noise."""
     return np.array(
         [
             3.0 + blocks[seed] + sum(truth.get(term, 0.0) for term in zip(LEVELS, of, strict=True))
@@ -151,7 +151,7 @@ def test_block_differences_are_not_noise() -> None:
 def test_confounded_factors_are_undefined_and_others_are_not() -> None:
     factors = {
         "data": ["few", "many"] * 6,
-        "rate": ["low", "high"] * 6,  # always with the data
+        "rate": ["low", "high"] * 6,  # confounded with the data
         "parts": ["one", "one", "all", "all"] * 3,
     }
     values = np.array([float(n % 4 > 1) for n in range(12)]) + noise(0, 0.01)[:12]
@@ -262,7 +262,7 @@ def test_seeds_are_not_counted_as_strategies(n_missing: int) -> None:
                 assert low is not None
                 assert high is not None
                 covered[as_units].append(low <= TRUTH[term] <= high)
-    assert 0.92 < np.mean(covered[True]) < 0.97  # .95 where none is missing
+    assert 0.92 < np.mean(covered[True]) < 0.97  # 0.95 if no run is missing
     assert np.mean(covered[False]) < 0.85
 
 

@@ -86,7 +86,7 @@ def test_single_group_has_no_p_value() -> None:
 def test_undetectable_differences_are_undefined() -> None:
     assert smallest_detectable(0.0) is None
     assert smallest_detectable(None) is None
-    assert smallest_detectable(0.1, n_units=5) is None  # no p below .0625
+    assert smallest_detectable(0.1, n_units=5) is None  # the smallest p-value is 0.0625
     assert smallest_detectable(0.1, n_units=6) is not None
     assert smallest_detectable(0.1, n_units=6, level=1 - 0.05 / 3) is None
     for error in (math.nan, math.inf):
@@ -112,7 +112,7 @@ def test_strata_of_one_group_are_merged_and_reported() -> None:
     assert "4 strata of a single group merged" in result.method
     alone = Bootstrap().estimate(mean([0.0, 1.0, 0.0, 5.0]), 4, strata=["a", "a", "a", "b"])
     assert alone.high is not None
-    assert alone.high > 2  # drawn as often as the others, not once in each resample
+    assert alone.high > 2  # resampled like the others, not once in each resample
 
 
 def test_clips_with_unique_label_sets_are_resampled() -> None:
@@ -131,7 +131,7 @@ def test_clips_with_unique_label_sets_are_resampled() -> None:
     [
         (None, [1, 0, 0, 0, 0]),  # one positive
         (None, [1, 1, 1, 1, 0]),  # one negative
-        (["a", "a", "b", "c", "d"], [1, 1, 0, 0, 0]),  # positives of one site
+        (["a", "a", "b", "c", "d"], [1, 1, 0, 0, 0]),  # all positives are of one site
     ],
 )
 def test_single_positive_or_negative_group_gives_no_interval(

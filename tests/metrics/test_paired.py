@@ -40,7 +40,7 @@ def test_delong_agrees_with_auc_difference_and_jackknife_error() -> None:
 
 
 def _jackknife(truth: np.ndarray, first: np.ndarray, second: np.ndarray) -> float:
-    """Positives and negatives left out one by one, each class with its own variance."""
+    """Return the jackknife standard error, in which each class has its own variance."""
     variance = 0.0
     for members in (np.flatnonzero(truth), np.flatnonzero(~truth)):
         values = []
@@ -64,7 +64,7 @@ def test_system_does_not_differ_from_itself() -> None:
 
 @pytest.mark.parametrize("test", ["delong", "permutation"])
 def test_false_positive_rate_is_that_of_the_level(test: str) -> None:
-    """Of 200 comparisons of equal systems about 5 % are below .05 (binomial, 99.9 %)."""
+    """About 5 % of 200 p-values of equal systems are below 0.05 (binomial interval, 99.9 %)."""
     n_significant = 0
     for seed in range(200):
         truth, first = noisy(seed, 1.0, 40)
@@ -153,7 +153,7 @@ def test_invalid_test_arguments_are_rejected() -> None:
 @pytest.mark.parametrize("n_times", [1, 7])
 def test_exchanged_differences_agree_with_exchanged_scores(n_times: int) -> None:
     rng = np.random.default_rng(n_times)
-    targets = rng.random((30, 3)) < (0.4, 0.1, 0.0)  # the last has no clip, and no AUC
+    targets = rng.random((30, 3)) < (0.4, 0.1, 0.0)  # no clip has the last label, so it has no AUC
     targets[0, 1] = True
     first_scores, other = np.round(rng.random((2, 30, 3)), 1)
     swaps = rng.random((n_times, 30)) < 0.5

@@ -18,7 +18,7 @@ few_examples = settings(deadline=None, max_examples=25)
 
 @st.composite
 def scored_clips(draw: st.DrawFn) -> tuple[BoolArray, FloatArray]:
-    """Targets and scores of one label, with positives and negatives."""
+    """Draw targets and scores of one label, with positives and negatives."""
     targets, scores = map(
         np.array, zip(*draw(st.lists(_clip, min_size=2, max_size=40)), strict=True)
     )
@@ -77,7 +77,7 @@ def test_perfect_and_reversed_scores_have_extreme_values() -> None:
 
 
 def test_tied_clips_have_one_threshold() -> None:
-    # At 2.0 one hit in one, at 1.0 two hits in three: 1/2 · 1 + 1/2 · 2/3.
+    # Precision is 1/1 at score 2.0 and 2/3 at 1.0, so the AP is 1/2 · 1 + 1/2 · 2/3.
     assert average_precision([1, 0, 1], [2.0, 1.0, 1.0]) == pytest.approx(5 / 6, abs=1e-15)
     assert average_precision([1, 1, 0], [2.0, 1.0, 1.0]) == pytest.approx(5 / 6, abs=1e-15)
     assert roc_auc([1, 0, 1], [2.0, 1.0, 1.0]) == 0.75

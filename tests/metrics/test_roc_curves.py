@@ -32,7 +32,7 @@ def test_area_under_the_mean_curve_is_the_mean_area() -> None:
 def test_band_contains_the_curve_and_is_wider_for_fewer_groups() -> None:
     widths = []
     truth, scores = np.tile(TRUTH[:20], (4, 1)), np.tile(SCORES[:20], (4, 1))
-    for n_groups in (80, 20):  # clips as they are; or known to come again four times
+    for n_groups in (80, 20):  # each clip is a group, or every four copies are one
         curve = macro_roc_curve(
             truth, scores, bootstrap=Bootstrap(100), groups=[n % n_groups for n in range(80)]
         )

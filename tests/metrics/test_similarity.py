@@ -1,4 +1,4 @@
-"""CKA is what its definition says, and blind to what it should be blind to."""
+"""Linear CKA agrees with its definition, and has its invariances."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ def drawn(seed: int, n_items: int = 12, width: int = 5) -> np.ndarray:
 
 
 def defined(first: np.ndarray, second: np.ndarray, unbiased: bool) -> float:
-    """HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)), each as its paper prints it."""
+    """Return HSIC(K, L) / sqrt(HSIC(K, K) HSIC(L, L)) by the formulas of the papers."""
     hsic = _unbiased_hsic if unbiased else _hsic
     k, l = first @ first.T, second @ second.T  # noqa: E741 - as in the papers
     return float(hsic(k, l) / np.sqrt(hsic(k, k) * hsic(l, l)))

@@ -24,7 +24,7 @@ _clip = st.tuples(st.booleans(), _score)
 
 @st.composite
 def scored_clips(draw: st.DrawFn) -> tuple[BoolArray, FloatArray]:
-    """Targets and scores of one label, with at least one positive; some scores are tied."""
+    """Draw targets and scores of one label, with at least one positive and some tied scores."""
     targets, scores = map(
         np.array, zip(*draw(st.lists(_clip, min_size=1, max_size=30)), strict=True)
     )
@@ -109,7 +109,7 @@ def test_tuned_thresholds_never_beat_the_oracle(
 
 
 def test_highest_of_equally_good_thresholds_is_taken() -> None:
-    # One hit in one and two hits in four both give an F1 of 2/3.
+    # A threshold with 1 hit in 1 prediction and one with 2 hits in 4 both have an F1 of 2/3.
     targets, scores = np.array([1, 0, 0, 1]), np.array([4.0, 3.0, 2.0, 1.0])
     assert f1_at(4.0, targets, scores) == f1_at(1.0, targets, scores)
     assert best_f1_threshold(targets, scores) == 4.0

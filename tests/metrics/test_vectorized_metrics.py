@@ -25,7 +25,7 @@ CLIPS, LABELS = 40, 3
 
 
 def material(seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Targets, tied scores, and counts of five resamples."""
+    """Draw targets, tied scores, and counts of five resamples."""
     rng = np.random.default_rng(seed)
     targets = rng.random((CLIPS, LABELS)) < (0.5, 0.2, 0.05)
     scores = np.round(rng.random((CLIPS, LABELS)) + 0.3 * targets, 1)
@@ -74,7 +74,7 @@ def test_rank_correlation_of_equal_values_is_undefined() -> None:
     counts = np.array([[1.0, 1, 1, 1], [2, 2, 0, 0], [0, 0, 1, 3]])
     values = rank_correlation([0.1, 0.1, 0.3, 0.3], [1, 2, 3, 3])(counts)
     assert values[0] == pytest.approx(stats.spearmanr([0.1, 0.1, 0.3, 0.3], [1, 2, 3, 3]).statistic)
-    assert np.isnan(values[1:]).all()  # all of one, and all of the other, are equal
+    assert np.isnan(values[1:]).all()  # all first values, and all second values, are equal
     assert np.isnan(rank_correlation([1.1] * 4, [1, 2, 3, 4])(counts)).all()
     with pytest.raises(InvalidInputError, match=r"correlation needs .* \(2,\) and \(3,\)"):
         rank_correlation([1, 2], [1, 2, 3])

@@ -143,7 +143,7 @@ def test_labels_named_like_a_column_are_renamed_in_the_csv() -> None:
 
 @pytest.fixture
 def direct() -> ClassificationResult:
-    """A result without captions, by two measures."""
+    """Return a result without captions that has two measures."""
     names = (("a", "b"), ("crow", "rain"))
     return ClassificationResult(
         label_scores=LabelScores(*names, np.array([[0.5, -0.5], [0.25, 1.0]])),
