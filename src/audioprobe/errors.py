@@ -104,7 +104,7 @@ def did_you_mean(word: str, known: Iterable[str], max_suggestions: int = 1) -> s
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Context manager that puts a file or an entry of a configuration before error messages.
+    """Context manager that adds a location, such as a file, to the start of error messages.
 
     Messages that already start with `where` are not changed.
     """
@@ -118,7 +118,7 @@ def located(where: str) -> Iterator[None]:
 
 @contextmanager
 def needs_extra(extra: str) -> Iterator[None]:
-    """Context manager that converts a failed import to a `MissingDependencyError`.
+    """Context manager for imports that raises `MissingDependencyError` if a package is missing.
 
     Args:
         extra: extra of audioprobe that installs the package, as in

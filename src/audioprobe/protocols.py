@@ -72,11 +72,11 @@ class JointEncoder(Component, Protocol):
 
     @property
     def logit_scale(self) -> float:
-        """Factor by which similarities were multiplied before the softmax in training."""
+        """Factor by which the model multiplied similarities before the softmax in training."""
         ...
 
     def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield a vector of shape (width,) for each waveform, in order; of any norm.
+        """Yield a vector of any norm, shape (width,), for each waveform, in order.
 
         Waveforms of any sample rate are accepted.
 
@@ -86,7 +86,7 @@ class JointEncoder(Component, Protocol):
         ...
 
     def embed_texts(self, texts: Sequence[str]) -> FloatArray:
-        """Return a vector for each text, of any norm; shape (n_texts, width).
+        """Return a vector of any norm for each text, shape (n_texts, width).
 
         Raises:
             InvalidInputError: for a text that the model cannot process.
@@ -144,7 +144,7 @@ class TextEmbedder(Component, Protocol):
     """A model that converts texts to vectors."""
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
-        """Return a vector for each text, of any norm; shape (n_texts, width).
+        """Return a vector of any norm for each text, shape (n_texts, width).
 
         Raises:
             InvalidInputError: for a text that the model cannot process.
@@ -167,7 +167,7 @@ class Scorer(Component, Protocol):
     """A method that scores how well labels match captions; higher scores mean better matches."""
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
-        """Return finite scores, shape (n_captions, n_labels).
+        """Return finite scores of labels for each caption, shape (n_captions, n_labels).
 
         An empty list of captions is allowed: the call then checks the labels and the connection to
         a remote service, and returns shape (0, n_labels).

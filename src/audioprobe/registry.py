@@ -224,7 +224,7 @@ def _find(kind: Kind, name: str) -> EntryPoint:
 
 
 def _hint_of_another_kind(kind: Kind, name: str) -> str:
-    """Return a sentence if a backend of another kind has this name; otherwise ""."""
+    """Return a hint if `name` is a backend of another kind; otherwise ""."""
     for other in KINDS:
         if name in {point.name for point in entry_points(group=_group(other))}:
             wrapper = _WRAPPERS.get((kind, other))

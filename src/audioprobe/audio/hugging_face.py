@@ -28,7 +28,7 @@ class _Samples(Protocol):
 
 @runtime_checkable
 class HFDecoder(Protocol):
-    """Interface of a torchcodec decoder, the audio value in recent versions of `datasets`."""
+    """Interface of torchcodec's decoder, the type of audio in recent versions of `datasets`."""
 
     def get_all_samples(self) -> _Samples:
         """Return all samples, shape (n_channels, n_samples), and their rate in Hz."""

@@ -87,7 +87,7 @@ def _is_known(clip: Clip, data: TrainingData) -> bool:
 
 @lru_cache(maxsize=100_000)
 def _is_known_file(path: Path, size: int, modified_ns: int, data: TrainingData) -> bool:
-    """Return whether a file is a training file; cached until its size or time changes."""
+    """Return whether a file is a training file; the result is cached until the file changes."""
     del modified_ns
     if size in data.sizes:
         with path.open("rb") as stream:

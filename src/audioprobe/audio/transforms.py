@@ -59,7 +59,7 @@ def wav_bytes(waveform: Waveform) -> tuple[bytes, int]:
 
 
 def gain(waveform: Waveform, rng: np.random.Generator, decibels: Range = (-12.0, 6.0)) -> Waveform:
-    """Change the level by a random number of decibels; samples may exceed [-1, 1]."""
+    """Change the level of a waveform by a random number of decibels; samples may exceed [-1, 1]."""
     factor = 10 ** (_uniform(rng, decibels) / 20)
     return Waveform(waveform.samples * np.float32(factor), waveform.sample_rate)
 

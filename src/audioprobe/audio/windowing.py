@@ -188,7 +188,7 @@ def _read(file: soundfile.SoundFile, n: int) -> Samples:
 
 
 def _read_until_error(file: soundfile.SoundFile, n: int) -> Samples:
-    """Read up to `n` samples per channel; if decoding fails, return the samples before."""
+    """Read up to `n` samples per channel; if decoding fails, return the samples decoded before."""
     blocks = [np.zeros((0, file.channels), np.float32)]
     with suppress(soundfile.LibsndfileError):
         while n and len(block := _read(file, min(n, _BLOCK))):
@@ -212,7 +212,7 @@ def _windows(
 def _cut(
     blocks: Iterator[Samples], windowing: Windowing, rate: int
 ) -> Iterator[tuple[int, Samples]]:
-    """Yield the index of the first sample, and the samples, of each window."""
+    """Cut blocks into windows; yield the index of the first sample, and all samples, of each."""
     size = windowing.size(rate)
     if windowing.length == "whole":
         yield 0, next(blocks)

@@ -44,10 +44,10 @@ def atomic_write(path: Path, text: str) -> Path:
 
 @contextmanager
 def staged_directory(out: str | Path) -> Iterator[Path]:
-    """Context manager that creates a folder, which exists only if the block raises no error.
+    """Context manager that creates a folder and yields it; after an error, it is deleted.
 
-    During the block the folder is called `OUT.partial`. It is deleted after an error. If a killed
-    process left such a folder, the next call replaces it.
+    During the block the folder is called `OUT.partial`. If a killed process left such a folder, the
+    next call replaces it.
 
     Raises:
         InvalidInputError: if the path `out` already exists.

@@ -252,7 +252,7 @@ def _schema_version(connection: sqlite3.Connection) -> int:
 
 
 def _line(key: bytes, value: bytes) -> bytes:
-    """Return a line of a `ResponseLog`, with a checksum."""
+    """Return the line of a `ResponseLog` for a key and a value, with a checksum."""
     content = json.loads(value)
     crc = zlib.crc32(json.dumps(content).encode())
     return json.dumps({"key": key.hex(), "answer": content, "crc": crc}).encode() + b"\n"

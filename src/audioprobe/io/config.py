@@ -80,7 +80,7 @@ def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
 
 
 def error_message(error: ValidationError, cls: type, data: Any, source: str) -> str:  # noqa: ANN401 - parsed TOML or JSON
-    """Return a message about the first error of a validation; unknown keys are reported last."""
+    """Return a message about an error of a validation, which is not an unknown key if possible."""
     first = min(error.errors(), key=lambda item: item["type"] == _UNKNOWN_KEY)
     about_key = first["type"] in ("missing", _UNKNOWN_KEY)
     where, table = source, data

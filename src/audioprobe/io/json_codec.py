@@ -38,7 +38,7 @@ def to_json(value: object, *, indent: int | None = 2) -> str:
 
 
 def canonical_json(value: object) -> str:
-    """Return a dataclass as JSON text that is equal for equal contents: all keys are sorted."""
+    """Return a dataclass as JSON text with sorted keys: equal contents give equal texts."""
     return json.dumps(json.loads(to_json(value)), sort_keys=True)
 
 

@@ -79,7 +79,7 @@ class TableRow(dict[str, Any]):
         return _FLAGS[text]
 
     def choice(self, column: str, choices: Iterable[str]) -> str:
-        """Return a cell, in lower case, that contains one of several texts."""
+        """Return a cell in lower case, which must be one of `choices`."""
         text, known = self.text(column).casefold(), tuple(choices)
         if text not in known:
             hint = did_you_mean(text, known).strip()
@@ -106,7 +106,7 @@ class TableRow(dict[str, Any]):
         return float(text)
 
     def labels(self, column: str, separator: str | None = None) -> tuple[str, ...] | None:
-        """Return the labels in a cell: () if the cell is empty, None if its value is missing.
+        """Return the labels in a cell: () for an empty cell, None for a missing value ("NaN").
 
         The cell contains a list, a list written as in Python or JSON, or text with separators.
 

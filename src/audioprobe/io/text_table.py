@@ -186,5 +186,5 @@ def _inert(cell: str) -> str:
 
 
 def columns(names: Sequence[str], first: int) -> tuple[int, ...]:
-    """Return the indices of the columns `names` if the first of them has the index `first`."""
+    """Return the indices first, first + 1, ... of consecutive columns, one for each name."""
     return tuple(range(first, first + len(names)))

@@ -217,7 +217,7 @@ def _nist(reader: ByteReader) -> SampleHeader | None:
 
 
 def _known(size: int) -> int | None:
-    """Return a size, or None if the size is a placeholder."""
+    """Return a size, or None if programs write it while the actual size is unknown."""
     unknown = any(abs(size - value) <= _HEADER_SLACK for value in _PLACEHOLDERS)
     return None if unknown else size
 
@@ -266,7 +266,10 @@ def _is_metadata(reader: ByteReader, header: SampleHeader, offset: int) -> bool:
 
 
 def _is_recorder_offset(reader: ByteReader, header: SampleHeader, excess: int) -> bool:
-    """Return whether the sample size is wrong by a header length, but the file size is correct."""
+    """Return whether the declared size has an error that is typical of recorders.
+
+    The size of the samples is wrong by the length of a header, and the size of the file is correct.
+    """
     header_sizes = (header.begin, header.begin - 8)
     if header.end == reader.size:
         return abs(excess) in (*_RECORDER_OFFSETS, *header_sizes)

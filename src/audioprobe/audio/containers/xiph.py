@@ -124,10 +124,10 @@ def check_ogg(stream: BinaryIO, size: int, *, accept: bool = False) -> None:
 
 
 def _frames(tail: bytes, block_size: int) -> Iterator[tuple[int, int, int]]:
-    """Yield each FLAC frame header in a tail, the last one first.
+    """Yield three numbers for each FLAC frame header in the tail of a file, the last one first.
 
-    A frame is its position in the tail, and the number of samples per channel up to its start and
-    up to its end.
+    The numbers are the position in the tail, and the number of samples per channel up to the start
+    and up to the end of the frame.
     """
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
@@ -177,7 +177,7 @@ def _crc(content: bytes, polynomial: int, width: int) -> int:
 
 @cache
 def _crc_table(polynomial: int, width: int) -> tuple[int, ...]:
-    """Return the checksum of each of the 256 bytes."""
+    """Return the checksum of each possible byte."""
     table = []
     for byte in range(256):
         crc = byte << width - 8
