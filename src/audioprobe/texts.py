@@ -20,7 +20,7 @@ def nfc(text: str) -> str:
 
 
 def path_on_disk(path: Path) -> Path:
-    """Return a path in the Unicode normalisation form that exists on disk, if any; else unchanged."""
+    """Return a path in the Unicode normalisation form that exists on disk; else unchanged."""
     if str(path).isascii() or os.path.lexists(path):
         return path
     result = Path(path.anchor)

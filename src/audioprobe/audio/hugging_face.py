@@ -21,17 +21,12 @@ _LABEL_COLUMNS = ("labels", "label")
 _ADVICE = "Repair the row, or leave it out with dataset.select(...)."
 
 
-class _Samples(Protocol):
-    data: np.typing.ArrayLike  # shape (n_channels, n_samples)
-    sample_rate: int
-
-
 @runtime_checkable
 class HFDecoder(Protocol):
     """Interface of torchcodec's decoder, the type of audio in recent versions of `datasets`."""
 
-    def get_all_samples(self) -> _Samples:
-        """Return all samples, shape (n_channels, n_samples), and their rate in Hz."""
+    def get_all_samples(self) -> Any:  # noqa: ANN401 - a class of torchcodec
+        """Return `data`, shape (n_channels, n_samples), and `sample_rate` in Hz."""
         ...
 
 
