@@ -5,7 +5,8 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from audioprobe.audio.files import open_sound
 from audioprobe.audio.sources import clips_of
 from audioprobe.audio.windowing import Windowing, read_waveform, read_windows
 from audioprobe.concepts.concept import without_article
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import AudioReadError, InvalidInputError
 from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept
 from audioprobe.texts import nfc
 from audioprobe.types import Clip, Waveform
@@ -153,12 +154,31 @@ def sounds_by_key(
     return sounds | {clip.id: partial(_first_window, clip) for clip in clips}
 
 
-def seconds_not_played(clip: Clip) -> float:
-    """Return the seconds at the end of a clip that the model does not receive; 0 for short clips.
+def seconds_cut(
+    clips: Iterable[Clip], played: Container[str], ignored: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the seconds at the end of each clip that a model did not use, by clip id.
 
-    Raises:
-        AudioReadError: if the clip cannot be read.
+    Clips that were used to their end are left out.
+
+    Args:
+        clips: the clips.
+        played: ids of the clips that were sent to the model.
+        ignored: seconds that the model has reported as truncated, by clip id.
     """
+    seconds = {}
+    for clip in clips:
+        cut = ignored.get(clip.id, 0.0)
+        if clip.id in played:
+            with suppress(AudioReadError):  # the questions about this clip are failures
+                cut += _seconds_not_played(clip)
+        if cut > 0:
+            seconds[clip.id] = round(cut, 3)
+    return seconds
+
+
+def _seconds_not_played(clip: Clip) -> float:
+    """Return the seconds of a clip after the first 10 s; 0 for shorter clips."""
     if clip.waveform is not None:
         duration = clip.waveform.duration
     else:

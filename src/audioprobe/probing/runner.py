@@ -1,7 +1,6 @@
 """Ask a model the questions of a probe: equal prompts once, failures recorded per question."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -10,7 +9,7 @@ from audioprobe.errors import AudioReadError
 from audioprobe.inference import Answer, Infer, PromptFailure, map_prompts
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing.answers import judge_trials, parse_choice, parse_yes_no
-from audioprobe.probing.clips import PLAYED_S, seconds_not_played
+from audioprobe.probing.clips import PLAYED_S, seconds_cut
 from audioprobe.probing.results import ProbeClip, ProbeOutcome
 from audioprobe.probing.trial import (
     AUDIO_CONDITIONS,
@@ -24,7 +23,7 @@ from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.prompts.levels import shipped_templates
 from audioprobe.protocols import LanguageModel, LikelihoodModel
 from audioprobe.results.provenance import Provenance, combined_digest, now, versions
-from audioprobe.types import Clip, Decoding, Prompt, Response, Waveform
+from audioprobe.types import Clip, Decoding, Option, Prompt, Response, Waveform
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ def run_probe(
 
     Args:
         model: the model.
-        probe: questions and sounds.
+        probe: questions and their sounds.
         options: settings of the prompts.
         bootstrap: how confidence intervals are computed.
         judge: a model that also classifies free-text responses; None uses only the parser.
@@ -64,16 +63,15 @@ def run_probe(
         ContractError: if the number of the model's answers differs from that of the prompts.
         AudioProbeError: for causes that affect all questions, such as missing weights.
     """
-    asker = _Asker(model, probe, options, progress)
+    asker = _Asker(model=model, probe=probe, options=options, progress=progress)
     trials = asker.trials()
     components = {"language_model": model.info}
     if judge is not None:
         trials, asker.n_calls["judge"] = judge_trials(judge, trials, progress)
         components["judge"] = judge.info
-    by_id = {c.id: (name, c) for name, group in probe.clips.by_concept.items() for c in group}
-    used = [by_id[name] for name in dict.fromkeys(q.clip for q in probe.questions if q.clip)]
+    used = probe.used_clips()
     clips = [clip for _, clip in used]
-    digests = [("questions", probe.digest()), *sorted(asker.digests.items())]
+    played = {question.audio or question.clip for question in probe.questions}
     return ProbeOutcome(
         trials=trials,
         clips={clip.id: _probe_clip(concept, clip) for concept, clip in used},
@@ -86,21 +84,25 @@ def run_probe(
         bootstrap=bootstrap,
         provenance=Provenance(
             components=components,
-            options={
-                **probe.options,
-                "answers": (options.yes, options.no, options.option),
-                "max_new_tokens": options.max_new_tokens,
-                "played of a clip (s)": PLAYED_S,
-            },
+            options={**probe.options, **_options(options)},
             seed=probe.seed,
-            data=combined_digest(digests),
+            data=combined_digest([("questions", probe.digest()), *sorted(asker.digests.items())]),
             versions=versions(),
             created=now(),
             training_clips=training_clips(clips, model),
         ),
-        seconds_cut=_seconds_cut(clips, probe.questions, asker.seconds_ignored),
+        seconds_cut=seconds_cut(clips, played, asker.seconds_ignored),
         unused_clips=probe.unused_clips(),
     )
+
+
+def _options(options: PromptingOptions) -> dict[str, Option]:
+    """Return the settings of the prompts that change the results."""
+    return {
+        "answers": (options.yes, options.no, options.option),
+        "max_new_tokens": options.max_new_tokens,
+        "played of a clip (s)": PLAYED_S,
+    }
 
 
 def _probe_clip(concept: str, clip: Clip) -> ProbeClip:
@@ -108,23 +110,7 @@ def _probe_clip(concept: str, clip: Clip) -> ProbeClip:
     return ProbeClip(concept, path, clip.start, clip.duration)
 
 
-def _seconds_cut(
-    clips: Iterable[Clip], questions: Iterable[ProbeQuestion], ignored: Mapping[str, float]
-) -> dict[str, float]:
-    """Return the seconds of each clip that the model did not use; clips used whole are left out."""
-    played = {question.audio or question.clip for question in questions}
-    seconds = {}
-    for clip in clips:
-        cut = ignored.get(clip.id, 0.0)
-        if clip.id in played:
-            with suppress(AudioReadError):  # the questions about this clip are failures
-                cut += seconds_not_played(clip)
-        if cut > 0:
-            seconds[clip.id] = round(cut, 3)
-    return seconds
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Asker:
     """Asks a model the questions of a probe, and records what was asked.
 

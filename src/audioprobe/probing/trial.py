@@ -13,7 +13,7 @@ from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.metrics.answers import most_likely_option
 from audioprobe.probing.clips import ClipsByConcept
 from audioprobe.probing.relations.concept_set import Negatives, RelationKind
-from audioprobe.types import Option, Waveform
+from audioprobe.types import Clip, Option, Waveform
 
 Condition: TypeAlias = Literal[
     "text", "audio", "caption", "wrong clip", "silence", "noise", "no audio", "spoken word"
@@ -248,6 +248,11 @@ class PreparedProbe:
     caption_template: str
     options: Mapping[str, Option]
     seed: int
+
+    def used_clips(self) -> list[tuple[str, Clip]]:
+        """Return the clips that questions are about, each with its concept."""
+        clips = {c.id: (name, c) for name, group in self.clips.by_concept.items() for c in group}
+        return [clips[name] for name in dict.fromkeys(q.clip for q in self.questions if q.clip)]
 
     def unused_clips(self) -> dict[str, str]:
         """Return the reason for each clip that no question is about, by clip id."""
