@@ -124,7 +124,7 @@ def hierarchical_f1(
     columns, positive = decided
     if hierarchy is None or not columns:
         return None
-    # Ancestors that are no labels of the run get columns, too: they give partial credit.
+    # Ancestors outside the labels of the run get columns, too: they give partial credit.
     labels = [data.cell.result.labels[n] for n in columns]
     others = [label for label in hierarchy.labels if label not in labels]
     empty = np.zeros((len(positive), len(others)), dtype=np.bool_)
