@@ -109,6 +109,9 @@ class SmallLTUEvaluation:
         numbers = single_source_scenes(self._scenes, SPLIT, self._scope.n_each)
         scenes = self._scenes.clips(SPLIT)
         self._single_source = {name: [scenes[n] for n in rows] for name, rows in numbers.items()}
+        self._single_source_clips = [
+            clip for clips in self._single_source.values() for clip in clips
+        ]
 
     def __call__(self) -> tuple[EvaluationResult, ...]:
         """Evaluate all parts; write a JSON file per part, and a Markdown table of all parts."""
@@ -254,10 +257,6 @@ class SmallLTUEvaluation:
         held_out, seed = self._recipe.held_out, self._recipe.seed
         concepts = self._training_scenes.palette.concepts
         return hypernym_pairs(Concepts.shipped(), concepts, held_out=held_out, seed=seed)
-
-    @cached_property
-    def _single_source_clips(self) -> list[Clip]:
-        return [clip for clips in self._single_source.values() for clip in clips]
 
     @cached_property
     def _mixed_clips(self) -> list[Clip]:
