@@ -77,16 +77,11 @@ def complete_frames(
 ) -> BinaryIO | int:
     """Return the number of samples per channel of an MPEG file, or a stream to decode instead.
 
-    The stream has a header that declares the number of frames, which the file has not.
-
-    Args:
-        stream: file opened for reading.
-        size: length of the file in bytes.
-        n_decoded: number of samples per channel, as the decoder declares it.
-        accept: whether to accept a truncated file.
+    The stream has a header that declares the number of frames, which the file has not. `n_decoded`
+    is the number of samples that the decoder would read.
 
     Raises:
-        IncompleteAudioError: if frames are missing.
+        IncompleteAudioError: if frames are missing, unless `accept` is True.
         UndecodableError: if a decoder cannot read all frames.
     """
     reader = ByteReader(stream, size)

@@ -56,13 +56,9 @@ class SampleHeader:
 def complete_samples(stream: BinaryIO, size: int, *, accept: bool = False) -> BinaryIO:
     """Return a file, or a stream with a corrected header, from which decoders read all samples.
 
-    Args:
-        stream: file opened for reading.
-        size: length of the file in bytes.
-        accept: whether to accept a wrong header, and to read the samples that exist.
-
     Raises:
-        IncompleteAudioError: if the header declares more or fewer samples than are present.
+        IncompleteAudioError: if the header declares more or fewer samples than are present, unless
+            `accept` is True.
         UndecodableError: for a RIFX file of more than 4 GiB.
     """
     reader = ByteReader(stream, size)

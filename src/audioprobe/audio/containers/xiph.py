@@ -27,12 +27,8 @@ _JOINED = "contains several streams one after the other; only the first would be
 def complete_flac(stream: BinaryIO, size: int, *, accept: bool = False) -> BinaryIO:
     """Return a FLAC file, or a stream whose header declares the actual number of samples.
 
-    The actual number is computed from the last frame.
-
-    Args:
-        stream: file opened for reading.
-        size: length of the file in bytes.
-        accept: whether to accept a truncated stream, and to read it up to its last complete frame.
+    The actual number is computed from the last frame. If `accept` is True, a truncated file of
+    `size` bytes is read up to its last complete frame.
 
     Raises:
         IncompleteAudioError: if the header declares no length and the last frame is incomplete.
@@ -70,11 +66,7 @@ def complete_flac(stream: BinaryIO, size: int, *, accept: bool = False) -> Binar
 
 
 def check_single_flac(stream: BinaryIO) -> None:
-    """Raise `UndecodableError` if another FLAC stream follows the decoded stream.
-
-    Args:
-        stream: file whose position is after the last decoded sample.
-    """
+    """Raise `UndecodableError` if another FLAC stream follows the position of a decoder."""
     position = stream.tell()
     reader = ByteReader(stream, stream.seek(0, io.SEEK_END))
     begin = max(after_id3(reader) + 4, position - _READ_AHEAD)
@@ -85,13 +77,9 @@ def check_single_flac(stream: BinaryIO) -> None:
 def check_ogg(stream: BinaryIO, size: int, *, accept: bool = False) -> None:
     """Check all pages of an OGG file, because decoders read its length only from the last page.
 
-    Args:
-        stream: file opened for reading.
-        size: length of the file in bytes.
-        accept: whether to accept a truncated stream.
-
     Raises:
-        IncompleteAudioError: if the last page is truncated or not marked as the last.
+        IncompleteAudioError: if the last page is truncated or not marked as the last, unless
+            `accept` is True.
         UndecodableError: if the file contains several streams one after the other.
     """
     reader = ByteReader(stream, size)
