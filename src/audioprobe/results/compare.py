@@ -161,8 +161,7 @@ def compare(
     """
     if first.labels != second.labels:
         raise InvalidInputError(
-            "Expected two results with the same labels in the same order, got different labels. "
-            "Score the clips of both results with the same labels."
+            "Expected the same labels in the same order in both results, got different labels."
         )
     references = {**second.truth, **first.truth} if truth is None else truth
     annotated = {nfc(clip_id): labels for clip_id, labels in references.items()}
@@ -170,8 +169,7 @@ def compare(
     clip_ids = tuple(name for name in first.clip_ids if name in scored and name in annotated)
     if not clip_ids:
         raise InvalidInputError(
-            "No clip with reference labels has scores in both results. Compare results of the same "
-            "clips, or pass `truth`."
+            "No clip with reference labels has scores in both results. Compare the same clips."
         )
     targets = targets_of(annotated, clip_ids, first.labels)
     a, b = _rows(first, clip_ids), _rows(second, clip_ids)
@@ -182,13 +180,14 @@ def compare(
         arrays = (values[:, columns] for values in (targets, a, b))
         return permutation(*arrays, groups=clip_groups, seed=seed, bootstrap=Bootstrap(seed=seed))
 
+    right = _best_is_right(targets, a), _best_is_right(targets, b)
     every_label = list(range(len(first.labels)))
     if clip_groups is None:
         tests = [delong(targets[:, n], a[:, n], b[:, n]) for n in every_label]
-        best = mcnemar(_best_is_right(targets, a), _best_is_right(targets, b))
+        best = mcnemar(*right)
     else:
         tests = [exchange([n]) for n in every_label]
-        gains = _best_is_right(targets, a).astype(np.float64) - _best_is_right(targets, b)
+        gains = np.subtract(*right, dtype=np.float64)
         best = sign_flips(gains, groups=clip_groups, seed=seed)
     return Comparison(
         clip_ids=clip_ids,
