@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import NamedTuple
 
 from audioprobe.concepts import Concepts
 from audioprobe.experiments.finetuning.comparison import (
@@ -42,8 +42,17 @@ CONTROL = "shuffled"
 SUBSETS = ("in pairs", "same kinds, not in pairs", "other kinds")
 """Groups of concepts: in paired questions, of the same kind (category) as these, and others."""
 
-Comparison: TypeAlias = tuple[PairedDifference, PairedDifference | None]
-"""Difference from the model before fine-tuning, and from a control run (None without control)."""
+
+class Comparison(NamedTuple):
+    """Two differences of a group of runs.
+
+    Attributes:
+        change: difference from the model before fine-tuning.
+        control: difference from the control runs; None if there are none.
+    """
+
+    change: PairedDifference
+    control: PairedDifference | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -229,11 +238,11 @@ def concept_generalization(
         ]
         by = (*FACTORS, "subset", "measure")
         compared = _with_control(rows, by, {"alignment": baseline}, study.bootstrap)
-        of_strategy = [pair for pair in compared if pair[0].strategy == strategy]
+        of_strategy = [pair for pair in compared if pair.change.strategy == strategy]
         comparisons += _sorted(of_strategy, measure=ACCURACIES, subset=SUBSETS)
     corrected = _holm([control or change for change, control in comparisons])
     return tuple(
-        (change, tested) if control else (tested, None)
+        Comparison(change, tested) if control else Comparison(tested, None)
         for (change, control), tested in zip(comparisons, corrected, strict=True)
     )
 
@@ -257,7 +266,7 @@ def _with_control(
         paired_difference(table, by, baseline, bootstrap) for baseline in (BEFORE_TRAINING, control)
     )
     by_group = {tuple(d[name] for name in by): d for d in controls}
-    return [(d, by_group.get(tuple(d[name] for name in by))) for d in changes]
+    return [Comparison(d, by_group.get(tuple(d[name] for name in by))) for d in changes]
 
 
 def _front(
@@ -281,5 +290,5 @@ def _sorted(comparisons: Sequence[Comparison], **orders: Sequence[str]) -> list[
     """Sort by the position of each column's value in a list, column by column."""
     return sorted(
         comparisons,
-        key=lambda pair: tuple(order.index(pair[0][name]) for name, order in orders.items()),
+        key=lambda pair: tuple(order.index(pair.change[name]) for name, order in orders.items()),
     )

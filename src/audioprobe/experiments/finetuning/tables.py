@@ -152,16 +152,16 @@ def transfer_table(summary: StudySummary) -> Table:
     """
     accuracy = summary.transfer_accuracy
     cells: dict[str, Callable[[Comparison], str]] = {
-        "trained with": lambda c: c[0]["arm"],
-        "evaluated in": lambda c: condition(c[0]),
-        "concepts": lambda c: c[0]["subset"],
-        "accuracy before": lambda c: _estimate(accuracy.get(("", *_subset_and_measure(c[0])))),
-        "accuracy": lambda c: _estimate(accuracy[c[0]["arm"], *_subset_and_measure(c[0])]),
-        "change": lambda c: _change(c[0]),
-        "p, change": lambda c: _p(c[0]),
-        "minus control": lambda c: _change(c[1]) if c[1] else MISSING,
-        "p, control": lambda c: _p(c[1]),
-        "runs": lambda c: str(c[0].n_runs),
+        "trained with": lambda c: c.change["arm"],
+        "evaluated in": lambda c: condition(c.change),
+        "concepts": lambda c: c.change["subset"],
+        "accuracy before": lambda c: _estimate(accuracy.get(("", *_subset_and_measure(c.change)))),
+        "accuracy": lambda c: _estimate(accuracy[c.change["arm"], *_subset_and_measure(c.change)]),
+        "change": lambda c: _change(c.change),
+        "p, change": lambda c: _p(c.change),
+        "minus control": lambda c: _change(c.control) if c.control else MISSING,
+        "p, control": lambda c: _p(c.control),
+        "runs": lambda c: str(c.change.n_runs),
     }
     return _table(summary.transfer, cells, tuple(cells)[3:])
 
@@ -172,17 +172,17 @@ def generalization_table(summary: StudySummary) -> Table:
     It has one row per strategy, condition (text or audio) and group of concepts.
     """
     cells: dict[str, Callable[[Comparison], str]] = {
-        "trainable": lambda c: c[0]["trainable"],
-        "regularization": lambda c: c[0]["regularization"],
-        "alignment": lambda c: c[0]["alignment"],
-        "evaluated in": lambda c: condition(c[0]),
-        "concepts": lambda c: c[0]["subset"],
-        "count": lambda c: str(c[0].estimate.n_groups or 1),
-        "change": lambda c: _change(c[0]),
-        "p, change": lambda c: _p(c[0]),
-        "minus no alignment": lambda c: _change(c[1]) if c[1] else MISSING,
-        "p, no alignment": lambda c: _p(c[1]),
-        "p, corrected": lambda c: _number((c[1] or c[0]).corrected, ".3g"),
+        "trainable": lambda c: c.change["trainable"],
+        "regularization": lambda c: c.change["regularization"],
+        "alignment": lambda c: c.change["alignment"],
+        "evaluated in": lambda c: condition(c.change),
+        "concepts": lambda c: c.change["subset"],
+        "count": lambda c: str(c.change.estimate.n_groups or 1),
+        "change": lambda c: _change(c.change),
+        "p, change": lambda c: _p(c.change),
+        "minus no alignment": lambda c: _change(c.control) if c.control else MISSING,
+        "p, no alignment": lambda c: _p(c.control),
+        "p, corrected": lambda c: _number((c.control or c.change).corrected, ".3g"),
     }
     return _table(summary.generalization, cells, tuple(cells)[5:])
 
