@@ -42,11 +42,7 @@ from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.training.answer_loss import AnswerLoss
 from audioprobe.training.examples import TrainingExample
 from audioprobe.training.trainable import TrainableModel, copy_trainable_weights, set_trainable
-from audioprobe.training.trainer import (
-    TrainingArguments,
-    get_accelerator,
-    train,
-)
+from audioprobe.training.trainer import TrainingArguments, get_accelerator, train
 
 STRATEGY = "strategy.json"
 
