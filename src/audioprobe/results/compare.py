@@ -150,9 +150,8 @@ def compare(
         first: result with the same labels as `second`.
         second: result for the same clips, or for some of them.
         truth: reference labels by clip id; None uses those of the results.
-        groups: group of each clip (site, recorder) by clip id; None uses those of the results. A
-            clip without a group is its own group. If clips share a group, permutation and sign-flip
-            tests replace DeLong's and McNemar's, which assume independent clips.
+        groups: group (site, recorder) by clip id; None uses those of the results. If clips share a
+            group, permutation and sign-flip tests replace DeLong's and McNemar's tests.
         names: names of the two results, for tables and sentences.
         seed: random seed of permutations and bootstrap.
 
