@@ -244,8 +244,8 @@ def _pairs(
             merged = Pairs(merged.pairs + drawn.pairs, merged.unmatched + drawn.unmatched)
     if not merged.pairs:
         raise InvalidInputError(
-            f"{concepts.name}: none of {len(concepts.concepts)} concepts has a "
-            f"{' or '.join(relations)} with a false pair to match (negatives: "
+            f"{concepts.name}: expected true pairs with a matching false pair, but none of "
+            f"{len(concepts.concepts)} concepts has such a {' or '.join(relations)} (negatives: "
             f"{', '.join(config.negatives)}). Add concepts, or use the negatives 'random'."
         )
     return merged

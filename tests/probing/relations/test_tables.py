@@ -68,7 +68,9 @@ def test_labels_of_edansa_have_phrases_and_hypernyms() -> None:
 
 def test_labels_with_equal_phrases_are_refused() -> None:
     labels = Hierarchy({"a": (), "b": ()})
-    with pytest.raises(InvalidInputError, match="mine: two labels have the phrase 'a thing'"):
+    with pytest.raises(
+        InvalidInputError, match="mine: expected one phrase per label, got 'a thing' for two labels"
+    ):
         from_hierarchy("mine", labels, {"a": "a thing", "b": "a thing"})
 
 

@@ -12,7 +12,7 @@ from audioprobe.concepts.collection import (
     UNCERTAIN_NEGATIVES,
 )
 from audioprobe.concepts.concept import with_article_of
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, did_you_mean
 
 RelationKind: TypeAlias = Literal["identity", "synonym", "hypernym"]
 """What a target is to a concept: the concept itself, another name for it, or a class above it."""
@@ -121,7 +121,8 @@ class ConceptSet:
         chosen = list(dict.fromkeys(ids))
         unknown = [name for name in chosen if name not in by_id]
         if unknown:
-            raise InvalidInputError(f"{self.name} has no concept {unknown[0]!r}.")
+            hint = did_you_mean(unknown[0], by_id)
+            raise InvalidInputError(f"{self.name} has no concept {unknown[0]!r}.{hint}")
         return replace(self, concepts=tuple(by_id[name] for name in chosen))
 
     def members(self, relation: RelationKind) -> dict[Target, list[ProbeConcept]]:

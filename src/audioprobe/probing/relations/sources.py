@@ -72,7 +72,9 @@ def from_hierarchy(
     }
     repeated = sorted(phrase for phrase, n in Counter(phrase_of.values()).items() if n > 1)
     if repeated:
-        raise InvalidInputError(f"{name}: two labels have the phrase {repeated[0]!r}.")
+        raise InvalidInputError(
+            f"{name}: expected one phrase per label, got {repeated[0]!r} for two labels."
+        )
     parents: dict[str, list[str]] = {phrase: [] for phrase in phrase_of.values()}
     for label, parent in hierarchy.edges:
         parents[phrase_of[label]].append(phrase_of[parent])
