@@ -30,17 +30,11 @@ _MEASURES: tuple[LikelihoodMeasure, ...] = get_args(LikelihoodMeasure)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _WindowLikelihoods:
-    """Log-likelihoods of the labels for one window, and the length of the window.
+    """Log-likelihoods of the labels for one window, and the length of the window."""
 
-    Attributes:
-        values: log-likelihoods in nats, shape (2, n_labels): totals, then means per token.
-        n_samples: length of the window in samples.
-        sample_rate: sample rate of the window in Hz.
-    """
-
-    values: Float64Array
+    values: Float64Array  # in nats, shape (2, n_labels): totals, then means per token
     n_samples: int
-    sample_rate: int
+    sample_rate: int  # in Hz
 
     @property
     def length(self) -> str:

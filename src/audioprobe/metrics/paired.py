@@ -168,7 +168,7 @@ def exchanged_differences(
         targets: shape (n_clips, n_labels).
         first: scores of the first system, shape (n_clips, n_labels).
         second: scores of the second system, shape (n_clips, n_labels).
-        swaps: for each exchange, which clips are exchanged, shape (n_exchanges, n_clips).
+        swaps: whether each exchange swaps each clip, shape (n_exchanges, n_clips).
 
     Returns:
         Shape (n_exchanges,); NaN if no label has both positives and negatives.
