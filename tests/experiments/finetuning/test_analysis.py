@@ -208,7 +208,7 @@ def arm(name: str, measurements: Measurements, seed: int = 0) -> RunResult:
 
 
 def by_group(comparisons: Sequence[Comparison]) -> dict[tuple[str, str, str], Comparison]:
-    return {(d["arm"], d["measure"], d["subset"]): (d, c) for d, c in comparisons}
+    return {(d["arm"], d["measure"], d["subset"]): Comparison(d, c) for d, c in comparisons}
 
 
 def test_training_in_text_is_measured_against_before_and_control() -> None:
@@ -261,7 +261,7 @@ def generalization(
     ]
     table = record(runs, first=before(always_yes()), study=PAIRED).table()
     comparisons = concept_generalization(table, PAIRED, AUDIO_CONCEPTS)
-    return {(d["alignment"], d["measure"], d["subset"]): (d, c) for d, c in comparisons}
+    return {(d["alignment"], d["measure"], d["subset"]): Comparison(d, c) for d, c in comparisons}
 
 
 def test_each_subset_of_concepts_is_compared_separately() -> None:
