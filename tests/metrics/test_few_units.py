@@ -96,7 +96,7 @@ def test_undetectable_differences_are_undefined() -> None:
 
 @pytest.mark.parametrize("n_units", [7, 9, 16])
 def test_power_agrees_with_simulated_exchanges(n_units: int) -> None:
-    effect = detectable_effect(n_units, 0.95)
+    effect = detectable_effect(n_units, 0.95, 0.8)
     assert effect is not None
     rng = np.random.default_rng(1)
     samples = rng.normal(effect / math.sqrt(n_units), 1, size=(600, n_units))

@@ -134,7 +134,7 @@ def test_corrections_increase_p_values_and_keep_their_order(p_values: list[float
 
 def test_smallest_detectable_difference_has_the_stated_power() -> None:
     error = 0.1
-    true = smallest_detectable(error)
+    true = smallest_detectable(error, power=0.8)
     assert true is not None
     rng = np.random.default_rng(0)
     result = np.abs(rng.normal(true, error, size=20_000)) > stats.norm.ppf(0.975) * error

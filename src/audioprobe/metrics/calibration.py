@@ -18,8 +18,6 @@ from audioprobe.metrics.bootstrap import Statistic
 from audioprobe.metrics.validation import validate
 from audioprobe.types import BoolArray, Float64Array, FloatArray
 
-_N_BINS = 10  # bins of equal width
-
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBin:
@@ -89,24 +87,29 @@ class Platt:
         return np.asarray(expit(logits), dtype=np.float64)
 
 
-def reliability(targets: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[CalibrationBin, ...]:
-    """Return the reliability curve: one `CalibrationBin` for each of 10 bins that is not empty.
+def reliability(
+    targets: npt.ArrayLike, probabilities: npt.ArrayLike, *, n_bins: int = 10
+) -> tuple[CalibrationBin, ...]:
+    """Return the reliability curve: one `CalibrationBin` per bin that is not empty.
 
     Args:
         targets: shape (n_items,).
         probabilities: shape (n_items,), in [0, 1].
+        n_bins: number of bins of equal width, at least 1.
     """
     present, predicted = _validate_probabilities(targets, probabilities, n_dimensions=1)
-    bin_of = _bin_numbers(predicted)
+    if n_bins < 1:
+        raise InvalidInputError(f"Calibration needs n_bins >= 1, got {n_bins}.")
+    bin_of = _bin_numbers(predicted, n_bins)
     # scikit-learn's `calibration_curve` returns neither the counts nor the edges of its bins.
     counts, probability_sums, positives = (
-        np.bincount(bin_of, weights=weights, minlength=_N_BINS)
+        np.bincount(bin_of, weights=weights, minlength=n_bins)
         for weights in (None, predicted, present)
     )
     return tuple(
         CalibrationBin(
-            low=k / _N_BINS,
-            high=(k + 1) / _N_BINS,
+            low=k / n_bins,
+            high=(k + 1) / n_bins,
             n=int(counts[k]),
             mean_probability=float(probability_sums[k] / counts[k]),
             positive_rate=float(positives[k] / counts[k]),
@@ -115,30 +118,35 @@ def reliability(targets: npt.ArrayLike, probabilities: npt.ArrayLike) -> tuple[C
     )
 
 
-def expected_calibration_error(targets: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
+def expected_calibration_error(
+    targets: npt.ArrayLike, probabilities: npt.ArrayLike, *, n_bins: int = 10
+) -> float:
     """Return the expected calibration error (Naeini et al. 2015), in [0, 1].
 
     In each bin, the error is the absolute difference of mean probability and share of positives.
     The result is the mean over bins, weighted by their numbers of items. See `reliability` for the
     arguments.
     """
-    bins = reliability(targets, probabilities)
+    bins = reliability(targets, probabilities, n_bins=n_bins)
     distances = sum(b.n * abs(b.mean_probability - b.positive_rate) for b in bins)
     return distances / sum(b.n for b in bins)
 
 
-def resampled_calibration_error(targets: npt.ArrayLike, probabilities: npt.ArrayLike) -> Statistic:
-    """Return a function that computes the calibration error of every resample, for `Bootstrap`.
+def resampled_calibration_error(
+    targets: npt.ArrayLike, probabilities: npt.ArrayLike, *, n_bins: int = 10
+) -> Statistic:
+    """Return a function that computes the calibration error of many resamples, for `Bootstrap`.
 
     Args:
         targets: shape (n_clips, n_labels).
         probabilities: shape (n_clips, n_labels), in [0, 1].
+        n_bins: number of bins of equal width.
     """
     present, predicted = _validate_probabilities(targets, probabilities, n_dimensions=2)
-    bin_of = _bin_numbers(predicted)
+    bin_of = _bin_numbers(predicted, n_bins)
     # Sum of probability minus target, shape (n_clips, n_bins).
     excess = np.stack(
-        [((predicted - present) * (bin_of == k)).sum(axis=1) for k in range(_N_BINS)], axis=1
+        [((predicted - present) * (bin_of == k)).sum(axis=1) for k in range(n_bins)], axis=1
     )
 
     def statistic(counts: Float64Array) -> Float64Array:
@@ -155,8 +163,8 @@ def brier(targets: npt.ArrayLike, probabilities: npt.ArrayLike) -> float:
     return float(brier_score_loss(present, predicted, pos_label=True))
 
 
-def _bin_numbers(probabilities: FloatArray) -> npt.NDArray[np.int64]:
-    return np.minimum((probabilities * _N_BINS).astype(np.int64), _N_BINS - 1)
+def _bin_numbers(probabilities: FloatArray, n_bins: int) -> npt.NDArray[np.int64]:
+    return np.minimum((probabilities * n_bins).astype(np.int64), n_bins - 1)
 
 
 def _validate_probabilities(

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.graph import ancestors_with_depth
+from audioprobe.metrics.threshold import PrecisionRecallF1, precision_recall_f1
 from audioprobe.metrics.validation import validate, validate_predictions
 from audioprobe.types import BoolArray, Float64Array
 
@@ -67,10 +68,7 @@ class Hierarchy:
         return min([*over_common, max(a.values()) + max(b.values()) + 2])
 
     def closed(self, targets: npt.ArrayLike, labels: Sequence[str]) -> BoolArray:
-        """Return targets or predictions after adding the ancestors of every present label.
-
-        Precision, recall and F1 of closed targets and predictions are the hierarchical ones
-        (Kiritchenko, Matwin and Famili 2006): the prediction "bird" for a grouse is partly correct.
+        """Return the targets after adding the ancestors of every present label.
 
         Args:
             targets: shape (n_clips, n_labels); True or 1 where the label is present.
@@ -80,6 +78,24 @@ class Hierarchy:
         depths = [self._depths_of(label) for label in labels]
         is_ancestor = np.array([[int(column in row) for column in labels] for row in depths])
         return np.asarray(present.astype(np.int64) @ is_ancestor > 0, dtype=np.bool_)
+
+    def precision_recall_f1(
+        self, targets: npt.ArrayLike, predictions: npt.ArrayLike, labels: Sequence[str]
+    ) -> PrecisionRecallF1:
+        """Return hierarchical precision, recall and F1 (Kiritchenko, Matwin and Famili 2006).
+
+        The ancestors of each label are added to targets and predictions, so that the prediction
+        "bird" for a grouse is partly correct. The counts are over all pairs of clip and label.
+
+        Args:
+            targets: shape (n_clips, n_labels); True or 1 where the label is present.
+            predictions: shape (n_clips, n_labels); True or 1 where the label is predicted.
+            labels: names of the columns.
+        """
+        present, predicted = validate_predictions(targets, predictions, n_dimensions=2)
+        return precision_recall_f1(
+            self.closed(present, labels).ravel(), self.closed(predicted, labels).ravel()
+        )
 
     def distances_of_best(
         self, targets: npt.ArrayLike, scores: npt.ArrayLike, labels: Sequence[str]

@@ -28,7 +28,6 @@ ROUNDING = 1e-12
 _NORMAL = NormalDist()
 _MAX_SIMULATED_UNITS = 10  # with more units, Student's t is close to the permutation test
 _N_SIMULATIONS = 4000
-_POWER = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,13 +165,15 @@ def smallest_detectable(
     standard_error: float | None,
     *,
     level: float = 0.95,
+    power: float = 0.8,
     n_units: int | None = None,
 ) -> float | None:
-    """Return the smallest true difference that a two-sided test detects with 80 % power.
+    """Return the smallest true difference that a two-sided test detects with the given power.
 
     Args:
         standard_error: standard error of the difference; None if it is unknown.
         level: confidence level, in (0, 1).
+        power: probability of detecting the difference, in (0, 1).
         n_units: number of units (items or groups of items) of a permutation test; None for a test
             with the normal distribution.
 
@@ -181,20 +182,20 @@ def smallest_detectable(
         estimate it), or if no p-value of `n_units` units is small enough.
 
     Raises:
-        InvalidInputError: if the standard error is negative or not finite, or `level` is not in
-            (0, 1).
+        InvalidInputError: if the standard error is negative or not finite, or `level` or `power` is
+            not in (0, 1).
     """
     error = 0.0 if standard_error is None else standard_error
-    if not (0 <= error < math.inf and 0 < level < 1):
+    if not (0 <= error < math.inf and 0 < level < 1 and 0 < power < 1):
         raise InvalidInputError(
-            "Expected a finite standard error >= 0 and a level in (0, 1), got standard error "
-            f"{standard_error} and level {level}."
+            "Expected a finite standard error >= 0, and level and power in (0, 1), got standard "
+            f"error {standard_error}, level {level} and power {power}."
         )
     if error < ROUNDING:
         return None
     if n_units is None:
-        return error * (_NORMAL.inv_cdf((1 + level) / 2) + _NORMAL.inv_cdf(_POWER))
-    effect = detectable_effect(n_units, level)
+        return error * (_NORMAL.inv_cdf((1 + level) / 2) + _NORMAL.inv_cdf(power))
+    effect = detectable_effect(n_units, level, power)
     return None if effect is None else error * effect
 
 
@@ -211,8 +212,8 @@ def standard_error_of(estimate: Estimate, level: float) -> float | None:
 
 
 @lru_cache(maxsize=256)
-def detectable_effect(n_units: int, level: float) -> float | None:
-    """Return the smallest true mean difference that a permutation test detects with 80 % power.
+def detectable_effect(n_units: int, level: float, power: float) -> float | None:
+    """Return the smallest true mean difference that a permutation test detects with some power.
 
     The result is in standard errors. The differences of units are assumed to be normally
     distributed. With up to 10 units the test is simulated (4,000 samples, fixed seed); with more
@@ -221,13 +222,14 @@ def detectable_effect(n_units: int, level: float) -> float | None:
     Args:
         n_units: number of units (items or groups of items) that are exchanged.
         level: confidence level; a p-value of at most `1 - level` is significant.
+        power: probability of a significant result.
 
     Returns:
         None if no p-value of `n_units` units can be significant.
     """
     if n_units < 2 or 2.0 ** (1 - n_units) > 1 - level + ROUNDING:
         return None
-    start = float(stdtrit(n_units - 1, (1 + level) / 2) + stdtrit(n_units - 1, _POWER))
+    start = float(stdtrit(n_units - 1, (1 + level) / 2) + stdtrit(n_units - 1, power))
     if n_units > _MAX_SIMULATED_UNITS:
         return start
     noise = np.random.default_rng(n_units).normal(size=(_N_SIMULATIONS, n_units))
@@ -242,5 +244,5 @@ def detectable_effect(n_units: int, level: float) -> float | None:
     low, high = 0.0, 4 * start
     for _ in range(14):
         middle = (low + high) / 2
-        low, high = (middle, high) if simulated_power(middle) < _POWER else (low, middle)
+        low, high = (middle, high) if simulated_power(middle) < power else (low, middle)
     return high
