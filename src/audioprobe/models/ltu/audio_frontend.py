@@ -3,11 +3,14 @@
 The audio prefix (see `audio_prefix`) turns this input into tokens of the language model. LTU uses a
 mel spectrogram. LTU-AS uses the outputs of all blocks of Whisper's encoder, averaged over 400 ms;
 sources: Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022, and the
-fork of Whisper by LTU-AS's authors (repository YuanGongND/ltu).
+fork of Whisper by LTU-AS's authors (repository YuanGongND/ltu). Other models use the features of
+any encoder of the registry, which stays frozen.
 """
 
+import warnings
 from collections.abc import Mapping
 from functools import cache
+from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -24,8 +27,10 @@ from audioprobe.audio.filterbank import fit_length
 from audioprobe.audio.transforms import resample
 from audioprobe.errors import UnsupportedInputError, WeightsError
 from audioprobe.models.causal_lm.loading import read_folder, read_json
-from audioprobe.models.ltu.audio_encoder import TltrConfig
+from audioprobe.models.ltu.audio_encoder import FeatureConfig, TltrConfig
 from audioprobe.models.ltu.network import load_state
+from audioprobe.protocols import AudioEncoder
+from audioprobe.registry import factory_of, load
 from audioprobe.types import Option, Waveform
 from audioprobe.weights import resolve
 
@@ -144,7 +149,95 @@ class WhisperFrontend:
         return features
 
 
-AudioFrontend: TypeAlias = SpectrogramFrontend | WhisperFrontend
+class EncoderFrontend:
+    """Audio front end that computes the features of a separate encoder, such as YAMNet.
+
+    Audio beyond `config.seconds` is cut off. The features of shorter audio are followed by zeros.
+
+    Args:
+        config: name, options and sizes of the encoder.
+        device: device of the encoder.
+
+    Attributes:
+        seconds: length of audio that the model uses; longer audio is truncated.
+        options: name and revision of the encoder, stored with results.
+
+    Raises:
+        BackendNotFoundError: if no encoder of this name is installed.
+        WeightsError: if the encoder's weights are missing, or if its features have another width.
+    """
+
+    def __init__(self, config: FeatureConfig, *, device: str = "cpu") -> None:
+        self._encoder = _load_encoder(config.encoder, config.options, device)
+        info = self._encoder.info
+        if config.revision and info.revision != config.revision:
+            warnings.warn(
+                f"This model was trained with the features of {config.encoder} with the revision "
+                f"{config.revision}, but the installed {info.name} has the revision "
+                f"{info.revision}. Responses will differ from those of the original model.",
+                stacklevel=2,
+            )
+        self._config = config
+        self.seconds = config.seconds
+        self.options: Mapping[str, Option] = {
+            "encoder": info.name,
+            "encoder_revision": info.revision,
+        }
+
+    def __call__(self, waveform: Waveform) -> Tensor:
+        """Return the features of a waveform, shape (1, n_steps, width)."""
+        (features,) = self._encoder.encode([_cut(waveform, self.seconds)])
+        if features.shape[1] != self._config.width:
+            raise WeightsError(
+                f"Expected features of width {self._config.width} from the encoder "
+                f"{self._config.encoder!r}, received {features.shape[1]}. Use the encoder that "
+                "this model was trained with."
+            )
+        return fit_length(torch.tensor(features, dtype=torch.float32), self._config.n_steps)[None]
+
+
+def feature_config(encoder: str, *, seconds: float = 10.24, **options: Option) -> FeatureConfig:
+    """Return the configuration of an LTU that uses the features of an encoder.
+
+    Revision, width and number of steps are those of the installed encoder.
+
+    Args:
+        encoder: name of the encoder in the registry, such as "yamnet".
+        seconds: length of audio that the model uses.
+        options: options of the encoder, such as `hop=0.32`.
+
+    Raises:
+        BackendNotFoundError: if no encoder of this name is installed.
+        WeightsError: if the encoder's weights are missing.
+    """
+    loaded = _load_encoder(encoder, options, "cpu")
+    silence = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
+    (features,) = loaded.encode([Waveform(silence, SAMPLE_RATE)])
+    n_steps, width = features.shape
+    return FeatureConfig(
+        encoder=encoder,
+        options=options,
+        revision=loaded.info.revision,
+        width=width,
+        n_steps=n_steps,
+        seconds=seconds,
+    )
+
+
+def _load_encoder(name: str, options: Mapping[str, Option], device: str) -> AudioEncoder:
+    """Load an encoder on a device; encoders without this option, such as BirdNET, use the CPU."""
+    has_device = "device" in signature(factory_of("encoder", name.partition(":")[0])).parameters
+    placement = {"device": device} if has_device else {}
+    encoder: AudioEncoder = load("encoder", name, **options, **placement)
+    return encoder
+
+
+def _cut(waveform: Waveform, seconds: float) -> Waveform:
+    n_samples = round(seconds * waveform.sample_rate)
+    return Waveform(waveform.samples[:n_samples], waveform.sample_rate)
+
+
+AudioFrontend: TypeAlias = SpectrogramFrontend | WhisperFrontend | EncoderFrontend
 
 
 def load_whisper(folder: Path) -> WhisperFeatures:

@@ -17,11 +17,12 @@ from audioprobe.models.ltu.audio_encoder import (
     NORM_EPS,
     CavMaeConfig,
     CavMaeEncoder,
+    FeatureConfig,
     TltrConfig,
     TltrEncoder,
 )
 
-AudioConfig: TypeAlias = CavMaeConfig | TltrConfig
+AudioConfig: TypeAlias = CavMaeConfig | TltrConfig | FeatureConfig
 
 GATE = "gate"  # attribute of `AudioPrefix` that contains the cross-attention adapter
 TIME_POOLING = 2  # time steps averaged into one token: 64 steps become 32 tokens of 320 ms
@@ -91,7 +92,8 @@ class AudioPrefix(nn.Module):
     """Network that computes audio tokens: encoder, pooling, projection and optional adapter.
 
     The type of the configuration distinguishes LTU, where a spectrogram gives 32 tokens in the
-    published sizes, from LTU-AS, where Whisper features give 25 tokens.
+    published sizes, from LTU-AS, where Whisper features give 25 tokens, and from models whose
+    tokens are the projected features of a separate, frozen encoder (`FeatureConfig`).
 
     Attributes:
         gate: cross-attention adapter after the projection; None in published models.
@@ -102,20 +104,18 @@ class AudioPrefix(nn.Module):
     def __init__(self, config: AudioConfig, hidden_size: int) -> None:
         super().__init__()
         self._config = config
-        self.encoder: Any = (
-            TltrEncoder(config) if isinstance(config, TltrConfig) else CavMaeEncoder(config)
-        )
+        self.encoder: Any = _encoder(config)
         self.projection = nn.Linear(config.width, hidden_size)
         self.gate = None
 
     def pool(self, tokens: Tensor) -> Tensor:
         """Return the pooled output of the encoder, shape (n_clips, n_tokens, width).
 
-        For LTU, these are means over frequency and over pairs of time steps. For LTU-AS, the output
-        is returned unchanged.
+        For LTU, these are means over frequency and over pairs of time steps. For other models, the
+        output is returned unchanged.
         """
         config = self._config
-        if isinstance(config, TltrConfig):
+        if not isinstance(config, CavMaeConfig):
             return tokens
         n_clips, _, width = tokens.shape
         by_step = tokens.reshape(n_clips, config.n_bands, config.n_steps, width).mean(dim=1)
@@ -123,7 +123,7 @@ class AudioPrefix(nn.Module):
 
     def project(self, pooled: Tensor) -> Tensor:
         """Return normalised and projected tokens, shape (n_clips, n_tokens, hidden)."""
-        scale = 1.0 if isinstance(self._config, TltrConfig) else AUDIO_SCALE
+        scale = AUDIO_SCALE if isinstance(self._config, CavMaeConfig) else 1.0
         normed = functional.layer_norm(pooled / scale, pooled.shape[-1:], eps=NORM_EPS)
         projected: Tensor = self.projection(normed)
         return projected
@@ -136,3 +136,10 @@ class AudioPrefix(nn.Module):
         encoded = self.encoder(inputs.to(self.projection.weight.dtype))
         tokens = self.project(self.pool(encoded))
         return tokens if self.gate is None else self.gate(tokens)
+
+
+def _encoder(config: AudioConfig) -> nn.Module:
+    """Return the encoder inside the prefix; features of a separate encoder pass unchanged."""
+    if isinstance(config, CavMaeConfig):
+        return CavMaeEncoder(config)
+    return TltrEncoder(config) if isinstance(config, TltrConfig) else nn.Identity()

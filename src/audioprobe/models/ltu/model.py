@@ -19,10 +19,11 @@ from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.causal_lm.generation import run_in_batches, run_single
 from audioprobe.models.causal_lm.likelihood import warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
-from audioprobe.models.ltu.audio_encoder import TltrConfig
+from audioprobe.models.ltu.audio_encoder import FeatureConfig, TltrConfig
 from audioprobe.models.ltu.audio_frontend import (
     WHISPER,
     AudioFrontend,
+    EncoderFrontend,
     SpectrogramFrontend,
     WhisperFrontend,
 )
@@ -153,6 +154,8 @@ class LTU:
         if isinstance(audio, TltrConfig):
             whisper = whisper or checkpoint.whisper or WHISPER
             frontend = WhisperFrontend(whisper, audio, dtype=torch_dtype, device=device)
+        elif isinstance(audio, FeatureConfig):
+            frontend = EncoderFrontend(audio, device=device)
         net.to(torch_dtype)
         if quantization is not None:
             quantize(net.llama, quantization, torch_dtype)
