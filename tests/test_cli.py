@@ -28,7 +28,7 @@ SCRIPTED = ("--model", "scripted:a crow", "--scorer", "keyword")
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
     folder = tmp_path_factory.mktemp("demo")
-    return run_cli("demo", "--out", str(folder)), folder
+    return run_cli("demo", "--out", str(folder), COLUMNS="250"), folder
 
 
 def test_the_demo_classifies_real_recordings_with_real_weights(

@@ -18,6 +18,7 @@ from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.saving import save_adapter, save_ltu
 from audioprobe.models.ltu.trainable import TrainableLTU
+from audioprobe.protocols import AudioEncoder
 from audioprobe.registry import load
 from audioprobe.testing import check_language_model
 from audioprobe.training.trainable import set_trainable
@@ -66,7 +67,9 @@ def test_features_of_any_encoder_become_tokens(
     config = feature_config(encoders[name])
     net = tiny_model(base, config).net
     waveform = noise(5.0)
-    (expected,) = load("encoder", encoders[name]).encode([waveform])
+    encoder = load("encoder", encoders[name])
+    assert isinstance(encoder, AudioEncoder)
+    (expected,) = encoder.encode([waveform])
     features = EncoderFrontend(config)(waveform)
     assert features.shape == (1, config.n_steps, config.width)
     n = min(len(expected), config.n_steps)
@@ -99,10 +102,11 @@ def test_saved_model_loads_its_encoder(model: LTU, base: Path) -> None:
     frontend = EncoderFrontend(feature_config("yamnet", hop=0.32))
     whole = LTU(direct.net, direct.tokenizer, direct.info({}), frontend=frontend)
     prompts = [Prompt("what", audio=noise(2.0, seed)) for seed in range(2)]
-    likelihoods = [list(m.log_likelihood(prompts, ["a", "bc"])) for m in (model, whole)]
-    for stored, original in zip(*likelihoods, strict=True):
-        totals = [[answer.total for answer in answers] for answers in (stored, original)]
-        np.testing.assert_allclose(*totals, atol=0.05)  # weights are stored in float16
+    stored, original = (
+        [[x.total for x in answers] for answers in m.log_likelihood(prompts, ["a", "bc"])]
+        for m in (model, whole)
+    )
+    np.testing.assert_allclose(stored, original, atol=0.05)  # weights are stored in float16
     assert model.info.options["encoder"] == "YAMNet"
     assert model.info.options["encoder_revision"] == YAMNet().info.revision
 

@@ -1,6 +1,7 @@
 """Read the weights that Keras 2 saved as HDF5 (`save_weights`); needs the extra `keras`."""
 
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -19,7 +20,7 @@ def read_layers(file: Path) -> list[dict[str, Variable]]:
     """
     try:
         with h5py.File(file, "r") as content:
-            root = content.get("model_weights", content)
+            root: Any = content.get("model_weights", content)
             groups = [root[_text(name)] for name in root.attrs["layer_names"]]
             layers = [
                 {

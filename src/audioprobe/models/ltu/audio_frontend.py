@@ -25,7 +25,7 @@ from transformers.audio_utils import mel_filter_bank
 from audioprobe.audio.filterbank import LTU as LTU_SPECTROGRAM
 from audioprobe.audio.filterbank import fit_length
 from audioprobe.audio.transforms import resample
-from audioprobe.errors import UnsupportedInputError, WeightsError
+from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
 from audioprobe.models.causal_lm.loading import read_folder, read_json
 from audioprobe.models.ltu.audio_encoder import FeatureConfig, TltrConfig
 from audioprobe.models.ltu.network import load_state
@@ -186,7 +186,9 @@ class EncoderFrontend:
 
     def __call__(self, waveform: Waveform) -> Tensor:
         """Return the features of a waveform, shape (1, n_steps, width)."""
-        (features,) = self._encoder.encode([_cut(waveform, self.seconds)])
+        rate = waveform.sample_rate
+        used = Waveform(waveform.samples[: round(self.seconds * rate)], rate)
+        (features,) = self._encoder.encode([used])
         if features.shape[1] != self._config.width:
             raise WeightsError(
                 f"Expected features of width {self._config.width} from the encoder "
@@ -228,13 +230,12 @@ def _load_encoder(name: str, options: Mapping[str, Option], device: str) -> Audi
     """Load an encoder on a device; encoders without this option, such as BirdNET, use the CPU."""
     has_device = "device" in signature(factory_of("encoder", name.partition(":")[0])).parameters
     placement = {"device": device} if has_device else {}
-    encoder: AudioEncoder = load("encoder", name, **options, **placement)
+    encoder = load("encoder", name, **options, **placement)
+    if not isinstance(encoder, AudioEncoder):
+        raise InvalidInputError(
+            f"Expected an encoder with `encode` as audio front end, got {name!r}, which has none."
+        )
     return encoder
-
-
-def _cut(waveform: Waveform, seconds: float) -> Waveform:
-    n_samples = round(seconds * waveform.sample_rate)
-    return Waveform(waveform.samples[:n_samples], waveform.sample_rate)
 
 
 AudioFrontend: TypeAlias = SpectrogramFrontend | WhisperFrontend | EncoderFrontend
