@@ -65,7 +65,7 @@ def test_missing_option_is_named() -> None:
 
 
 def test_unknown_option_is_refused() -> None:
-    with pytest.raises(InvalidInputError, match="unexpected keyword argument 'colour'"):
+    with pytest.raises(InvalidInputError, match="unknown option 'colour'"):
         load("scorer", "keyword", colour="red")
 
 

@@ -174,9 +174,11 @@ def _check_options(
         signature(factory).bind(*arguments, **options)
     except TypeError as error:
         names = list(signature(factory).parameters)
-        hints = (did_you_mean(key, names) for key in options if key not in names)
+        unknown = [key for key in options if key not in names]
+        cause = f"unknown option {unknown[0]!r}" if unknown else error
+        hint = did_you_mean(unknown[0], names) if unknown else ""
         raise InvalidInputError(
-            f"{label}: {error}.{''.join(hints)} Its options are {', '.join(names) or 'none'}."
+            f"{label}: {cause}.{hint} Its options are {', '.join(names) or 'none'}."
         ) from error
 
 

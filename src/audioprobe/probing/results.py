@@ -191,7 +191,7 @@ class ProbeOutcome(Displayed):
         return consistency(self.where(chosen, condition=condition), chosen, self.bootstrap)
 
     def diagnosis(self, reading: AnswerReading | None = None) -> Diagnosis:
-        """Return what the model can do, as far as the confidence intervals support it."""
+        """Return the diagnosis: what the confidence intervals show that the model can do."""
         return diagnose(self.trials, reading or self.reading, self.bootstrap)
 
     def judge_agreement(self) -> Agreement | None:

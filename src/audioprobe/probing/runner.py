@@ -112,7 +112,7 @@ def _probe_clip(concept: str, clip: Clip) -> ProbeClip:
 
 @dataclass(slots=True, kw_only=True)
 class _Asker:
-    """Asks a model the questions of a probe, and records what was asked.
+    """Asks a model the questions of a probe, and records its prompts.
 
     Attributes:
         captions: the model's captions by clip id, generated for questions about captions.
@@ -138,13 +138,13 @@ class _Asker:
         questions = self.probe.questions
         self._make_captions(questions)
         keys = [self._key(question) for question in questions]
-        asked = [
+        prompted = [
             (question, key)
             for question, key in zip(questions, keys, strict=True)
             if isinstance(key, _PromptKey)
         ]
-        responses = self._responses([key for _, key in asked]) if self.options.free_text else {}
-        likelihoods = self._likelihoods(asked) if self.options.likelihoods else {}
+        responses = self._responses([key for _, key in prompted]) if self.options.free_text else {}
+        likelihoods = self._likelihoods(prompted) if self.options.likelihoods else {}
         return tuple(
             self._trial(question, key, responses, likelihoods)
             if isinstance(key, _PromptKey)
@@ -187,7 +187,7 @@ class _Asker:
                     self.seconds_ignored[key.audio] = float(seconds)
         return responses
 
-    def _likelihoods(self, asked: Iterable[tuple[ProbeQuestion, _PromptKey]]) -> _Likelihoods:
+    def _likelihoods(self, prompted: Iterable[tuple[ProbeQuestion, _PromptKey]]) -> _Likelihoods:
         """Return the log-likelihood of each option, by prompt and text of the option.
 
         Questions about audio are also asked without audio, for the prior-corrected reading.
@@ -196,7 +196,7 @@ class _Asker:
         if not isinstance(model, LikelihoodModel):
             return {}
         keys_by_texts: dict[tuple[str, ...], list[_PromptKey]] = {}
-        for question, key in asked:
+        for question, key in prompted:
             texts = tuple(sorted(self._continuations(question)))
             keys = keys_by_texts.setdefault(texts, [])
             keys.append(key)

@@ -30,7 +30,7 @@ from audioprobe.experiments.finetuning.analysis import (
     CONTROL,
     NOVEL,
     SUBSETS,
-    Comparison,
+    RunComparison,
     StudySummary,
     ablations,
     concept_generalization,
@@ -207,8 +207,8 @@ def arm(name: str, measurements: Measurements, seed: int = 0) -> RunResult:
     return result(run, measurements)
 
 
-def by_group(comparisons: Sequence[Comparison]) -> dict[tuple[str, str, str], Comparison]:
-    return {(d["arm"], d["measure"], d["subset"]): Comparison(d, c) for d, c in comparisons}
+def by_group(comparisons: Sequence[RunComparison]) -> dict[tuple[str, str, str], RunComparison]:
+    return {(d["arm"], d["measure"], d["subset"]): RunComparison(d, c) for d, c in comparisons}
 
 
 def test_training_in_text_is_measured_against_before_and_control() -> None:
@@ -251,7 +251,7 @@ def test_unanswered_questions_about_novel_classes_are_not_wrong_answers() -> Non
 
 def generalization(
     by_alignment: dict[str, Measurements], *, without: str = ""
-) -> dict[tuple[str, str, str], Comparison]:
+) -> dict[tuple[str, str, str], RunComparison]:
     """Compare one trainable level, by alignment, measure and subset."""
     runs = [
         result(run, by_alignment.get(run.alignment, always_yes()))
@@ -261,7 +261,9 @@ def generalization(
     ]
     table = record(runs, first=before(always_yes()), study=PAIRED).table()
     comparisons = concept_generalization(table, PAIRED, AUDIO_CONCEPTS)
-    return {(d["alignment"], d["measure"], d["subset"]): Comparison(d, c) for d, c in comparisons}
+    return {
+        (d["alignment"], d["measure"], d["subset"]): RunComparison(d, c) for d, c in comparisons
+    }
 
 
 def test_each_subset_of_concepts_is_compared_separately() -> None:

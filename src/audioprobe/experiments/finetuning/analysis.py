@@ -43,7 +43,7 @@ SUBSETS = ("in pairs", "same kinds, not in pairs", "other kinds")
 """Groups of concepts: in paired questions, of the same kind (category) as these, and others."""
 
 
-class Comparison(NamedTuple):
+class RunComparison(NamedTuple):
     """Two differences of a group of runs.
 
     Attributes:
@@ -86,8 +86,8 @@ class StudySummary:
     ablations: tuple[PairedDifference, ...]
     effects: tuple[PairedDifference, ...]
     correlations: tuple[Correlation, ...]
-    generalization: tuple[Comparison, ...]
-    transfer: tuple[Comparison, ...]
+    generalization: tuple[RunComparison, ...]
+    transfer: tuple[RunComparison, ...]
     transfer_accuracy: Mapping[tuple[str | int | None, ...], Estimate]
 
     @property
@@ -208,7 +208,7 @@ def factor_effects(
 
 def concept_generalization(
     table: StudyTable, study: StudyConfig, audio_concepts: Collection[str]
-) -> tuple[Comparison, ...]:
+) -> tuple[RunComparison, ...]:
     """Compute how training on paired questions changes accuracy on other concepts.
 
     Returns:
@@ -225,7 +225,7 @@ def concept_generalization(
         if not run.arm and (part := run.strategy.get(PairedQuestionTraining)) is not None
     }
     table = select(table, measure=ACCURACIES)
-    comparisons: list[Comparison] = []
+    comparisons: list[RunComparison] = []
     for strategy in dict.fromkeys(row[1:4] for row in table if row[1:4] in pairs):
         rows = [
             row._replace(
@@ -242,12 +242,12 @@ def concept_generalization(
         comparisons += _sorted(of_strategy, measure=ACCURACIES, subset=SUBSETS)
     corrected = _holm([control or change for change, control in comparisons])
     return tuple(
-        Comparison(change, tested) if control else Comparison(tested, None)
+        RunComparison(change, tested) if control else RunComparison(tested, None)
         for (change, control), tested in zip(comparisons, corrected, strict=True)
     )
 
 
-def cross_modal_transfer(table: StudyTable, bootstrap: Bootstrap) -> tuple[Comparison, ...]:
+def cross_modal_transfer(table: StudyTable, bootstrap: Bootstrap) -> tuple[RunComparison, ...]:
     """Compare accuracy on novel classes with the model before fine-tuning and with the control.
 
     The control is the training with random answers (`CONTROL`).
@@ -260,13 +260,13 @@ def cross_modal_transfer(table: StudyTable, bootstrap: Bootstrap) -> tuple[Compa
 
 def _with_control(
     table: StudyTable, by: Sequence[str], control: Mapping[str, str], bootstrap: Bootstrap
-) -> list[Comparison]:
+) -> list[RunComparison]:
     """Compare every group of runs with the model before fine-tuning, and with a control group."""
     changes, controls = (
         paired_difference(table, by, baseline, bootstrap) for baseline in (BEFORE_TRAINING, control)
     )
     by_group = {tuple(d[name] for name in by): d for d in controls}
-    return [Comparison(d, by_group.get(tuple(d[name] for name in by))) for d in changes]
+    return [RunComparison(d, by_group.get(tuple(d[name] for name in by))) for d in changes]
 
 
 def _front(
@@ -286,7 +286,7 @@ def _holm(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
     return [replace(d, corrected=p) for d, p in zip(differences, corrected, strict=True)]
 
 
-def _sorted(comparisons: Sequence[Comparison], **orders: Sequence[str]) -> list[Comparison]:
+def _sorted(comparisons: Sequence[RunComparison], **orders: Sequence[str]) -> list[RunComparison]:
     """Sort by the position of each column's value in a list, column by column."""
     return sorted(
         comparisons,

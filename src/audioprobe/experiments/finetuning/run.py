@@ -58,9 +58,7 @@ from audioprobe.registry import load
 from audioprobe.texts import fingerprint
 from audioprobe.training.trainer import get_accelerator
 
-FORMAT = 2
-"""Version of the stored results."""
-
+FORMAT = 2  # version of the stored results
 _TRAINING, _SPECTROGRAMS, _STATES = "training", "spectrograms", "before.npz"
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from audioprobe.experiments.finetuning.analysis import Comparison, StudySummary
+from audioprobe.experiments.finetuning.analysis import RunComparison, StudySummary
 from audioprobe.experiments.finetuning.comparison import (
     FACTORS,
     MEASURES,
@@ -151,7 +151,7 @@ def transfer_table(summary: StudySummary) -> Table:
     concepts.
     """
     accuracy = summary.transfer_accuracy
-    cells: dict[str, Callable[[Comparison], str]] = {
+    cells: dict[str, Callable[[RunComparison], str]] = {
         "trained with": lambda c: c.change["arm"],
         "evaluated in": lambda c: condition(c.change),
         "concepts": lambda c: c.change["subset"],
@@ -171,7 +171,7 @@ def generalization_table(summary: StudySummary) -> Table:
 
     It has one row per strategy, condition (text or audio) and group of concepts.
     """
-    cells: dict[str, Callable[[Comparison], str]] = {
+    cells: dict[str, Callable[[RunComparison], str]] = {
         "trainable": lambda c: c.change["trainable"],
         "regularization": lambda c: c.change["regularization"],
         "alignment": lambda c: c.change["alignment"],

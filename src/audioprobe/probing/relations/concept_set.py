@@ -239,7 +239,7 @@ def from_concepts(concepts: Concepts | None = None) -> ConceptSet:
 
 def _probe_concept(concept: Concept) -> ProbeConcept:
     uncertain = {name for name, members in UNCERTAIN_NEGATIVES.items() if concept.id in members}
-    asked = tuple(
+    hypernyms = tuple(
         Target(h.id, h.phrase) for h in concept.hypernyms if h.id not in AMBIGUOUS_CLASSES
     )
     basic = concept.basic.id if concept.basic else ""
@@ -250,7 +250,7 @@ def _probe_concept(concept: Concept) -> ProbeConcept:
         synonyms=tuple(
             with_article_of(concept.phrase, synonym.name) for synonym in concept.synonyms
         ),
-        hypernyms=asked,
+        hypernyms=hypernyms,
         ancestors=frozenset(hypernym.id for hypernym in concept.ancestors) | uncertain,
         basic="" if basic in AMBIGUOUS_CLASSES else basic,
         label=concept.audioset.name if concept.audioset else "",
