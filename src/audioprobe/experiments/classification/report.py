@@ -77,7 +77,9 @@ def build_report(
         DataGrid("Questions", _questions_table(run), False, False),
     ]
     sections = [
-        Section("Results", [DataGrid("All cells", summary(scores))], _BASIS),
+        Section(
+            "Results", [DataGrid("By evaluation set and prompt level", summary(scores))], _BASIS
+        ),
         Section("Gain of each prompt level", _gains(scores), gain_text),
         Section("Familiar and unfamiliar audio", _drops(familiarity_drops(cells, bootstrap))),
         Section("ROC curves", _curves(data, bootstrap), "Mean over labels; bands are 95 %."),

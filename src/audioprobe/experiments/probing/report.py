@@ -40,7 +40,7 @@ def build_report(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
     bootstrap = run.config.bootstrap
     links = Links("Details", tuple((c.name, f"{RESULTS}/{c.name}.html") for c in cells))
     sections = [
-        Section("Models", [DataGrid("All cells", summary(cells)), links], _BASIS),
+        Section("Models", [DataGrid("By model and evaluation set", summary(cells)), links], _BASIS),
         Section("Conditions", _conditions(cells)),
         Section("Modality gap", _gaps(cells), _GAP),
         Section(
