@@ -156,7 +156,7 @@ def test_message_names_place_of_misspelt_key(given_tables: dict[str, Any], messa
         ({"alignment": [{"kind": "paired", "conditions": []}]}, "expected the conditions"),
         (
             {"alignment": [{"kind": "paired", "concept_kinds": ["animals"]}]},
-            "got 'animals'. Did you mean 'animal'?",
+            "unknown kind of concept 'animals'; the kinds are .* Did you mean 'animal'",
         ),
     ],
 )

@@ -1,7 +1,8 @@
 """Alignment losses: distances between the audio tokens of clips and texts about these clips.
 
-Audio tokens are the vectors that the language model receives for a clip. No loss sends gradients
-to the text representation or has a projection head: only the audio tokens move, towards the text.
+Audio tokens are the vectors that the language model receives for a clip. Gradients are
+computed for the audio only, not for the texts, so the losses bring audio closer to text. There are
+no projection heads.
 """
 
 from collections.abc import Sequence
@@ -74,9 +75,9 @@ def contrastive_loss(
 ) -> Tensor:
     """Return the InfoNCE loss between mean audio tokens and mean text embeddings, in nats.
 
-    The loss is the mean of both directions, and 0 for a batch of one clip. If several clips of a
-    batch have equal texts, they share the target probability. Source: van den Oord et al., 2018;
-    symmetric as in CLIP (Radford et al., 2021), without projection heads.
+    The loss is the mean of audio-to-text and text-to-audio, as in CLIP (Radford et al., 2021), but
+    without projection heads. It is 0 for a batch of one clip. Clips with equal texts split the
+    target probability equally. Source: van den Oord et al., 2018.
     """
     audio = functional.normalize(audio_tokens.mean(dim=1), dim=-1)
     text = functional.normalize(mean_embeddings(model, texts), dim=-1)
@@ -96,9 +97,10 @@ def hidden_state_loss(
     layer: int,
     distance: Distance,
 ) -> Tensor:
-    """Return the distance between the mean hidden states of audio tokens and text at a layer.
+    """Return the mean distance between the hidden states of clips and their texts at a layer.
 
-    Layer 0 means the input embeddings, -1 the last layer.
+    Hidden states are averaged over the audio tokens of a clip, or the tokens of its text. Layer 0
+    is the input embeddings, -1 the last layer.
 
     Raises:
         InvalidInputError: if the language model has no layer with this index.
@@ -116,14 +118,14 @@ def hidden_state_loss(
 
 
 def mean_distance(first: Tensor, second: Tensor, distance: Distance) -> Tensor:
-    """Return the mean distance between the rows of two tensors of shape (n_rows, width)."""
+    """Return the mean cosine distance or squared error of tensors of shape (n_rows, width)."""
     if distance == "cosine":
         return (1 - functional.cosine_similarity(first, second, dim=-1)).mean()
     return functional.mse_loss(first, second)
 
 
 def encode_texts(tokenizer: PromptTokenizer, texts: Sequence[str]) -> PaddedTexts:
-    """Return the token ids of texts, tokenised like answers and padded to the same length."""
+    """Return the token ids of texts, without control tokens, padded to the same length."""
     ids = [torch.tensor(tokenizer.continuation_ids(text)) for text in texts]
     mask = [torch.ones(len(each), dtype=torch.bool) for each in ids]
     return PaddedTexts(pad_sequence(ids, True, 0), pad_sequence(mask, True, False))
@@ -136,6 +138,6 @@ def mean_embeddings(model: TrainableModel, texts: PaddedTexts) -> Tensor:
 
 
 def _masked_mean(states: Tensor, mask: Tensor) -> Tensor:
-    """Return the mean over the tokens of each text, in float32 for any dtype of the model."""
+    """Return the mean of `states` over the tokens of each text, always in float32."""
     weights = mask.to(states.device).float()[..., None]
     return (states.float() * weights).sum(dim=1) / weights.sum(dim=1)

@@ -22,14 +22,14 @@ from audioprobe.types import Clip
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CaptionedClips:
-    """Training clips with spectrograms and labels; the row of a clip is its index.
+    """Training clips with spectrograms and labels; a clip is identified by its index.
 
     Attributes:
         cache: cached spectrograms of the clips.
         labels: labels of each clip.
         phrases: labels of each clip with articles, such as "a crow", from which captions are made.
-        rows_by_concept: for the id of each concept (a sound source such as a crow), the rows of the
-            clips in which only this concept is audible; see `probing.clips`.
+        rows_by_concept: indices of the clips in which only one concept (a sound source such as a
+            crow) is audible, keyed by the id of the concept; see `probing.clips`.
     """
 
     cache: SpectrogramCache
@@ -47,13 +47,13 @@ class CaptionedClips:
     def questions(
         self, name: str, n: int, step: int, seed: int
     ) -> Iterator[tuple[int, QARecord, Tensor]]:
-        """Yield the row, a question with its answer, and the spectrogram of each clip of a step.
+        """Yield (index, question with answer, spectrogram) for each clip of a training step.
 
-        The answer is the caption and the labels of a clip in alternating epochs (passes over all
-        clips); half of the clips start with the caption.
+        The answer alternates between epochs (passes over all clips): caption, then labels, for
+        clips with an even index; labels, then caption, for the others.
 
         Args:
-            name: first part of the audio ids of the questions; the second part is the row.
+            name: start of the audio ids, which link questions to spectrograms: "NAME INDEX".
             n: number of clips per step.
             step: index of the step, from 0.
             seed: random seed of the order of the clips.

@@ -151,7 +151,10 @@ class TrainingSampler:
         )
 
     def previous_task(self, task: PreviousTask, n_examples: int) -> Iterator[AnswerBatch]:
-        """Yield batches with one example each, for the Fisher information of a previous task."""
+        """Yield batches of one example of a previous task, to estimate Fisher information.
+
+        Examples are rehearsal texts for the task "text", and rehearsal clips for "audio".
+        """
         if task == "text":
             for example in self.rehearsal_texts[:n_examples]:
                 yield self._collate([example], {})
@@ -167,7 +170,7 @@ class TrainingSampler:
     def _pairs(
         self, paired: PairedQuestionTraining, condition: QuestionCondition
     ) -> list[MatchedPair]:
-        """Return the pairs that can be asked in a condition; in audio, both concepts need clips."""
+        """Return the question pairs for a condition; for audio, both concepts must have clips."""
         concepts = Concepts.shipped() if paired.concept_kinds else None
         pairs = [
             pair
@@ -189,7 +192,7 @@ class TrainingSampler:
         rng: np.random.Generator,
         audio: dict[str, Tensor],
     ) -> Iterator[QARecord]:
-        """Yield the questions of a step, and add the spectrograms of their clips to `audio`."""
+        """Yield random paired questions; add the spectrograms of audio questions to `audio`."""
         for condition in paired.conditions:
             pairs = self._pairs(paired, condition)
             for k in rng.integers(len(pairs), size=paired.pairs).tolist():
@@ -223,6 +226,6 @@ class TrainingSampler:
 
 
 def with_random_answer(pair: ConceptPair, seed: int) -> ConceptPair:
-    """Return the question with a random answer, which depends on the seed and the question only."""
+    """Return the question with a random answer; the same seed gives the same answer."""
     key = f"{seed} {pair.concept} {pair.relation} {pair.target}"
     return replace(pair, holds=bool(stable_hash(key) % 2))

@@ -160,7 +160,7 @@ class HiddenStateAlignment:
 
 @dataclass(frozen=True, slots=True)
 class CrossAttentionAlignment:
-    """A gated adapter by which audio tokens attend to the labels of the training clips.
+    """Gated adapter: cross-attention from audio tokens to the labels of the training clips.
 
     The adapter is trained in addition to the trainable modules; `width` is the dimension of its
     queries, keys and values.
@@ -177,9 +177,9 @@ class PairedQuestionTraining:
     Attributes:
         pairs: number of question pairs per step and condition; a pair has one question with the
             answer "yes" and one with the answer "no".
-        conditions: "text" names the concept, "audio" plays a clip of it.
-        concept_kinds: kinds of concepts (`Concept.kind`) that are trained; () trains all kinds. A
-            pair counts by the concept whose answer is "yes". Other kinds may serve for evaluation.
+        conditions: "text": the question names the concept; "audio": it comes with a clip instead.
+        concept_kinds: kinds of concepts (`Concept.kind`) that are trained; () trains all kinds.
+            The concept in the "yes" question determines the kind of a pair.
         shuffle_answers: whether to replace the answers by random answers, drawn once per question.
             This is a control: the model can then learn only the form of the answers.
     """
@@ -201,8 +201,8 @@ class PairedQuestionTraining:
         for name in self.concept_kinds:
             if name not in known:
                 raise InvalidInputError(
-                    f"Paired questions: expected a kind of concept, got {name!r}."
-                    f"{did_you_mean(name, known)}"
+                    f"Paired questions: unknown kind of concept {name!r}; the kinds are "
+                    f"{', '.join(known)}.{did_you_mean(name, known)}"
                 )
 
 

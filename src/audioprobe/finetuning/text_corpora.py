@@ -45,7 +45,7 @@ class TextSet:
 
     @property
     def revision(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 hash of the passages."""
+        """Hash of the passages (16 hexadecimal digits), to detect changed texts."""
         return hashlib.sha256(json.dumps(self.passages).encode()).hexdigest()[:16]
 
 
@@ -231,7 +231,7 @@ def _words(text: str) -> str:
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """Return a pattern that matches a name without its article, in the singular or plural."""
+    """Return a regular expression for a name without article, in singular or plural."""
     words = re.sub("^(an?|the) (?=.)", "", _words(name)).split()
     if not words:
         raise InvalidInputError(f"Expected words in a fact, got {name!r}.")

@@ -175,7 +175,7 @@ def finetune(
 
 
 def _prepare_modules(model: TrainableModel, data: TrainingSampler, strategy: Strategy) -> None:
-    """Expand LoRA and add the cross-attention adapter of a strategy; freeze other parameters."""
+    """Expand LoRA, add the cross-attention adapter, and freeze modules that are not trained."""
     names, seed = strategy.train, strategy.arguments.seed
     if strategy.lora is not None:
         model.expand_lora(strategy.lora.rank, strategy.lora.targets, seed)
@@ -193,7 +193,7 @@ def _trainable_in_float32(
 ) -> Iterator[None]:
     """Keep trainable weights in float32 in the context: bfloat16 would lose small updates.
 
-    The other weights may have another dtype only if the training computes under autocast.
+    Raise if any weight is not float32, unless the training computes in bfloat16 (autocast).
     """
     formats = {str(p.dtype).removeprefix("torch.") for p in network.parameters()} - {"float32"}
     if formats and not arguments.uses_bfloat16(device):
@@ -229,7 +229,7 @@ def _check_same_strategy(folder: Path, strategy: Strategy) -> None:
 def build_objective(
     model: TrainableModel, data: TrainingSampler, strategy: Strategy
 ) -> MultiTaskObjective:
-    """Return the objective (loss) of a strategy; penalties pull weights to their current values."""
+    """Return the loss of a strategy; penalties are relative to the current weights."""
     answers = AnswerLoss(model, per="example")
     penalties: list[Penalty] = []
     if (l2sp := strategy.get(L2SP)) is not None:
@@ -260,10 +260,10 @@ def _acceptance(
     arguments: TrainingArguments,
     device: str,
 ) -> Callable[[int], bool] | None:
-    """Return the function that tells early stopping whether to continue; None without it.
+    """Return a function for early stopping that returns True to continue and False to stop.
 
-    Training continues if the loss of the validation texts is at most the loss at the start plus
-    `stopping.rise`.
+    It returns True if the loss of the validation texts is at most the initial loss plus
+    `stopping.rise`. Return None instead of a function if `stopping` is None.
     """
     if stopping is None:
         return None

@@ -44,7 +44,7 @@ SUBSETS = ("in pairs", "same kinds, not in pairs", "other kinds")
 
 
 class RunComparison(NamedTuple):
-    """Two differences of a group of runs.
+    """Differences of a group of runs from two references.
 
     Attributes:
         change: difference from the model before fine-tuning.
@@ -63,18 +63,20 @@ class StudySummary:
         record: stored results that everything else is computed from.
         table: tidy table of the record, one row per measurement.
         before: estimates for the model before fine-tuning, by measure.
-        changes: difference from the model before fine-tuning, by strategy and measure. Strategies
-            are in the order of the design, including those whose runs failed.
+        changes: difference from the model before fine-tuning, keyed by strategy, then by measure;
+            in the order of the design. A strategy whose runs all failed has an empty mapping.
         gaps: modality gap after fine-tuning, by strategy.
-        front: strategies on the Pareto front of in-domain AUC and text loss.
+        front: strategies for which no other has both higher in-domain AUC and lower text loss.
         ablations: differences between two strategies that differ in one factor.
         effects: difference of each level from the first level of its factor, averaged over
             strategies.
-        correlations: rank correlations of changes of weights and representations with changes of
+        correlations: rank correlations of changes of weights and hidden states with changes of
             measures.
-        generalization: effects of paired questions, by subset of concepts (`SUBSETS`).
-        transfer: differences of accuracy on novel classes, by training arm.
-        transfer_accuracy: mean accuracy by arm ("" before fine-tuning), subset and measure.
+        generalization: changes of accuracy after training on paired questions, for each strategy
+            and subset of concepts (`SUBSETS`).
+        transfer: changes of accuracy on novel classes (invented names), for each training arm.
+        transfer_accuracy: mean accuracy on novel classes, keyed by training arm ("" before
+            fine-tuning), subset of concepts and measure.
     """
 
     record: StudyRecord
@@ -102,7 +104,7 @@ class StudySummary:
 
 
 def summarize(record: StudyRecord) -> StudySummary:
-    """Compute all results of a study; an incomplete study gives partial results."""
+    """Compute all results of a study; for an incomplete study, those of the finished runs."""
     study, table = record.study, record.table()
     bootstrap = study.bootstrap
     rows = select(table, arm="", measure=tuple(MEASURES))
@@ -132,15 +134,16 @@ def summarize(record: StudyRecord) -> StudySummary:
 
 
 def trains_language_model(study: StudyConfig, trainable: str) -> bool:
-    """Return whether a level of trainable modules has weights of the language model."""
+    """Return True if weights of the language model are trained at this trainable level."""
     return updates_language_model(study.level(trainable).modules)
 
 
 def ablations(table: StudyTable, study: StudyConfig) -> tuple[PairedDifference, ...]:
-    """Return the differences between strategies that differ in one factor only.
+    """Return the differences, in every measure, of strategies that differ in one factor only.
 
-    The baseline has the first level of that factor. Pairs in which no strategy trains the language
-    model are omitted from text measures. p-values are corrected over all pairs of a measure (Holm).
+    The baseline is the strategy with the first level of that factor. Text measures omit pairs of
+    strategies that both leave the language model unchanged. p-values are corrected over all pairs
+    of a measure (Holm).
     """
     after, pairs = select(table, phase="after"), list[PairedDifference]()
     for factor in FACTORS:
@@ -158,9 +161,9 @@ def factor_effects(
 ) -> tuple[PairedDifference, ...]:
     """Estimate the effect of every level on the change of each measure by least squares.
 
-    A level is compared with the first level of its factor that has runs with the measure. p-values
-    are corrected over all levels (Holm). Strategies that do not train the language model cannot
-    change text measures and are omitted from them.
+    The baseline of a factor is its first level for which the measure has values. p-values are
+    corrected over all levels (Holm). For text measures, strategies that do not train the language
+    model are omitted, because they cannot change these measures.
 
     Args:
         differences: differences of every strategy from the model before fine-tuning.
@@ -213,9 +216,9 @@ def concept_generalization(
 
     Returns:
         For each strategy with paired questions, condition and subset of concepts (`SUBSETS`): the
-        difference from the model before fine-tuning, and from the same strategy without alignment.
-        The p-value of the second difference, or of the first one if the study lacks the strategy
-        without alignment, is corrected (Holm).
+        difference from the model before fine-tuning (`change`), and from the same strategy without
+        alignment (`control`, None without such runs). Only the p-value of `control`, or of
+        `change` if `control` is None, is corrected (Holm).
     """
     baseline = study.labels["alignment"][0]
     kinds = {concept.id: concept.kind for concept in Concepts.shipped()}
@@ -250,7 +253,7 @@ def concept_generalization(
 def cross_modal_transfer(table: StudyTable, bootstrap: Bootstrap) -> tuple[RunComparison, ...]:
     """Compare accuracy on novel classes with the model before fine-tuning and with the control.
 
-    The control is the training with random answers (`CONTROL`).
+    The control is the runs that were trained on random answers (`CONTROL`).
     """
     control = {"arm": CONTROL, "phase": "after"}
     compared = _with_control(table, ("arm", "measure", "subset"), control, bootstrap)
@@ -261,7 +264,7 @@ def cross_modal_transfer(table: StudyTable, bootstrap: Bootstrap) -> tuple[RunCo
 def _with_control(
     table: StudyTable, by: Sequence[str], control: Mapping[str, str], bootstrap: Bootstrap
 ) -> list[RunComparison]:
-    """Compare every group of runs with the model before fine-tuning, and with a control group."""
+    """Compare each group of runs with the model before fine-tuning and with its control runs."""
     changes, controls = (
         paired_difference(table, by, baseline, bootstrap) for baseline in (BEFORE_TRAINING, control)
     )
@@ -281,13 +284,13 @@ def _front(
 
 
 def _holm(differences: Sequence[PairedDifference]) -> list[PairedDifference]:
-    """Return the differences with p-values that are corrected for their number (Holm)."""
+    """Return the differences with p-values corrected for multiple comparisons (Holm)."""
     corrected = holm([difference.p_value for difference in differences])
     return [replace(d, corrected=p) for d, p in zip(differences, corrected, strict=True)]
 
 
 def _sorted(comparisons: Sequence[RunComparison], **orders: Sequence[str]) -> list[RunComparison]:
-    """Sort by the position of each column's value in a list, column by column."""
+    """Sort by the columns in `orders`; each list gives the order of a column's values."""
     return sorted(
         comparisons,
         key=lambda pair: tuple(order.index(pair.change[name]) for name, order in orders.items()),

@@ -47,18 +47,18 @@ class Materials:
     Concepts are sound sources, such as a crow; novel classes are classes with invented names.
 
     Attributes:
-        clips: clips by the name of the clip set, see `config.CLIP_SETS`.
-        datasets: data set of each clip set.
+        clips: clips, keyed by the name of the clip set, see `config.CLIP_SETS`.
+        datasets: name and options of each data set, keyed by the name of the clip set.
         probe: yes/no questions for evaluation, in text and about in-domain clips.
-        question_pairs: pairs of questions about `audio_concepts`, for training.
-        novel_probe: questions about novel classes, for evaluation; None without transfer.
+        question_pairs: pairs of questions about the concepts in `audio_concepts`, for training.
+        novel_probe: questions about novel classes, for evaluation; None if the study has none.
         novel_pairs: pairs of questions about novel classes, for training.
-        audio_concepts: ids of the concepts of `question_pairs`; novel classes are trained in audio
-            with these concepts only.
+        audio_concepts: ids of a random half of the concepts. Training questions with audio are
+            about these concepts only; the other half shows generalization.
         rehearsal_texts: text passages for rehearsal and distillation.
-        validation_texts: passages for early stopping, which are not in `rehearsal_texts`.
+        validation_texts: held-out passages for early stopping, not in `rehearsal_texts`.
         evaluation_texts: passages for the text loss.
-        text_sets: all passages of the rehearsal file and of the evaluation file, by name.
+        text_sets: all rehearsal and evaluation passages, keyed by the name of their file.
     """
 
     clips: Mapping[str, tuple[Clip, ...]]
@@ -75,7 +75,7 @@ class Materials:
 
 
 def load_model(study: StudyConfig) -> LTUCheckpoint:
-    """Load the model that a study fine-tunes; it must be an LTU."""
+    """Load the model that a study fine-tunes; raise if it is not an LTU (audio language model)."""
     try:
         return load_ltu(study.model.name, study.model.base or None)
     except WeightsError as error:
@@ -151,15 +151,15 @@ def select_clips(name: str, subset: ClipSubset, dataset: Dataset) -> tuple[Clip,
 
 
 def novel_classes(concepts: ConceptSet, names: Sequence[str]) -> ConceptSet:
-    """Return the concepts with invented class names: one class per kind (category) of concepts.
+    """Return the concepts with one invented class per kind (category) instead of real classes.
 
     Args:
-        concepts: concepts; those of a kind with fewer than three concepts get no class.
+        concepts: concepts; a kind with fewer than three concepts gets no class.
         names: invented names of one word each; the largest kinds get the first names.
 
     Raises:
-        InvalidInputError: if names are not different words, or there are fewer than two names or
-            fewer than two kinds with three concepts.
+        InvalidInputError: if the names are not different words, there are fewer than two names, or
+            fewer than two kinds have three concepts.
     """
     if len(set(names)) < len(names) or not all(name.isalpha() for name in names):
         raise InvalidInputError(f"class_names: expected different words, got {', '.join(names)}.")
@@ -190,9 +190,9 @@ def novel_classes(concepts: ConceptSet, names: Sequence[str]) -> ConceptSet:
 def training_data(
     study: StudyConfig, materials: Materials, folder: Path, prompts: LTUPrompts, *, novel: bool
 ) -> TrainingSampler:
-    """Return the training data of a run; `folder` is a cache of spectrograms.
+    """Return the training data of a run; spectrograms are stored in `folder`.
 
-    If `novel`, paired questions are about novel classes, otherwise about real classes.
+    Paired questions are about invented classes if `novel` is True, otherwise about real classes.
     """
     names = {"train", "rehearsal"} & materials.clips.keys()
     clips = {name: clips_with_spectrograms(materials, name, folder) for name in names}
@@ -212,7 +212,7 @@ def training_data(
 def clips_with_spectrograms(
     materials: Materials, name: str, folder: Path, progress: ProgressCallback = ignore_progress
 ) -> CaptionedClips:
-    """Return the clips of a set with their spectrograms, which are computed once."""
+    """Return the clips of a clip set with their spectrograms, which are stored in `folder`."""
     return captioned_clips(
         name, materials.clips[name], folder / name, progress=prefixed(progress, name)
     )
@@ -267,7 +267,7 @@ def _half(concepts: ConceptSet, seed: int) -> frozenset[str]:
 
 
 def _probe(concepts: ConceptSet, clips: Sequence[Clip], study: StudyConfig) -> PreparedProbe:
-    """Return the questions for evaluation; audio questions play the first clip of a concept."""
+    """Return the evaluation questions; audio questions use one clip per concept: its first."""
     name = study.evaluation.wordings
     wordings = read_wordings(name)
     if len(wordings.hypernym.audio) > 1:
@@ -287,7 +287,7 @@ def _question_pairs(concepts: ConceptSet, seed: int) -> tuple[MatchedPair, ...]:
 
 
 def _check_texts(probe: PreparedProbe, passages: Sequence[str]) -> None:
-    """Raise if a passage contains a question of the probe, or the fact that answers it."""
+    """Raise if a text passage contains an evaluation question or states its answer."""
     questions = sorted({question.text for question in probe.questions})
     facts = {
         (question.pair.phrase, question.pair.target_phrase)

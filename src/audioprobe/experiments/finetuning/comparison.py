@@ -49,11 +49,13 @@ Items: TypeAlias = Mapping[str, MeasurementRow]
 
 
 class Correlation(NamedTuple):
-    """Spearman's rank correlation over runs; the bootstrap resamples strategies with all seeds.
+    """Spearman's rank correlation, over training runs, of two changes.
+
+    The bootstrap of its interval resamples strategies, each together with the runs of all seeds.
 
     Attributes:
-        changed: quantity that changed, such as "weight change: llm".
-        measure: measure whose difference from the model before fine-tuning is correlated.
+        changed: first change: of weights or hidden states, such as "weight change: llm".
+        measure: second change: measure whose difference from the model before fine-tuning is used.
         rho: rank correlation.
         n_runs: number of runs that have both values.
     """
@@ -69,13 +71,13 @@ class PairedDifference:
     """Difference between a group of runs and its baseline.
 
     Attributes:
-        columns: column values of the tidy table that identify the group, such as "measure".
-        baseline: column values of the baseline where they differ from those of the group.
+        columns: table columns that identify the group, with their values; includes "measure".
+        baseline: columns in which the baseline differs, with their values for the baseline.
         estimate: mean difference over seeds, with an interval over clusters of items.
-        p_value: two-sided p-value; None if undefined.
+        p_value: two-sided p-value; None if it cannot be computed.
         n_runs: number of runs of the group.
-        by_seed: difference of each seed; None if undefined. It is empty for differences that are
-            not computed seed by seed.
+        by_seed: difference for each seed; None if it cannot be computed. The mapping is empty for
+            effects that are estimated from all runs together.
         corrected: p-value after Holm's correction; None if it was not corrected.
     """
 
@@ -88,7 +90,7 @@ class PairedDifference:
     corrected: float | None = None
 
     def __getitem__(self, column: str) -> str:
-        """Return the value of a column, such as "measure", for the group."""
+        """Return the value of the group in a column of the table, such as "measure"."""
         return self.columns[column]
 
     @property
@@ -98,7 +100,7 @@ class PairedDifference:
 
     @property
     def direction(self) -> int:
-        """1 or -1 if the interval and all seeds are on the same side of 0, else 0."""
+        """1 if the interval and all seeds are above 0, -1 if all are below 0, else 0."""
         low, high = self.estimate.low, self.estimate.high
         values = [value for value in self.by_seed.values() if value is not None]
         if low is None or high is None:
@@ -109,7 +111,7 @@ class PairedDifference:
 
     @property
     def significant(self) -> int:
-        """`direction` if the corrected p-value is below `ALPHA`, else 0."""
+        """`direction` (1, -1 or 0) if the corrected p-value is below `ALPHA`, else 0."""
         return self.direction if self.corrected is not None and self.corrected < ALPHA else 0
 
 
@@ -118,8 +120,8 @@ def paired_difference(
 ) -> tuple[PairedDifference, ...]:
     """Compare every group of runs with its baseline, measure by measure.
 
-    The p-values are those of tests that exchange the results of group and baseline, cluster by
-    cluster.
+    p-values are from permutation tests, which exchange the results of group and baseline for
+    random clusters of items.
 
     Args:
         table: rows of the tidy table to compare.
@@ -129,9 +131,9 @@ def paired_difference(
         bootstrap: options of the intervals; its seed is also the seed of the tests.
 
     Returns:
-        One difference per group and measure, in the order of the table. Runs are paired by seed:
-        a group that has no seed in common with its baseline is omitted, and so is a baseline. The
-        model before fine-tuning has no seed; as a baseline it is paired with every run.
+        One difference per group and measure, in the order of the table. Runs are paired by seed; a
+        group that shares no seed with its baseline is omitted. The model before fine-tuning has no
+        seed: as a baseline, it is paired with every run. Baselines themselves are not compared.
     """
     names = tuple(dict.fromkeys((*by, *baseline, "measure")))
     groups = group(table, names)
@@ -166,9 +168,10 @@ def paired_difference(
 def mean_values(
     table: StudyTable, by: Sequence[str], bootstrap: Bootstrap
 ) -> dict[tuple[str | int | None, ...], Estimate]:
-    """Return the mean of each measure over the seeds of each group; intervals resample clusters.
+    """Return the mean of each measure over the seeds of each group, with a confidence interval.
 
-    The keys are the values of a group in the columns `by`, and the measure.
+    The keys are tuples: the values of the group in the columns `by`, then the measure. Intervals
+    resample clusters of items.
     """
     estimates = {}
     for key, rows in group(table, (*by, "measure")).items():
@@ -187,9 +190,10 @@ def mean_values(
 def rank_correlations(
     table: StudyTable, differences: Sequence[PairedDifference], bootstrap: Bootstrap
 ) -> tuple[Correlation, ...]:
-    """Return the rank correlations between changes of weights or hidden states and of measures.
+    """Correlate changes of weights and of hidden states with changes of measures, over runs.
 
-    `differences` are those of every strategy from the model before fine-tuning.
+    Changes of measures are in `differences`: each strategy compared with the model before
+    fine-tuning. All other changes are in `table`.
     """
     changed: dict[str, dict[tuple[object, ...], float]] = {}
     for (measure, *run), rows in group(table, ("measure", *FACTORS, "seed")).items():
@@ -220,7 +224,7 @@ def rank_correlations(
 
 
 def _by_seed(rows: StudyTable) -> dict[int | None, Items]:
-    """Return the rows of each run of a group, by the seed of the run."""
+    """Return the rows of each run of a group, keyed by seed, then by item."""
     runs: dict[int | None, dict[str, MeasurementRow]] = {}
     for row in rows:
         runs.setdefault(row.seed, {})[row.item] = row
@@ -235,7 +239,10 @@ def _shared_items(runs: Sequence[Items]) -> list[str]:
 def _compare(
     pairs: Sequence[tuple[Items, Items]], bootstrap: Bootstrap | None
 ) -> tuple[Estimate, float | None]:
-    """Compare the second run of each pair with the first run, on the items that all runs share."""
+    """Return the mean difference, second minus first run of each pair, and its p-value or None.
+
+    Only items that were measured in all runs are used. Without a bootstrap, the p-value is None.
+    """
     runs = {id(run): run for pair in pairs for run in pair}  # a baseline may be in every pair
     items = _shared_items(list(runs.values()))
     statistics = {key: _statistic(run, items) for key, run in runs.items()} if items else {}
@@ -259,7 +266,7 @@ def _compare(
 
 
 def _statistic(run: Items, items: Sequence[str]) -> Statistic:
-    """Return the function that computes a measure: macro AUC of label scores, or weighted mean."""
+    """Return a function that computes the measure of a run: a macro AUC or a weighted mean."""
     values, references = _column(run, items, "value"), _column(run, items, "reference")
     return macro_roc_auc(references, values) if values.ndim > 1 else ratio(values, references)
 
@@ -267,7 +274,7 @@ def _statistic(run: Items, items: Sequence[str]) -> Statistic:
 def _estimate(
     statistic: Statistic, run: Items, items: Sequence[str], bootstrap: Bootstrap | None
 ) -> Estimate:
-    """Estimate a statistic over all items, with an interval if there is a bootstrap."""
+    """Return a statistic over all items; it has an interval unless `bootstrap` is None."""
     if not items:
         return Estimate(value=None, n=0, method="no item was measured in all runs")
     if bootstrap is None:
@@ -281,5 +288,5 @@ def _estimate(
 
 
 def _column(run: Items, items: Sequence[str], name: str) -> Float64Array:
-    """Return a column of a run for these items, shape (n_items,) or (n_items, n_labels)."""
+    """Return the column `name` for these items, shape (n_items,) or (n_items, n_labels)."""
     return np.array([getattr(run[item], name) for item in items], dtype=np.float64)

@@ -40,9 +40,9 @@ def conclusions_table(summary: StudySummary) -> Table:
 def significance_table(summary: StudySummary) -> Table:
     """Return a table that marks the levels that differ significantly from the baseline level.
 
-    "ablation 1/2" means: significant in one of two pairs of strategies that differ in this level
-    only. "average" means: significant on average over all strategies (least squares). "n.s." means
-    not significant, "–" not compared.
+    "↑ ablation 1/2" means: a significant increase in one of two pairs of strategies that differ
+    in this level only. "↓ average" means: a significant decrease on average over all strategies
+    (least squares). "n.s." means not significant, "–" not compared.
     """
     rows = []
     for factor in FACTORS:
@@ -60,7 +60,7 @@ def significance_table(summary: StudySummary) -> Table:
 
 
 def _mark(summary: StudySummary, measure: str, factor: str, level: str) -> str:
-    """Return the cell of `significance_table` for a level and a measure."""
+    """Return the text of a cell of `significance_table`, such as "↑ ablation 1/2" or "n.s."."""
     ablations, effects = (
         [
             d.significant
@@ -168,7 +168,10 @@ def _transfer(summary: StudySummary) -> str:
         return NO_DATA
 
     def learned(arm: str, evaluated: str, subset: str = "") -> str:
-        """Return "yes" if accuracy is consistently above the model before and the control."""
+        """Return whether accuracy is consistently above the initial model and the control.
+
+        The value is "yes", "no", "for some concepts" (not for all groups), or "not tested".
+        """
         results = [
             change.direction > 0 and (control is None or control.direction > 0)
             for change, control in summary.transfer
@@ -191,6 +194,6 @@ def _transfer(summary: StudySummary) -> str:
 
 
 def _consistent(summary: StudySummary, measure: str, sign: int) -> list[tuple[str, ...]]:
-    """Return the strategies with a consistent change of a measure in one direction (1 or -1)."""
+    """Return strategies with a consistent increase (sign 1) or decrease (-1) of a measure."""
     changes = ((s, differences.get(measure)) for s, differences in summary.changes.items())
     return [strategy for strategy, d in changes if d is not None and d.direction == sign]

@@ -84,7 +84,7 @@ class TrainableLevel:
 
     @property
     def label(self) -> str:
-        """Name of the level."""
+        """Name of the level: `name`, or `modules` if `name` is ""."""
         return self.name or self.modules
 
 
@@ -112,10 +112,10 @@ class LearningRateGrid:
 
 @dataclass(frozen=True, slots=True)
 class _CombinedLevel:
-    """Level (setting) of a factor whose components are used together; () means none.
+    """Level (setting) of a factor: components that are used together.
 
     Attributes:
-        components: regularizers or alignment losses.
+        components: regularizers or alignment losses; () uses none.
         name: name of the level; "" joins the kinds of the components.
     """
 
@@ -124,7 +124,7 @@ class _CombinedLevel:
 
     @property
     def label(self) -> str:
-        """Name of the level."""
+        """Name of the level: `name`, or the kinds of the components if `name` is ""."""
         return self.name or combined_name(self.components)
 
 
@@ -144,7 +144,7 @@ class AlignmentLevel(_CombinedLevel):
 
 @dataclass(frozen=True, slots=True)
 class AdditionalStrategy:
-    """Strategy that the design does not contain; `trainable` is the name of a trainable level."""
+    """Strategy outside the design; `trainable` is the name of a trainable level."""
 
     trainable: str
     regularization: RegularizationLevel = field(default_factory=RegularizationLevel)
@@ -176,7 +176,7 @@ class EvaluationConfig:
     """Size of the evaluation of a model.
 
     Attributes:
-        wordings: wordings of the questions about concepts: a file, or a shipped name.
+        wordings: wordings of the questions about concepts: a path, or the name of a shipped file.
         n_concepts: number of concepts (sound sources) in the questions; 0 uses all with clips.
         n_passages: number of text passages for the text loss; 0 uses all.
         max_new_tokens: maximum length of a caption in tokens.
@@ -193,11 +193,11 @@ class StudyConfig:
     """A fine-tuning study: strategies of a factorial design, each trained with every seed.
 
     Attributes:
-        kind: "finetuning".
+        kind: kind of configuration, always "finetuning".
         train: clips that the model is fine-tuned on.
         in_domain: evaluation clips of the same origin as `train`.
         out_of_domain: evaluation clips of another origin.
-        pretraining_domain: evaluation clips like those of the model's previous training.
+        pretraining_domain: evaluation clips like those of the model's earlier training.
         rehearsal: other clips of the same origin as `pretraining_domain`, for rehearsal and Fisher
             information; None if there are none.
         trainable: levels of trainable modules; the first one is the baseline.
@@ -214,8 +214,8 @@ class StudyConfig:
         model: model that is fine-tuned.
         clips_per_step: number of training clips per step and process.
         max_tokens: maximum length of question and answer in tokens; longer texts are cut.
-        rehearsal_texts: text passages for rehearsal and distillation: a file, or a shipped name.
-        evaluation_texts: text passages for the text loss: a file, or a shipped name.
+        rehearsal_texts: passages for rehearsal and distillation: a path, or "rehearsal" (shipped).
+        evaluation_texts: passages for the text loss: a path, or "evaluation" (shipped).
         evaluation: size of the evaluation.
         scorer: component that scores captions against labels.
         seeds: random seeds; every strategy is trained once with each seed.
@@ -275,7 +275,7 @@ class StudyConfig:
         }
 
     def level(self, name: str) -> TrainableLevel:
-        """Return the trainable level with this name, as configured or at a point of the grid.
+        """Return the trainable level with this name; it may be a variant from the grid.
 
         Raises:
             InvalidInputError: if no level has this name.
@@ -289,10 +289,10 @@ class StudyConfig:
 
 
 def read_study(name: str | Path) -> StudyConfig:
-    """Read a configuration from a path, or by the name of one that is part of audioprobe."""
+    """Read a configuration; `name` is a path, or the name of a shipped one."""
     return read_config(StudyConfig, find_config(name, SHIPPED_CONFIGS))
 
 
 def parse_study(text: str, source: str) -> StudyConfig:
-    """Parse the text of a configuration; messages contain `source`, the path of the text."""
+    """Parse the text of a configuration; `source` is its path, for error messages."""
     return parse_config(StudyConfig, tomllib.loads(text), source)

@@ -55,14 +55,14 @@ class TrainingRun:
 
     @property
     def configuration(self) -> str:
-        """Name of the run without its seed."""
+        """Name without the seed: the levels, or the arm for runs on novel classes."""
         if self.arm:
             return f"transfer--{self.arm}"
         return f"{self.trainable}--{self.regularization}--{self.alignment}"
 
     @property
     def name(self) -> str:
-        """Name of the run and its file."""
+        """Name of the run; its result file has the same name."""
         return f"{self.configuration}--{self.seed}"
 
 
@@ -93,10 +93,10 @@ def training_runs(study: StudyConfig) -> tuple[TrainingRun, ...]:
 
 
 def incompatibility(older: StudyConfig, newer: StudyConfig) -> str | None:
-    """Return the reason why a study cannot continue an older study in its folder, or None.
+    """Return why a new configuration cannot continue an older study; None if it can.
 
-    Seeds, strategies and the bootstrap may differ, but runs of the same name must have the same
-    strategy.
+    Seeds, strategies and the bootstrap may change. A run that is in both studies (same name) must
+    have the same strategy in both.
     """
     for name in (field.name for field in fields(StudyConfig)):
         if name not in _MAY_CHANGE and getattr(older, name) != getattr(newer, name):
@@ -111,7 +111,7 @@ def incompatibility(older: StudyConfig, newer: StudyConfig) -> str | None:
 def _design(
     study: StudyConfig,
 ) -> Iterator[tuple[TrainableLevel, RegularizationLevel, AlignmentLevel]]:
-    """Yield the levels of each strategy of the design, see `StudyConfig.design`."""
+    """Yield three levels, one per factor, for each strategy of `StudyConfig.design`."""
     trainable, regularization, alignment = study.levels, study.regularization, study.alignment
     if study.design == "full":
         yield from product(trainable, regularization, alignment)
@@ -132,7 +132,7 @@ def _run(
     regularization: RegularizationLevel,
     alignment: AlignmentLevel,
 ) -> TrainingRun:
-    """Return the run of a strategy; its seed is set later."""
+    """Return the run with these three levels; `training_runs` sets its seed."""
     arguments = replace(
         study.training_arguments,
         learning_rate=trainable.learning_rate,

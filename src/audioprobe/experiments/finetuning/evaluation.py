@@ -63,7 +63,7 @@ class ModelEvaluator:
     progress: ProgressCallback = ignore_progress
 
     def labels(self) -> dict[str, tuple[str, ...]]:
-        """Return the labels that captions are scored against, by the name of the AUC measure."""
+        """Return the labels of each evaluation set, keyed by the name of its AUC measure."""
         return {
             _auc(name): tuple(
                 sorted({x for clip in self.materials.clips[name] for x in clip.labels or ()})
@@ -98,13 +98,13 @@ class ModelEvaluator:
         return [*captions, *texts, *score_yes_no(model, self.materials.probe, self.progress)]
 
     def evaluate_novel_classes(self, model: LTUCheckpoint) -> list[Measurement]:
-        """Measure the answers to questions about novel classes; return [] if there are none."""
+        """Measure the answers to questions about novel classes; [] if the study has none."""
         probe = self.materials.novel_probe
         answers = probe and score_yes_no(model, probe, self.progress, prefix="novel-class ")
         return list(answers or ())
 
     def hidden_states(self, model: LTUCheckpoint) -> dict[str, list[Float32Array]]:
-        """Return mean hidden states per layer for a few in-domain clips and text passages."""
+        """Return mean hidden states per layer for a few texts and clips, keyed by condition."""
         network = TrainableLTU(model.net)
         texts = [torch.tensor(example.ids) for example in self._passages(model)[:_N_STATES]]
         hidden = {"text": mean_states(network, texts)}
@@ -159,11 +159,11 @@ def score_yes_no(
     progress: ProgressCallback = ignore_progress,
     prefix: str = "",
 ) -> Iterator[Measurement]:
-    """Yield the log-odds of the answer "Yes." compared with "No." for every question.
+    """Yield the log-odds of the answer "Yes." against "No." for every question.
 
-    Only the first token that differs between both answers is compared. `ConceptProbe` compares
-    whole answers and supports any model, but is slower. Questions about identity are skipped.
-    `prefix` is added to the names of the measures.
+    Only the first token in which the answers differ is compared. The value is None if a clip cannot
+    be read. Questions whether a clip is the concept itself ("identity") are skipped. `ConceptProbe`
+    compares whole answers, but is slower. Names of measures start with `prefix`.
     """
     questions = [q for q in probe.questions if q.pair.relation != "identity"]
     questions.sort(key=lambda question: question.clip)
@@ -185,11 +185,11 @@ def score_yes_no(
 
 
 def weight_changes(before: Mapping[str, Tensor], model: TrainableModel) -> list[Measurement]:
-    """Measure the change of each group of trained parameters, see `GROUPS`, in float64.
+    """Measure how much the trained weights of each parameter group (`GROUPS`) have changed.
 
-    The value is the Euclidean norm of the change divided by the norm of the initial weights, or
-    None if that norm is 0. The reference is the norm of the change. `before` has copies of the
-    initial weights by name.
+    `value` is the Euclidean norm of the change divided by the norm of the initial weights, or None
+    if the initial norm is 0; `reference` is the norm of the change. `before` has copies of the
+    initial weights, keyed by parameter name.
     """
     parameters = dict(model.network.named_parameters())
     squares = {group: np.zeros(2) for group in GROUPS}
@@ -220,8 +220,8 @@ def mean_states(
     Args:
         model: the model; its training mode is restored afterwards.
         ids: token ids of each item, shape (n_tokens,).
-        audio_tokens: shape (n_items, n_audio, hidden). If given, the means are over the audio
-            tokens only; the text that follows does not change their states.
+        audio_tokens: audio tokens that precede each text, shape (n_items, n_audio, hidden). If
+            given, the means are over the audio tokens only.
 
     Returns:
         n_layers + 1 arrays of shape (n_items, hidden); see `TrainableModel.hidden_states`.
@@ -241,8 +241,8 @@ def similarities(
 ) -> list[Measurement]:
     """Measure the linear CKA (similarity from 0 to 1) of each layer before and after training.
 
-    Both arguments have the mean states of each layer, by condition ("text" or "audio"). CKA is
-    biased if there are fewer items than dimensions, so compare runs only on the same items.
+    Each argument has the mean states of each layer, keyed by condition ("text" or "audio"). CKA
+    with fewer items than dimensions is biased, so compare runs only on the same items.
     """
     return [
         Measurement(measure=f"similarity: {name}", item=str(n), value=linear_cka(*layer))
@@ -255,7 +255,7 @@ def similarities(
 def _log_odds(
     model: LTUCheckpoint, questions: Sequence[ProbeQuestion], audio: dict[str, Tensor]
 ) -> list[float]:
-    """Return the log-odds of "yes" for questions that are all about clips, or all in text."""
+    """Return the log-odds of "yes" for a batch of questions, all with a clip or all without."""
     prompts = LTUPrompts(model.tokenizer)
     yes, no = map(prompts.continuation_ids, (_YES, _NO))
     n_shared = next(n for n, (a, b) in enumerate(zip(yes, no, strict=False)) if a != b)
@@ -288,7 +288,7 @@ def _answer(question: ProbeQuestion, log_odds: float | None, prefix: str) -> Mea
 
 
 def _auc(name: str) -> str:
-    """Return the name of the AUC measure of an evaluation set."""
+    """Return the name of the AUC measure of an evaluation set, such as "in-domain AUC"."""
     return f"{name.replace('_', '-')} AUC"
 
 

@@ -93,12 +93,12 @@ def study_page(summary: StudySummary, name: str) -> Page:
 
 
 def _grids(*named: tuple[str, Table]) -> list[Item]:
-    """Return the tables that have rows as items of the page."""
+    """Return each table, given with its title, as an item of a page; skip empty tables."""
     return [DataGrid(name, table) for name, table in named if table.rows]
 
 
 def _forest(rows: Sequence[tuple[str, Estimate]], axis: str, caption: str) -> list[Item]:
-    """Return a figure with an interval for each named estimate; [] without rows."""
+    """Return one figure of named estimates with intervals; [] if `rows` is empty."""
     if not rows:
         return []
     return [Drawing(to_svg(forest([ForestRow(*row) for row in rows], axis), caption), caption)]
@@ -107,7 +107,7 @@ def _forest(rows: Sequence[tuple[str, Estimate]], axis: str, caption: str) -> li
 def _forests(
     rows: Iterable[tuple[str, str, Estimate]], axis: str, caption: Callable[[str], str]
 ) -> list[Item]:
-    """Return one figure per measure; a row has a measure, a name and an estimate."""
+    """Return one figure per measure; each row is (measure, name, estimate)."""
     rows = list(rows)
     return [
         item
@@ -242,7 +242,7 @@ def _similarity(summary: StudySummary) -> list[Item]:
 
 
 def _curves(table: StudyTable, by: Sequence[str]) -> dict[str, list[list[float | None]]]:
-    """Return one curve for each group of runs, by trainable modules: the mean of each item."""
+    """Return a curve (mean value at each item) per group of runs, keyed by trainable level."""
     curves: dict[str, list[list[float | None]]] = {}
     for (level, *_), rows in group(table, ("trainable", *by)).items():
         values = [np.mean([r.value for r in item]) for item in group(rows, ("item",)).values()]

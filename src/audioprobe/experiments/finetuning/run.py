@@ -100,8 +100,8 @@ class FinetuningRun:
             order of the design.
 
         Raises:
-            InvalidInputError: if the folder is in use, or contains a study that differs in more
-                than additional seeds or strategies, or `n_workers` is below 1.
+            InvalidInputError: if the folder is in use or contains a study that cannot be continued
+                (see `incompatibility`), or `n_workers` or `max_runs` is out of range.
             AudioProbeError: if the model cannot be loaded or evaluated.
         """
         if n_workers < 1 or max_runs < 0:
@@ -144,7 +144,7 @@ class FinetuningRun:
                 yield task.result()
 
     def _open(self, folder: Path) -> AbstractContextManager[object]:
-        """Lock the folder (main process only), and check that it belongs to this study."""
+        """Return a context manager that locks the folder; raise if it has another study."""
         if not get_accelerator().is_main_process:
             return nullcontext()
         materials, novel = self.materials, self.materials.novel_probe
@@ -173,7 +173,7 @@ class FinetuningRun:
         )
 
     def _incompatibility(self, older: str) -> str | None:
-        """Return why a study with an older configuration cannot be continued; None if it can."""
+        """Return why the study in the folder cannot be continued; None if it can."""
         try:
             study = parse_study(older, "the older study")
         except InvalidInputError as error:
@@ -183,7 +183,7 @@ class FinetuningRun:
 
 @dataclass(frozen=True, eq=False)
 class RunExecutor:
-    """Executor that trains and evaluates the runs of a study in the folder of the study.
+    """Train and evaluate single runs of a study; store the results in the study's folder.
 
     If accelerate started several processes, all of them train each model together, and the first
     process evaluates the model.
@@ -195,7 +195,7 @@ class RunExecutor:
     progress: ProgressCallback = ignore_progress
 
     def before(self) -> RunResult:
-        """Evaluate the model before fine-tuning once, and store its hidden states."""
+        """Return the stored result of the model before fine-tuning; evaluate it if missing."""
         path = self.folder / _STATES
         stored = result_path(self.folder, BEFORE)
         with get_accelerator().main_process_first():
@@ -215,7 +215,7 @@ class RunExecutor:
             return read_result(stored)
 
     def __call__(self, run: TrainingRun) -> RunResult:
-        """Return the result of a run; train and evaluate the run if no result is stored."""
+        """Return the stored result of a run; train and evaluate the run if it is missing."""
         path = result_path(self.folder, run.name)
         if path.is_file():
             return read_result(path)
@@ -270,14 +270,14 @@ class RunExecutor:
         return load("scorer", self.study.scorer.name, **self.study.scorer.options)
 
     def _prepare(self, name: str) -> tuple[LTUCheckpoint, ModelEvaluator]:
-        """Return the model before fine-tuning, and the evaluator for the run of this name."""
+        """Return a new copy of the initial model, and an evaluator for the run `name`."""
         model = load_model(self.study)
         model.net.to(get_accelerator().device, dtype_of(self.study.model.dtype))
         progress = prefixed(self.progress, name)
         return model, ModelEvaluator(self.study, self.materials, self._scorer, progress)
 
     def _store(self, result: RunResult, started_at: float) -> RunResult:
-        """Store a result with its duration, and return it."""
+        """Add the duration to a result, store the result, and return it."""
         result = replace(result, seconds=round(time.perf_counter() - started_at, 1))
         path = result_path(self.folder, result.name)
         path.parent.mkdir(parents=True, exist_ok=True)

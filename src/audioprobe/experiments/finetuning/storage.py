@@ -66,7 +66,7 @@ class RunResult:
         alignment: name of the level of alignment.
         arm: for runs on novel classes, what was trained, see `TrainingRun`; "" for other runs.
         seed: random seed of the training; None before fine-tuning.
-        labels: names of the scored labels, by measure of AUC.
+        labels: labels that captions were scored against, keyed by the name of the AUC measure.
         measurements: all measurements; empty if the run failed.
         stopped_early: whether the training ended before its last step.
         seconds: duration of training and evaluation, in seconds.
@@ -87,7 +87,7 @@ class RunResult:
 
     @classmethod
     def of(cls, run: TrainingRun) -> "RunResult":
-        """Return the result of a run that has no measurements yet."""
+        """Return an empty result: name, levels, arm and seed of a run, no measurements."""
         columns = ("name", "trainable", "regularization", "alignment", "arm", "seed")
         return cls(**{column: getattr(run, column) for column in columns})
 
@@ -101,8 +101,8 @@ class MeasurementRow(NamedTuple):
     """A row of the tidy table: one measurement, with the columns of its run.
 
     The `value` of a question is 1 for a correct and 0 for a wrong answer; other values are those of
-    `Measurement`. `phase` is "before" or "after" fine-tuning. `subset` names a group of concepts
-    that is compared separately; "" if there is none.
+    `Measurement`. `phase` is "before" or "after" fine-tuning. `subset` is the group
+    of concepts that a question belongs to, where such groups are compared; "" otherwise.
     """
 
     run: str
@@ -131,8 +131,8 @@ class StudyRecord:
         study: configuration of the study.
         before: result of the model before fine-tuning.
         runs: results of the finished training runs, in the order of the design.
-        audio_concepts: ids of the concepts (sound sources) in paired questions; novel classes are
-            trained in audio with these concepts only.
+        audio_concepts: ids of the concepts (sound sources) that paired questions are about; in
+            training on novel classes, only the audio questions are limited to them.
     """
 
     study: StudyConfig
@@ -210,13 +210,13 @@ def read_record(folder: str | Path) -> StudyRecord:
 
 
 def select(table: StudyTable, **columns: object) -> StudyTable:
-    """Return the rows whose columns have the given values; a tuple lists alternative values."""
+    """Return the rows with the given column values; a tuple accepts any of its values."""
     values = {name: v if isinstance(v, tuple) else (v,) for name, v in columns.items()}
     return [row for row in table if all(getattr(row, name) in v for name, v in values.items())]
 
 
 def group(table: StudyTable, by: Iterable[str]) -> dict[tuple[str | int | None, ...], StudyTable]:
-    """Return the rows by their values in the columns `by`, in the order of first appearance."""
+    """Group the rows, keyed by their values in the columns `by`, in order of appearance."""
     indices = [MeasurementRow._fields.index(name) for name in by]
     groups: dict[tuple[object, ...], list[MeasurementRow]] = {}
     for row in table:
@@ -225,7 +225,7 @@ def group(table: StudyTable, by: Iterable[str]) -> dict[tuple[str | int | None, 
 
 
 def _rows(result: RunResult, audio_concepts: frozenset[str]) -> Iterator[MeasurementRow]:
-    """Yield the rows of a run; questions answered in text and audio also give a modality gap."""
+    """Yield the rows of a run; a question answered in text and audio also gives a modality gap."""
     phase = "before" if result.name == BEFORE else "after"
     run = (result.name, *result.strategy, result.arm, result.seed, phase)
     in_text = {m.item: _correct(m) for m in result.measurements if m.measure == "text accuracy"}

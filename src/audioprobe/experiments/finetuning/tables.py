@@ -36,7 +36,7 @@ _LEVELS: Mapping[str, Callable[[PairedDifference], str]] = {
 
 
 def all_tables(summary: StudySummary) -> dict[str, Table]:
-    """Return the tables of all differences, by title."""
+    """Return the tables of all differences, keyed by title."""
     return {
         "Strategies": strategies_table(summary),
         "Ablations": ablations_table(summary),
@@ -245,11 +245,11 @@ def condition(difference: PairedDifference) -> str:
 
 
 def ablated(difference: PairedDifference) -> tuple[str, str, str, str]:
-    """Return how a group of runs differs from its baseline.
+    """Return in which factor a group of runs differs from its baseline.
 
     Returns:
-        The factor in which they differ, the level of the group, the level of the baseline, and the
-        levels of the other factors as one text.
+        The name of that factor, its level in the group, its level in the baseline, and the levels
+        of the other factors, which are equal, joined by commas.
     """
     ((factor, baseline),) = difference.baseline.items()
     others = [name for name in FACTORS if name in difference.columns and name != factor]
@@ -267,7 +267,7 @@ def _subset(subset: ClipSubset) -> str:
 def _table(
     items: Iterable[T], cells: Mapping[str, Callable[[T], str]], numeric: tuple[str, ...]
 ) -> Table:
-    """Return a table with one row per item; `cells` has a function for each header."""
+    """Return a table with a row per item; `cells` maps headers to functions of an item."""
     rows = tuple(tuple(cell(item) for cell in cells.values()) for item in items)
     return Table(tuple(cells), rows, tuple(n for n, name in enumerate(cells) if name in numeric))
 
@@ -277,7 +277,7 @@ def _subset_and_measure(difference: PairedDifference) -> tuple[str, str]:
 
 
 def _change(difference: PairedDifference | None) -> str:
-    """Format a difference with an explicit sign."""
+    """Format a difference with its sign; None gives "undefined"."""
     text = "undefined" if difference is None else _estimate(difference.estimate)
     return text if text.startswith(("-", "undefined")) else f"+{text}"
 
