@@ -71,7 +71,7 @@ def l2sp_loss(module: nn.Module, strength: float) -> EWCLoss:
 
 
 def fisher_information(objective: nn.Module, batches: Iterable[Any]) -> dict[str, Tensor]:
-    """Return the diagonal of the empirical Fisher information of the trainable parameters, by name.
+    """Return the diagonal of the empirical Fisher information, keyed by trainable parameter name.
 
     Args:
         objective: module that returns the negative log-likelihood of a batch, in nats; it is

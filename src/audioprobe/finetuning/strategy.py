@@ -289,7 +289,7 @@ class Strategy:
 
 
 def combined_name(components: tuple[Regularizer, ...] | tuple[Alignment, ...]) -> str:
-    """Return the kinds of the components joined by "+", such as "ewc+rehearsal", or "none"."""
+    """Return the kinds of the components joined by "+", such as "ewc+rehearsal"; "none" for ()."""
     return "+".join(component.kind for component in components) or "none"
 
 

@@ -149,7 +149,7 @@ def mean_text_loss(losses: Sequence[TextLoss]) -> float:
 
 @contextmanager
 def evaluation_mode(module: nn.Module) -> Iterator[None]:
-    """Set evaluation mode in the context; afterwards restore the mode of each submodule."""
+    """Context manager: set evaluation mode, and finally restore the mode of each submodule."""
     modes = [(submodule, submodule.training) for submodule in module.modules()]
     module.eval()
     try:

@@ -59,7 +59,7 @@ class FineTuningResult:
     """Result of a fine-tuning run.
 
     Attributes:
-        history: loss and other values of each step up to the final weights; see
+        history: loss and other values of each step, up to the step of the final weights; see
             `training.trainer.train`.
         initial_weights: copies of the trainable parameters before training, by name.
         stopped_early: whether early stopping ended the run.
@@ -134,7 +134,7 @@ def finetune(
         progress: called after every step; the note of the event is the loss.
 
     Raises:
-        InvalidInputError: if no parameter is trainable, the model lacks a named module, the LoRA
+        InvalidInputError: if no parameter is trainable, the model lacks a module of `train`, the LoRA
             rank is too small for the trained adapters, data that the strategy needs are missing,
             the folder contains a run with another strategy, or the dtype of the model does not fit
             the precision of the arguments.

@@ -253,7 +253,7 @@ def concept_generalization(
 def cross_modal_transfer(table: StudyTable, bootstrap: Bootstrap) -> tuple[RunComparison, ...]:
     """Compare accuracy on novel classes with the model before fine-tuning and with the control.
 
-    The control is the runs that were trained on random answers (`CONTROL`).
+    The control runs are trained on random answers (`CONTROL`).
     """
     control = {"arm": CONTROL, "phase": "after"}
     compared = _with_control(table, ("arm", "measure", "subset"), control, bootstrap)

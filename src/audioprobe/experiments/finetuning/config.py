@@ -204,10 +204,10 @@ class StudyConfig:
         regularization: levels of regularization; the first one is the baseline.
         alignment: levels of alignment; the first one is the baseline.
         grid: learning rates and schedules to combine with the trainable levels.
-        training_arguments: number of steps and other options; each run replaces the seed.
+        training_arguments: number of steps and other options; the seed is set for each run.
         design: which levels are combined. "full": every combination. "fraction": every trainable
-            level with every regularization, and the alignments distributed so that every level
-            meets the levels of the other factors about equally often. "star": one factor differs
+            level with every regularization, and the alignments distributed so that each is
+            combined with each level of the other factors about equally often. "star": one factor differs
             from the baseline at a time.
         additional_strategies: strategies that the design does not contain.
         transfer: training on novel classes; None omits this part of the study.

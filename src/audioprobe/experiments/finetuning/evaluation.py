@@ -239,7 +239,7 @@ def mean_states(
 def similarities(
     before: Mapping[str, Sequence[npt.ArrayLike]], after: Mapping[str, Sequence[npt.ArrayLike]]
 ) -> list[Measurement]:
-    """Measure the linear CKA (similarity from 0 to 1) of each layer before and after training.
+    """Measure how similar the hidden states before and after training are (linear CKA, 0 to 1).
 
     Each argument has the mean states of each layer, keyed by condition ("text" or "audio"). CKA
     with fewer items than dimensions is biased, so compare runs only on the same items.

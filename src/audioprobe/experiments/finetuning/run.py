@@ -70,7 +70,7 @@ class FinetuningRun:
         text: text of the configuration, which is stored in the folder of the study.
 
     Raises:
-        InvalidInputError: see `training_runs` and `build_materials`.
+        InvalidInputError: if two strategies have the same name, or see `build_materials`.
     """
 
     def __init__(self, config: StudyConfig, text: str) -> None:

@@ -163,7 +163,7 @@ def read_result(path: Path) -> RunResult:
     """Return the result of a finished run.
 
     Raises:
-        InvalidInputError: if the file is not a result of this version.
+        InvalidInputError: if the file is not a result that this version of audioprobe can read.
     """
     try:
         return from_json(RunResult, path.read_text(encoding="utf-8"))
