@@ -37,7 +37,7 @@ class EWC:
 
     Attributes:
         strength: factor of the penalty, at least 0.
-        tasks: previous tasks for which the importances (Fisher information) are estimated.
+        tasks: "text", "audio" or both: previous tasks whose importances (Fisher) are estimated.
         variant: "separate" adds one penalty per task; "online" adds one penalty for all tasks, in
             which the importances of earlier tasks decay.
         decay: for "online", factor of the earlier importances at each further task, from 0 to 1.

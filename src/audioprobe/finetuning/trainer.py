@@ -134,8 +134,8 @@ def finetune(
         progress: called after every step; the note of the event is the loss.
 
     Raises:
-        InvalidInputError: if no parameter is trainable, the model lacks a module of `train`, the LoRA
-            rank is too small for the trained adapters, data that the strategy needs are missing,
+        InvalidInputError: if no parameter is trainable, the model lacks a trainable module, the
+            LoRA rank is too small for the trained adapters, data that the strategy needs are missing,
             the folder contains a run with another strategy, or the dtype of the model does not fit
             the precision of the arguments.
         TrainingError: if a loss is not finite; the last saved state stays in the folder.

@@ -207,8 +207,8 @@ class StudyConfig:
         training_arguments: number of steps and other options; the seed is set for each run.
         design: which levels are combined. "full": every combination. "fraction": every trainable
             level with every regularization, and the alignments distributed so that each is
-            combined with each level of the other factors about equally often. "star": one factor differs
-            from the baseline at a time.
+            combined with each level of the other factors about equally often. "star": one factor
+            differs from the baseline at a time.
         additional_strategies: strategies that the design does not contain.
         transfer: training on novel classes; None omits this part of the study.
         model: model that is fine-tuned.
