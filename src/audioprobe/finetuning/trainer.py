@@ -135,9 +135,9 @@ def finetune(
 
     Raises:
         InvalidInputError: if no parameter is trainable, the model lacks a trainable module, the
-            LoRA rank is too small for the trained adapters, data that the strategy needs are missing,
-            the folder contains a run with another strategy, or the dtype of the model does not fit
-            the precision of the arguments.
+            LoRA rank is too small for the trained adapters, data that the strategy needs are
+            missing, the folder contains a run with another strategy, or the dtype of the model does
+            not fit the precision of the arguments.
         TrainingError: if a loss is not finite; the last saved state stays in the folder.
         OutOfMemoryError: if there is not enough memory; the message lists how to use less.
     """
