@@ -21,7 +21,7 @@ TRAINING_DATA = "training_data.csv"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRecording:
-    """A recording that a model was trained on, with data to identify its copies.
+    """A recording that a model was trained on, with data by which copies of it are recognised.
 
     Attributes:
         recording: name of the recording.
@@ -29,8 +29,8 @@ class TrainingRecording:
         sha256: SHA-256 of the file (64 hexadecimal digits).
         sample_rate: sample rate in Hz; 0 if it is not known.
         n_frames: number of samples per channel; 0 if it is not known.
-        shape: loudness over time as hexadecimal digits (see `audio.training_clips`), which
-            identifies copies in another format; "" if it is not known.
+        shape: loudness over time, as hexadecimal digits, to recognise copies in another audio
+            format (see `audio.training_clips`); "" if it is not known.
     """
 
     recording: str
@@ -63,12 +63,12 @@ class TrainingData:
 
     @cached_property
     def sizes(self) -> frozenset[int]:
-        """Sizes of all files in bytes."""
+        """Set of the file sizes of the recordings, in bytes."""
         return frozenset(recording.n_bytes for recording in self.recordings)
 
     @cached_property
     def hashes(self) -> frozenset[str]:
-        """SHA-256 of all files (64 hexadecimal digits each)."""
+        """Set of the SHA-256 digests of the recordings (64 hexadecimal digits each)."""
         return frozenset(recording.sha256 for recording in self.recordings)
 
     @cached_property
@@ -78,7 +78,7 @@ class TrainingData:
 
     @classmethod
     def from_csv(cls, path: str | Path, model: str) -> "TrainingData":
-        """Read a table that `to_csv` wrote; the columns after `sha256` may be missing.
+        """Read a CSV table that `to_csv` wrote; the columns after `sha256` may be missing.
 
         Args:
             path: path of the table.
@@ -111,13 +111,16 @@ class TrainingData:
             writer.writerows(astuple(recording) for recording in self.recordings)
 
     def joined(self, others: Iterable[TrainingRecording]) -> "TrainingData":
-        """Return training data with further recordings, for a model that was fine-tuned."""
+        """Return training data that also contain the recordings of a later fine-tuning.
+
+        Of recordings with the same SHA-256, only one is listed.
+        """
         by_hash = {recording.sha256: recording for recording in (*self.recordings, *others)}
         return TrainingData(self.model, tuple(by_hash.values()))
 
 
 def training_notes(training_clips: Mapping[str, tuple[str, ...]], n_clips: int) -> list[str]:
-    """Return a sentence for each model that was trained on some of the evaluated clips.
+    """Return, for each model trained on evaluated clips, a sentence with the number of these clips.
 
     Args:
         training_clips: ids of the clips that each model was trained on, by name of the model.

@@ -66,16 +66,21 @@ def load_dataset(spec: ComponentSpec, mapping: str = "") -> Dataset:
 
 
 def find_table(name: str, folder: Path) -> Path:
-    """Return the path of the shipped table of this name, or `name` as a path if there is none."""
+    """Return the path of a table: `name`.csv in `folder` if it exists, otherwise `name` itself.
+
+    Args:
+        name: name of a table that audioprobe ships, or a path.
+        folder: folder of the shipped tables.
+    """
     shipped = folder / f"{name}.csv"
     return shipped if shipped.is_file() else Path(name).expanduser()
 
 
 def check_names(kind: str, names: Sequence[str]) -> None:
-    """Raise `InvalidInputError` if names are not unique, or cannot be file names.
+    """Raise `InvalidInputError` if a name occurs twice, or contains a character not allowed.
 
     Args:
-        kind: what the names belong to, for the message, such as "models".
+        kind: kind of the named objects, such as "models", for the error message.
         names: names; letters, digits, "-" and "_" are allowed.
     """
     if len(set(names)) < len(names):

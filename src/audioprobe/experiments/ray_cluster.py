@@ -34,12 +34,12 @@ LOCAL = "ray"
 
 @dataclass
 class InMemoryLog:
-    """Response log in memory, with known and new responses by key.
+    """Response log that keeps responses in memory; a key identifies a model and a prompt.
 
     Attributes:
-        known: responses that existed before.
-        new: responses that were added.
-        path: placeholder for the path of a log file.
+        known: responses from earlier starts of the run, by key.
+        new: responses that `write` added, by key.
+        path: placeholder, because other response logs have the path of a file.
     """
 
     known: dict[bytes, bytes] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class InMemoryLog:
     path: Path = Path("memory")
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the responses by key; keys that have no response are omitted."""
+        """Return the stored responses, by key; keys without a stored response are left out."""
         return {k: v for k in keys if (v := self.new.get(k, self.known.get(k))) is not None}
 
     def write(self, values: Mapping[bytes, bytes]) -> None:
@@ -79,9 +79,12 @@ class ResponseActor:
         ]
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Return the new responses about the clip of a batch.
+        """Ask one question about one clip, and return the new responses, pickled, by key.
 
-        If the clip fails, it has no response; the driver then records the failure.
+        Args:
+            batch: "clip" (the pickled clip) and "question" (its index), with one element each.
+
+        If the clip fails, there is no response; the driver then records the failure.
         """
         (content,) = batch["clip"]
         (number,) = batch["question"]

@@ -51,7 +51,7 @@ class ExperimentFolder:
         self._n_before = len(run.response_log)
 
     def logged(self, model: LanguageModel) -> CachedModel:
-        """Return a model that stores its responses in the log and the cache, and reuses them."""
+        """Wrap a model so that it stores its responses in the log and cache, and reuses them."""
         if self._cache:
             model = CachedModel(model, Path(self._cache).expanduser())
         self._models.append(CachedModel(model, self.response_log))
@@ -89,8 +89,9 @@ def open_experiment(
         config: configuration of the run.
         text: text of the configuration.
         pairs: evaluation sets, each with a model that is asked about its clips.
-        pinned: everything else that results depend on, as JSON data.
-        examples: digests of the audio of in-context examples, by name and position.
+        pinned: JSON data about models and prompts; a run can resume only if they are unchanged.
+        examples: digests by which changed audio of in-context examples is detected: by name of the
+            examples, then by position.
         cache: path of a response cache that several runs share; "" uses no cache.
         notify: called with notices about changed audio, training clips and reused responses.
 
@@ -123,12 +124,15 @@ def open_experiment(
 
 
 def run_start() -> dict[str, object]:
-    """Return the data that a run records at every start: time, versions and commit."""
+    """Return the current time, the package versions and the git commit, to record at a start."""
     return {"time": now(), "versions": versions(), "commit": _commit()}
 
 
 def _commit() -> str:
-    """Return the git commit of the working directory, "" if unknown; "+" marks changed files."""
+    """Return the git commit of the working directory; "" if it is unknown.
+
+    The text ends with "+" if there are uncommitted changes.
+    """
     try:
         process = subprocess.run(
             ["git", "describe", "--always", "--dirty=+", "--abbrev=40", "--exclude=*"],  # noqa: S607
@@ -143,10 +147,16 @@ def _commit() -> str:
 
 
 def config_difference(older: str, config: object) -> str | None:
-    """Return why a run with the config text `older` cannot resume with `config`; None if it can.
+    """Return the reason why a run cannot be resumed with `config`; None if it can.
 
-    The configs may differ in comments, in the order of keys, and in written default values. The
-    reason is "" if the values differ.
+    Comments, the order of keys, and whether default values are written out make no difference.
+
+    Args:
+        older: text of the configuration in the folder of the run.
+        config: new configuration.
+
+    Returns:
+        None if the values are equal, "" if they differ, or the error message if `older` is invalid.
     """
     try:
         before = parse_config(type(config), tomllib.loads(older), "the older configuration")
@@ -158,7 +168,14 @@ def config_difference(older: str, config: object) -> str | None:
 def notify_changes(
     run: RunFolder, digests: Mapping[str, Mapping[str, str]], notify: Notify
 ) -> None:
-    """Report which clips have other audio than at the last start of the run."""
+    """Notify the user of clips whose audio has changed since the run was last started.
+
+    Args:
+        run: opened folder of the run; it contains the ids of the changed clips.
+        digests: audio digests by name of the evaluation set or examples, then by clip; only their
+            numbers are used, for the message.
+        notify: called once for each evaluation set, or set of examples, with changed clips.
+    """
     for name, changed in run.changed_audio.items():
         shown = ", ".join(map(repr, changed[:_SHOWN]))
         more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
@@ -170,13 +187,13 @@ def notify_changes(
 
 
 def find_training_clips(clips: EvaluationClips, model: LanguageModel) -> dict[str, tuple[str, ...]]:
-    """Return the ids of the clips that a model was trained on, by name of the training data.
+    """Return the ids of the clips that a model was trained on, by name of the trained model.
 
-    The result is empty if the model does not state its training data.
+    The result is {} if the training data of the model are unknown.
 
     Raises:
-        InvalidInputError: if the config calls the clips unfamiliar, the model was trained on some
-            of them, and the config does not allow this.
+        InvalidInputError: if the model was trained on some of the clips although the config states
+            `familiar = false`, without `allow_training_clips = true`.
     """
     trained_on = training_clips(clips.clips, model)
     if clips.familiar is False and not clips.allow_training_clips:
@@ -191,7 +208,7 @@ def find_training_clips(clips: EvaluationClips, model: LanguageModel) -> dict[st
 
 
 def clip_digests(clips: Iterable[Clip]) -> dict[str, str]:
-    """Return a digest of each clip's position in its file and its labels, by clip id."""
+    """Return a digest of each clip's start, duration and labels, to detect changes, by clip id."""
     return {
         clip.id: hashlib.sha256(
             f"{clip.start}\t{clip.duration}\t{clip.labels}".encode("utf-8", "surrogatepass")
@@ -201,10 +218,10 @@ def clip_digests(clips: Iterable[Clip]) -> dict[str, str]:
 
 
 def audio_digests(clips: Iterable[Clip]) -> dict[str, str]:
-    """Return a digest of each clip's audio, by clip id: 16 hexadecimal digits of SHA-256.
+    """Return a digest of each clip's audio, by clip id, to detect changed audio.
 
-    It is computed from the bytes of the file, or from the samples of a clip in memory. For an
-    unreadable file, the value is the cause of the failure.
+    A digest is 16 hexadecimal digits of the SHA-256 of the file, or of the samples of a clip in
+    memory. If the file cannot be read, the value is the error text, such as "no such file".
     """
     of_file = functools.cache(_file_digest)
     digests = {}
@@ -227,7 +244,7 @@ def _file_digest(path: Path) -> str:
 
 
 def read_results(folder: Path, names: Sequence[str]) -> list[str]:
-    """Return the texts of the result files of a finished run.
+    """Return the content of the result files of a finished run, in the order of `names`.
 
     Args:
         folder: folder of the run.

@@ -127,7 +127,7 @@ class Curriculum:
         return classifier
 
     def init_model(self, classifier: LabelLoss) -> LTUCheckpoint:
-        """Return the base LLaMA with the trained encoder, before the first stage of the model."""
+        """Return the base LLaMA joined to the trained encoder, before the first model stage."""
         checkpoint = untrained_model(self.recipe)
         checkpoint.net.prefix.encoder.load_state_dict(classifier.encoder.state_dict())
         return checkpoint
@@ -144,7 +144,10 @@ class Curriculum:
         cache: SpectrogramCache,
         stage: RecipeStage,
     ) -> None:
-        """Train the model in one stage, in place."""
+        """Train `checkpoint` in one stage; its weights are changed in place.
+
+        The sampler draws the questions of each step; the cache holds the training spectrograms.
+        """
         model, prompts = TrainableLTU(checkpoint.net), LTUPrompts(checkpoint.tokenizer)
         set_trainable(model, stage.train)
 
@@ -196,7 +199,7 @@ class Curriculum:
 
 
 def untrained_model(recipe: Recipe) -> LTUCheckpoint:
-    """Return the model of a recipe before training, which answers like the base LLaMA.
+    """Return the untrained LTU of a recipe; in text, it answers like the base LLaMA.
 
     Raises:
         WeightsError: if the base model is missing.
@@ -226,7 +229,7 @@ def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synt
 
 
 def _refuse_missing(recordings: DebianSounds) -> None:
-    """Raise if recordings for training are missing."""
+    """Raise `InvalidInputError` if recordings of the training split are missing on disk."""
     missing = recordings.missing_from(TRAIN)
     if missing:
         name, cause = next(iter(missing.items()))

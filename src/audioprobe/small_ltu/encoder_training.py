@@ -206,7 +206,7 @@ def augment(
 
 
 def mask_time_and_frequency(spectrograms: Tensor, generator: torch.Generator) -> Tensor:
-    """Return spectrograms in which a random range of frames and one of mels are 0, the mean.
+    """Set a random range of frames and a random range of mel bands to 0, the mean value.
 
     Source: SpecAugment (Park et al., 2019).
 
@@ -228,13 +228,17 @@ def mask_time_and_frequency(spectrograms: Tensor, generator: torch.Generator) ->
 def draw_patches(
     n_clips: int, n_patches: int, n_visible: int, generator: torch.Generator
 ) -> Tensor:
-    """Draw the patches that the encoder receives: sorted indices, shape (n_clips, n_visible)."""
+    """Draw random patches for each clip; return sorted indices, shape (n_clips, n_visible)."""
     order = torch.rand(n_clips, n_patches, generator=generator).argsort(dim=1)
     return order[:, :n_visible].sort(dim=1).values
 
 
 def _mix(spectrograms: Tensor, labels: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Add the energy of the previous clip to random clips; return spectrograms and labels."""
+    """Mix randomly chosen clips with the preceding clip of the batch.
+
+    Returns:
+        The spectrograms of all clips, and their labels; a mixture has the labels of both clips.
+    """
     n_clips = len(spectrograms)
     chosen = torch.rand(n_clips, generator=generator) < _MIX_SHARE
     level = _uniform(n_clips, _MIX_LEVEL_DB, generator) * _LOG_ENERGY_PER_DB / LTU.scale
@@ -259,7 +263,7 @@ def _filter(spectrograms: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def _padding(spectrograms: Tensor) -> Tensor:
-    """Return which frames are padding, shape (n_clips, n_frames, 1)."""
+    """Return True for each frame that is padding, shape (n_clips, n_frames, 1)."""
     # The cache stores float16, which rounds the value of padding.
     return ((spectrograms - _PADDING).abs() < 1e-3).all(dim=2, keepdim=True)
 

@@ -169,7 +169,7 @@ class SmallLTUEvaluation:
         return measures
 
     def _measure_text(self) -> list[Measure]:
-        """Return yes/no accuracies in text, before and after training, by group of relations."""
+        """Return text accuracies of three groups of relations, before and after training."""
         concepts = self._training_scenes.palette.concepts
         groups = {
             "trained": relations_with_role(self._pairs, ("audio_and_text", "text_only"), concepts),
@@ -189,7 +189,7 @@ class SmallLTUEvaluation:
         return measures
 
     def _measure_audio(self) -> list[Measure]:
-        """Return yes/no accuracies in audio and text, by role of the relations in training."""
+        """Return accuracies of yes/no questions in audio and in text, for each `SplitRole`."""
         concepts, n = self._scenes.palette.concepts, self._scope.n_asked
         clips = {name: group[:n] for name, group in self._single_source.items()}
         measures = []
@@ -241,7 +241,7 @@ class SmallLTUEvaluation:
         )
 
     def _relations_of_new_concepts(self) -> list[ConceptPair]:
-        """Return relations of the concepts that do not occur in the training data."""
+        """Return true and false relations of the concepts that do not occur in training scenes."""
         shipped, trained = Concepts.shipped(), set(self._training_scenes.palette.concepts)
         names = [concept.id for concept in shipped if concept.id not in trained]
         pairs = hypernym_pairs(shipped, names, held_out=0.0, seed=self._recipe.seed)
@@ -269,7 +269,7 @@ class SmallLTUEvaluation:
 
 
 def single_source_scenes(scenes: Synthetic, split: str, n_each: int) -> dict[str, list[int]]:
-    """Return the first `n_each` scenes with a single source, as lists of indices by concept id.
+    """Return the indices of the first `n_each` single-source scenes of each concept, by its id.
 
     Raises:
         InvalidInputError: if a concept has fewer than `n_each` single-source scenes.

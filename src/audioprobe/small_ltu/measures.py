@@ -37,8 +37,8 @@ class Measure:
         name: name of the metric and of the data.
         estimate: value with its confidence interval, which describes the variation between clips or
             concepts, not between training runs.
-        blind: accuracy of guessing without the input, by how often each answer is correct; None if
-            the metric is not an accuracy.
+        blind: accuracy of a guesser that knows only how often each answer is correct, not the
+            input; None if the metric is not an accuracy.
     """
 
     name: str
@@ -74,7 +74,8 @@ def results_table(results: Sequence[EvaluationResult]) -> Table:
 def macro_auc(targets: BoolArray, scores: FloatArray, bootstrap: Bootstrap) -> Estimate:
     """Return the AUC of each label, averaged over the labels for which it is defined.
 
-    The bootstrap resamples clips within groups of equal labels. `n` is the number of labels.
+    The bootstrap resamples clips within groups of clips with equal labels. The field `n` of the
+    result is the number of averaged labels.
 
     Args:
         targets: shape (n_clips, n_labels).
@@ -203,7 +204,10 @@ def relation_trials(
 
 
 def accuracy_measure(name: str, trials: Sequence[Trial], bootstrap: Bootstrap) -> Measure:
-    """Return the accuracy in trials, next to that of guessing; concepts are resampled."""
+    """Return the yes/no accuracy, and the accuracy of a guesser that does not know the input.
+
+    A trial is a question with its scored answer. The bootstrap resamples concepts.
+    """
     blind = blind_accuracy(trials, "likelihood", bootstrap)
     return Measure(name, accuracy(trials, "likelihood", bootstrap), blind)
 
@@ -211,12 +215,12 @@ def accuracy_measure(name: str, trials: Sequence[Trial], bootstrap: Bootstrap) -
 def relations_with_role(
     pairs: Sequence[RelationPair], roles: Collection[SplitRole], concepts: Collection[str]
 ) -> list[ConceptPair]:
-    """Return the relations of the pairs that have one of the roles.
+    """Return the true and false relations of all pairs that have one of the roles.
 
     Args:
         pairs: pairs of a true and a false relation.
         roles: roles of a pair in training, such as "held_out"; see `SplitRole`.
-        concepts: ids of concepts; relations of other concepts are left out.
+        concepts: ids of concepts; a pair with any other concept is left out.
     """
     return [
         relation

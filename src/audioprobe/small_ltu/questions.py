@@ -58,8 +58,8 @@ class QASampler:
         scenes: dataset of scenes with known sources.
         split: name of the split.
         n_scenes: number of scenes of the split to use.
-        held_out: share of the relations that are asked in text only, and also the share of those
-            that are never asked; see `small_ltu.relations.SplitRole`.
+        held_out: share of the relations that are asked in text only; an equal share is never
+            asked. See `small_ltu.relations.SplitRole`.
         seed: random seed of these roles and of the questions.
 
     Attributes:
@@ -134,7 +134,11 @@ class QASampler:
     def _single_source_questions(
         self, relations: Sequence[ConceptPair], rng: np.random.Generator
     ) -> Iterator[QARecord]:
-        """Yield all questions about a random clip that contains only the relations' concept."""
+        """Draw a clip with a single source, and yield questions about it.
+
+        The source is the concept of the relations. The questions ask for each relation, for the
+        class (see `_choice`), the caption and the labels.
+        """
         concept = relations[0].concept
         rows = self._single_source[concept]
         row = rows[int(rng.integers(len(rows)))]
@@ -144,9 +148,11 @@ class QASampler:
         yield from (question for question in questions if question.task in ("caption", "labels"))
 
     def _choice(self, concept: str, audio_id: str, rng: np.random.Generator) -> list[QARecord]:
-        """Return a multiple-choice question for a concept's basic-level class (bird, for a crow).
+        """Return a list with one multiple-choice question for a concept's basic-level class.
 
-        The list is empty if this relation is not trained, or if there are too few other classes.
+        The basic-level class is the everyday one, such as "bird" for a crow. The list is empty if
+        the concept has none, if its relation to this class is not trained in this condition (audio
+        or text), or if there are too few wrong options.
         """
         basic = self._basic.get(concept)
         roles = ("audio_and_text",) if audio_id else ("audio_and_text", "text_only")

@@ -108,8 +108,8 @@ class Recipe:
         stages: stages in which the language model is trained, in order.
         encoder: size of the audio encoder.
         lora: size of the LoRA adapters.
-        held_out: share of relations that are trained in text only, and also the share of relations
-            that are not trained; see `small_ltu.relations.SplitRole`.
+        held_out: share of relations that are trained in text only; an equal share is not trained.
+            See `small_ltu.relations.SplitRole`.
         seed: random seed of the initial weights, the questions, and the relations to hold out.
     """
 

@@ -46,7 +46,7 @@ class RelationPair:
 
     @property
     def concepts(self) -> frozenset[str]:
-        """Ids of both concepts."""
+        """Ids of the concept of the true relation and of that of the false relation."""
         return frozenset((self.true.concept, self.false.concept))
 
 
@@ -56,15 +56,16 @@ def hypernym_pairs(
     """Draw pairs of a true and a false relation of concepts to classes (hypernyms).
 
     Every class has equally many true and false relations in each role, so that always guessing the
-    same answer is correct half of the time. That WordNet has no link between a concept and a class
-    does not make a relation false: the concept must also be similar to the members of the class (a
-    dog, for the class "bird"), or of a kind that has no member in the class.
+    same answer is correct half of the time. WordNet is incomplete: a missing link between a concept
+    and a class does not prove that the relation is false. The concept of a false relation is
+    therefore either similar to members of the class (a dog, for the class "bird"), or it belongs to
+    a kind of which no concept is in the class.
 
     Args:
         concepts: collection with the classes and kinds of all concepts.
         chosen: ids of the concepts to ask about.
-        held_out: share of the pairs that get the role "text_only", and also of those that get the
-            role "held_out".
+        held_out: share of the pairs that get the role "text_only"; an equal share gets the role
+            "held_out".
         seed: random seed of the false relations and the roles.
 
     Raises:
@@ -119,7 +120,7 @@ def synonym_pairs(
 
 
 def are_related(first: Concept, second: Concept) -> bool:
-    """Return whether two concepts are the same, or one of them is a class of the other."""
+    """Return True if two concepts are the same, or one of them is a class of the other."""
     first_classes, second_classes = (
         {hypernym.id for hypernym in concept.ancestors} for concept in (first, second)
     )
@@ -136,7 +137,15 @@ def _select(concepts: Concepts, chosen: Iterable[str], held_out: float) -> list[
 def _pair(
     member: Concept, other: Concept, relation: RelationKind, target: tuple[str, str], match: int
 ) -> tuple[ConceptPair, ConceptPair]:
-    """Return the true and the false relation of two concepts to a target, an (id, phrase) pair."""
+    """Return the true relation of `member` and the false relation of `other` to a target.
+
+    Args:
+        member: concept that belongs to the target class, or has the target name.
+        other: concept that does not.
+        relation: kind of relation.
+        target: id and phrase of the class or name.
+        match: number that identifies the pair; it is equal in the two relations.
+    """
     name, phrase = target
     basic = relation == "hypernym" and member.basic is not None and member.basic.id == name
     true, false = (
@@ -158,7 +167,11 @@ def _pair(
 def _non_members(
     concepts: Concepts, target: Hypernym, members: Sequence[Concept], selected: Sequence[Concept]
 ) -> tuple[list[Concept], list[Concept]]:
-    """Return the concepts outside a class that are similar to its members, and of other kinds."""
+    """Return two lists of concepts that are not in a class: similar and dissimilar concepts.
+
+    Similar concepts share a class with members of the target class. Dissimilar concepts belong to
+    a kind of which no concept is in the target class.
+    """
     kinds = {concept.kind for concept in concepts.hyponyms(target.id)}
     above: set[Hypernym] = set()
     for concept in members:
@@ -172,7 +185,7 @@ def _non_members(
 
 
 def _role(key: str, held_out: float) -> SplitRole:
-    """Draw the role of a pair; equal keys give equal roles."""
+    """Return the training role of a pair, chosen by a hash of the text that identifies it."""
     share = stable_hash(key) / 2**64
     if share < held_out:
         return "held_out"

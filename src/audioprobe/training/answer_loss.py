@@ -27,8 +27,8 @@ class PackedRows:
     Attributes:
         ids: token ids, shape (n_rows, n_tokens).
         labels: target ids or `IGNORED`, shape (n_rows, n_tokens).
-        segments: for each token, the index of its example in the row, or `PADDING`, shape (n_rows,
-            n_tokens).
+        segments: index in the row of the example that contains each token, or `PADDING`, shape
+            (n_rows, n_tokens).
         positions: position of each token in its example, shape (n_rows, n_tokens).
         audio: input of the audio encoder, shape (n_rows, ...); None if there is no audio.
     """
@@ -163,7 +163,10 @@ def _example_weights(rows: PackedRows) -> Tensor:
 
 
 def _attention_mask(segments: Tensor, n_audio: int) -> Tensor:
-    """Return the mask that lets a token attend to audio and to earlier tokens of its example."""
+    """Return a mask, True if a token may attend to another, (n_rows, 1, n_tokens, n_tokens).
+
+    A token may attend to itself, to earlier tokens of its example, and to earlier audio tokens.
+    """
     owner = functional.pad(segments, (n_audio, 0), value=_AUDIO)
     n_tokens = owner.shape[1]
     causal = torch.ones(n_tokens, n_tokens, dtype=torch.bool, device=owner.device).tril()

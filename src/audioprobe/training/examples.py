@@ -89,7 +89,7 @@ class TrainingExample:
     audio_id: str
 
     def labels(self, targets: LossTargets) -> list[int]:
-        """Return the token ids, with `IGNORED` for tokens that do not count in the loss."""
+        """Return the token ids, with `IGNORED` in place of tokens that do not count in the loss."""
         n_ignored = 1 if targets == "all" else self.n_prompt
         return [IGNORED] * n_ignored + list(self.ids[n_ignored:])
 
@@ -147,7 +147,7 @@ class ConceptRelation(Protocol):
 
 
 def caption_record(phrases: Sequence[str], audio_id: str) -> QARecord:
-    """Return the caption question, with an answer like "Audio caption: The sound of a crow."."""
+    """Return a question for a caption, with the answer "Audio caption: The sound of a crow."."""
     answer = f"Audio caption: {caption_of(phrases)}"
     return QARecord(instruction=CAPTION_QUESTION, output=answer, audio_id=audio_id, task="caption")
 
@@ -171,8 +171,8 @@ def relation_question(
     Args:
         relation: relation of a concept to a class or to another name.
         rng: random generator for the wording.
-        audio_id: id of a clip of the concept, about which the question is; the question does not
-            name the concept. "" returns a question in text, which names the concept.
+        audio_id: id of a clip of the concept for an audio question, which does not name the
+            concept; "" for a text question, which names the concept.
     """
     templates = _AUDIO_QUESTIONS if audio_id else _TEXT_QUESTIONS
     return QARecord(
@@ -187,7 +187,7 @@ def relation_question(
 
 
 def enumerate_phrases(phrases: Sequence[str], link: str) -> str:
-    """Return the phrases as an enumeration; `link` (such as " and ") precedes the last phrase."""
+    """Join phrases as in "a crow, a dog and rain"; `link` is " and " in this example."""
     if len(phrases) < 3:
         return link.join(phrases)
     return f"{', '.join(phrases[:-1])}{link}{phrases[-1]}"
@@ -199,5 +199,5 @@ def yes_or_no(*, holds: bool) -> str:
 
 
 def draw(texts: Sequence[str], rng: np.random.Generator) -> str:
-    """Return a randomly drawn text."""
+    """Return one of the texts, drawn at random with equal probability."""
     return texts[int(rng.integers(len(texts)))]

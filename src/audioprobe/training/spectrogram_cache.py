@@ -76,17 +76,23 @@ class SpectrogramCache:
         return len(self.labels)
 
     def spectrograms(self, rows: Tensor) -> Tensor:
-        """Return the spectrograms of the clips with these indices, float32, (n_rows, 1024, 128)."""
+        """Return the spectrograms of the clips with the indices `rows`.
+
+        The result is float32 with the shape (n_rows, 1024 frames, 128 mels).
+        """
         return torch.from_numpy(self._spectrograms[rows.numpy()].astype(np.float32))
 
     def _array(self, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Any:  # noqa: ANN401
-        """Return an array in a file of the folder; an existing file keeps its content."""
+        """Open the memory-mapped array in the file `name`.npy, and create the file if missing."""
         path = self._folder / f"{name}.npy"
         open_memmap: Any = np.lib.format.open_memmap  # has no types in older numpy
         return open_memmap(path, "r+" if path.is_file() else "w+", dtype, shape)
 
     def _n_done(self, source: Mapping[str, object]) -> int:
-        """Return how many spectrograms an earlier run has completed in the folder."""
+        """Return the number of spectrograms that an interrupted run has already stored.
+
+        If there is no record of an earlier run, incomplete array files are deleted.
+        """
         path = self._folder / _CARD
         if not path.is_file():
             # Only this file states which spectrograms of an earlier run are complete.
@@ -108,7 +114,7 @@ class SpectrogramCache:
 
 
 def epoch_rows(n_rows: int, batch_size: int, step: int, seed: int) -> Tensor:
-    """Return the indices of a batch of training items; each epoch has another random order.
+    """Return the indices of the training items in a batch; the order is shuffled in each epoch.
 
     Args:
         n_rows: number of items; each of them occurs once per epoch.

@@ -35,11 +35,14 @@ class PromptTokenizer(Protocol):
         ...
 
     def tokenize(self, text: str) -> list[int]:
-        """Return the token ids of a text; beginning-of-sequence is the only control token."""
+        """Return the token ids of a text after the beginning-of-sequence token.
+
+        Control tokens that are spelled out in the text are tokenised as ordinary text.
+        """
         ...
 
     def continuation_ids(self, text: str) -> list[int]:
-        """Return the token ids of an answer that follows a prompt; no id is a control token."""
+        """Return the token ids of an answer that follows a prompt, without any control token."""
         ...
 
 
@@ -112,16 +115,18 @@ class TrainableModel(Protocol):
         ...
 
     def expand_lora(self, rank: int, targets: Sequence[str], seed: int) -> None:
-        """Add rank and target modules to the LoRA adapters, without changing the model's output.
+        """Raise the rank of the LoRA adapters and add adapters to further target modules.
+
+        The output of the model does not change.
 
         Raises:
-            InvalidInputError: if `rank` is below that of the trained adapters, or a target is
-                unknown.
+            InvalidInputError: if `rank` is below the rank of the existing adapters, or a target
+                module is unknown.
         """
         ...
 
     def add_cross_attention(self, text_states: Tensor, width: int, seed: int) -> None:
-        """Add an adapter by which audio tokens attend to text; at first, the output is the same.
+        """Add an adapter by which audio tokens attend to texts, initialised to change nothing.
 
         Args:
             text_states: hidden states of texts, to which audio tokens attend, shape (n_texts,
@@ -186,9 +191,9 @@ def copy_trainable_weights(module: nn.Module) -> dict[str, Tensor]:
 
 
 def load_trainable_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> bool:
-    """Copy weights into the trainable parameters, and return whether this was possible.
+    """Copy weights into the trainable parameters, and return True.
 
-    If names or shapes differ, nothing changes and the result is False.
+    If names or shapes differ from those of the parameters, copy nothing and return False.
     """
     parameters = trainable_weights(module)
     if {name: p.shape for name, p in parameters.items()} != {
@@ -202,7 +207,7 @@ def load_trainable_weights(module: nn.Module, weights: Mapping[str, Tensor]) -> 
 
 
 def updates_language_model(names: str) -> bool:
-    """Return whether training some modules can change the model's answers to text.
+    """Return True if training these modules can change answers to questions without audio.
 
     Args:
         names: names of the modules, joined by "+"; see `set_trainable`.
@@ -215,7 +220,7 @@ def updates_language_model(names: str) -> bool:
 
 
 def _parse(names: str) -> tuple[set[str], int]:
-    """Return the parameter groups in `names`, and the N of "last-N-layers" (otherwise 0)."""
+    """Return the parameter groups in `names`, and the N of "last-N-layers", 0 if not named."""
     groups: set[str] = set()
     n_layers = 0
     for name in map(str.strip, names.split("+")):

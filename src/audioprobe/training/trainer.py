@@ -88,11 +88,11 @@ class TrainingArguments:
         return self.learning_rate * decay[self.schedule]
 
     def uses_bfloat16(self, device: str) -> bool:
-        """Return whether a device type ("cpu", "cuda") computes in bfloat16 in this run."""
+        """Return True if a device type ("cpu", "cuda") computes in bfloat16 in this run."""
         return self.precision == "bfloat16" and computes_in_bfloat16(device)
 
     def autocast(self, device: str) -> AbstractContextManager[Any]:
-        """Return a context in which a device type ("cpu", "cuda") computes in `precision`."""
+        """Return a context manager that sets the precision of a device type ("cpu", "cuda")."""
         return torch.autocast(device, torch.bfloat16, enabled=self.uses_bfloat16(device))
 
 
@@ -116,7 +116,7 @@ def train(
         arguments: steps, learning rate and other settings.
         folder: folder for the saved state and the log (one JSON line per step); only this training
             run may use it.
-        accept: function that receives the number of finished steps before a state is saved. If it
+        accept: function of the number of finished steps, called before a state is saved. If it
             returns False, training ends and the last saved state is restored. Its result must
             depend only on the weights.
         progress: called after every step; the note of the event is the loss.
@@ -157,7 +157,7 @@ def get_accelerator() -> Any:  # noqa: ANN401 - accelerate has no types
 
 
 def training_lock(folder: Path) -> AbstractContextManager[None]:
-    """Return a lock on a folder; entering it raises `TrainingError` if the folder is in use."""
+    """Return a context manager that locks a folder; raises `TrainingError` if it is locked."""
     message = f"{folder}: another process trains in this folder. Wait, or choose another folder."
     return exclusive_lock(folder / "lock", TrainingError(message))
 
@@ -265,7 +265,7 @@ class _TrainingLoop:
         )
 
     def _accepted_by_all(self, *, accepted: bool) -> bool:
-        """Return whether `accepted` is true in every process that trains the model."""
+        """Return True if every process that trains the model passed `accepted=True`."""
         value = torch.tensor(float(accepted), device=self.accelerator.device)
         return float(self.accelerator.reduce(value, "mean")) == 1.0
 

@@ -48,13 +48,14 @@ class CalibrationResult:
 def calibrate(
     cells: Sequence[ClassificationCell], config: ClassificationConfig
 ) -> tuple[CalibrationResult, ...]:
-    """Return the calibration of each cell (prompt level and evaluation set) with a tuning set.
+    """Fit score-to-probability curves on tuning sets; return the calibration of each cell.
 
-    The tuning set is that of `with_tuning_sets`. A cell is skipped if its tuning set has only
-    positive or only negative targets.
+    The tuning set is the evaluation set that the config names in `thresholds_from`. A cell without
+    a tuning set is skipped, and so is a cell whose tuning set has only positive or only negative
+    targets.
 
     Args:
-        cells: all cells of a run.
+        cells: all cells of a run; a "cell" is the result of one prompt level on one evaluation set.
         config: configuration of the run.
     """
     return tuple(
@@ -102,7 +103,7 @@ class FamiliarityDrop:
         familiar: name of the evaluation set of familiar audio.
         unfamiliar: name of the evaluation set of unfamiliar audio.
         difference: macro AUC on unfamiliar minus macro AUC on familiar audio; the bootstrap
-            resamples both sets.
+            resamples each evaluation set separately.
     """
 
     prompt_level: str
@@ -114,7 +115,9 @@ class FamiliarityDrop:
 def familiarity_drops(
     cells: Sequence[ClassificationCell], bootstrap: Bootstrap
 ) -> tuple[FamiliarityDrop, ...]:
-    """Compare unfamiliar with familiar evaluation sets that have the same labels.
+    """Return the AUC difference of each unfamiliar and familiar evaluation set with equal labels.
+
+    There is one entry for each prompt level and each such pair of evaluation sets.
 
     Args:
         cells: all cells of a run; a "cell" is the result of one prompt level on one evaluation set.
@@ -139,7 +142,10 @@ def familiarity_drops(
 
 
 def _difference(familiar: LabelledScores, new: LabelledScores, bootstrap: Bootstrap) -> Estimate:
-    """Return the difference in macro AUC; each evaluation set is resampled separately."""
+    """Return macro AUC on `new` minus that on `familiar`, resampling each set separately.
+
+    The value is None if one of the sets has no clip with scores and reference labels.
+    """
     n_familiar, n_new = len(familiar.ids), len(new.ids)
     if not n_familiar or not n_new:
         return Estimate(value=None, n=0, method="one of the sets has no scored clip with labels")

@@ -54,18 +54,19 @@ class LabelScore:
 class Gain:
     """Difference in macro AUC between a prompt level and the first prompt level.
 
-    Both are evaluated on the clips for which both have scores.
+    Only clips that have scores at each of the two prompt levels are used.
 
     Attributes:
-        difference: difference of the macro AUCs, with the interval of a paired bootstrap.
+        difference: macro AUC of the level minus that of the first level, with the interval of a
+            paired bootstrap.
         p_value: p-value of a permutation test; None if the difference is undefined.
         adjusted: p-value after Holm's correction for all prompt levels of the evaluation set.
-        detectable: smallest true difference that this test finds with 80 % power after the
-            correction; None if there is no interval, or no p-value can be small enough.
+        detectable: smallest true difference that this test detects with 80 % power after the
+            correction; None if there is no interval, or too few groups for significance.
         smallest_p_value: smallest p-value that a test with this number of groups can give.
-        smallest_adjusted: `smallest_p_value` after Holm's correction.
-        n_groups: number of groups that are permuted.
-        unit: what is permuted: "groups", or "clips" if no clip has a group.
+        smallest_adjusted: smallest p-value that is possible after Holm's correction.
+        n_groups: number of groups of clips (such as recording sites) that the test permutes.
+        unit: unit that the test permutes: "groups", or "clips" if no clip has a group.
     """
 
     difference: Estimate
@@ -149,7 +150,10 @@ def score_cells(
 def _score(
     data: LabelledScores, source: LabelledScores | None, gain: Gain | None, bootstrap: Bootstrap
 ) -> CellScore:
-    """Return the metrics of a cell, with thresholds tuned on `source`, or on the cell itself."""
+    """Return the metrics of a cell.
+
+    The F1 thresholds are tuned on `source`; if it is None, on the evaluated clips themselves.
+    """
     cell, n_clips = data.cell, len(data.ids)
     policy: ThresholdPolicy = OracleThreshold()
     if source is not None:
@@ -229,7 +233,10 @@ def _metrics(
 
 
 def _compare(baseline: LabelledScores, data: LabelledScores, bootstrap: Bootstrap) -> PairedTest:
-    """Test the difference in macro AUC by a permutation of whole groups."""
+    """Test whether the macro AUC of `data` and `baseline` differ, on the clips in both.
+
+    The permutation test exchanges the scores of whole groups, such as recording sites.
+    """
     in_baseline = set(baseline.ids)
     shared = [n for n, name in enumerate(data.ids) if name in in_baseline]
     common = [data.ids[n] for n in shared]
@@ -256,10 +263,11 @@ def _compare(baseline: LabelledScores, data: LabelledScores, bootstrap: Bootstra
 def _gains(
     tests: Mapping[tuple[str, str], PairedTest | None], level: float
 ) -> dict[tuple[str, str], Gain | None]:
-    """Return gains by (evaluation set, prompt level), with p-values corrected per evaluation set.
+    """Correct the p-values of the tests within each evaluation set, and return the gains.
 
     Args:
-        tests: tests by (evaluation set, prompt level); None for the first prompt level.
+        tests: test against the first prompt level, keyed by (evaluation set, prompt level); None
+            for the first prompt level itself, which also has no gain in the result.
         level: confidence level.
     """
     gains: dict[tuple[str, str], Gain | None] = dict.fromkeys(tests)

@@ -100,9 +100,9 @@ def load_clips(config: EvaluationSet) -> LabelledClips:
 
 
 def refuse_leaking(config: ClassificationConfig, sets: Sequence[LabelledClips]) -> None:
-    """Raise if evaluated clips share a group or recording with clips of another use.
+    """Raise if an evaluated split shares a group or recording with an example or tuning split.
 
-    These are the clips of in-context examples, and those on which thresholds are tuned.
+    In-context examples come from the example splits; F1 thresholds are tuned on the tuning splits.
 
     Args:
         config: configuration of the run.
@@ -126,7 +126,10 @@ def refuse_leaking(config: ClassificationConfig, sets: Sequence[LabelledClips]) 
 def refuse_changed(
     result: ClassificationResult, clips: LabelledClips, question: PromptQuestion
 ) -> None:
-    """Raise `InvalidInputError` if a stored result has other clips, labels or another question."""
+    """Raise `InvalidInputError` if a stored result does not match the config any more.
+
+    Its clip ids, labels and question must equal those that the config gives now.
+    """
     clip_ids = {*result.clip_ids, *(failure.clip_id for failure in result.failures)}
     stored = clip_ids, result.labels, result.provenance.options.get("question")
     current = {clip.id for clip in clips.clips}, clips.labels, question.text
@@ -139,15 +142,19 @@ def refuse_changed(
 
 
 def read_prompts(config: ClassificationConfig) -> dict[str, PromptTemplate]:
-    """Return the prompt templates in the prompt file of a config, or the shipped templates."""
+    """Return the prompt templates by name, from the config's prompt file if it names one.
+
+    Otherwise, they are the templates that are installed with audioprobe.
+    """
     return read_templates(config.prompt_file) if config.prompt_file else shipped_templates()
 
 
 def prompt_level(spec: PromptSpec, prompts: dict[str, PromptTemplate]) -> PromptLevel:
-    """Return the prompt level with the settings of a spec.
+    """Return the prompt level that a config entry describes.
 
     Raises:
-        InvalidInputError: if the prompt is unknown, or the control is impossible with this prompt.
+        InvalidInputError: if the prompt is unknown, or if the control condition needs label
+            descriptions or examples that this prompt level does not have.
     """
     if spec.prompt not in prompts:
         raise InvalidInputError(
@@ -159,11 +166,11 @@ def prompt_level(spec: PromptSpec, prompts: dict[str, PromptTemplate]) -> Prompt
 def fill_prompt(
     spec: PromptSpec, level: PromptLevel, clips: LabelledClips, seed: int
 ) -> PromptQuestion:
-    """Return the question of a prompt level with labels and examples of an evaluation set.
+    """Insert the labels of an evaluation set into a prompt, and draw its in-context examples.
 
     Raises:
-        InvalidInputError: if descriptions of labels are missing, or the split has too few clips for
-            the examples.
+        InvalidInputError: if descriptions of labels are missing, or the split for the examples has
+            too few clips.
     """
     text = level.question(
         clips.labels,
@@ -186,7 +193,7 @@ def fill_prompt(
 
 
 def _descriptions(path: str) -> dict[str, str]:
-    """Read the description of each label from a table or from AudioSet's ontology."""
+    """Read descriptions, keyed by label, from a table or AudioSet's ontology; {} if path is ""."""
     if not path:
         return {}
     if path.endswith(".json"):

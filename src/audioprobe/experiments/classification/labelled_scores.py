@@ -26,7 +26,10 @@ RARE = 5
 
 @dataclass(frozen=True, eq=False)
 class LabelledScores:
-    """Clips with scores and reference labels, of one prompt level on one evaluation set (cell)."""
+    """Scores and reference labels of one cell: one prompt level on one evaluation set.
+
+    Clips without scores or without reference labels are left out.
+    """
 
     cell: ClassificationCell
 
@@ -47,21 +50,24 @@ class LabelledScores:
 
     @cached_property
     def groups(self) -> list[str]:
-        """Group of each clip, such as its recording site, which is resampled as a whole.
+        """Group of each clip, such as its recording site; the bootstrap resamples whole groups.
 
-        A clip without a group is a group of its own.
+        A clip without a group counts as a group with one clip.
         """
         groups = self.cell.groups
         return [f"group {groups[n]}" if n in groups else f"clip {n}" for n in self.ids]
 
     @property
     def unit(self) -> str:
-        """What the bootstrap resamples: "groups", or "clips" if no clip has a group."""
+        """Unit that the bootstrap resamples: "groups", or "clips" if no clip has a group."""
         return "groups" if any(name in self.cell.groups for name in self.ids) else "clips"
 
     @cached_property
     def strata(self) -> list[Hashable]:
-        """Bootstrap stratum of each clip; groups with the same rare labels form a stratum."""
+        """Stratum of each clip; the bootstrap resamples groups within each stratum.
+
+        Groups with the same rare labels form a stratum, so that samples contain rare labels.
+        """
         groups_of_label = [
             {self.groups[row] for row in np.flatnonzero(column)} for column in self.targets.T
         ]
@@ -77,7 +83,7 @@ class LabelledScores:
         return [strata[g] for g in self.groups]
 
     def rows(self, ids: Sequence[str]) -> list[int]:
-        """Return the row indices of clips, given by id, in the score matrix of the result."""
+        """Return the row of each clip id in the score matrix `cell.result.scores`."""
         row_of = {name: n for n, name in enumerate(self.cell.result.clip_ids)}
         return [row_of[name] for name in ids]
 
@@ -85,11 +91,14 @@ class LabelledScores:
 def with_tuning_sets(
     cells: Sequence[ClassificationCell], config: ClassificationConfig
 ) -> dict[tuple[str, str], tuple[LabelledScores, LabelledScores | None]]:
-    """Return the scores of each cell with labels, and those of its tuning set, if there is one.
+    """Return the labelled scores of each cell, together with those of its tuning set.
 
     A cell is the result of one prompt level on one evaluation set. The tuning set is the evaluation
-    set that the config names in `thresholds_from`; None if there is none, or if it has no labelled
-    scores. The keys are (evaluation set, prompt level).
+    set that the config names in `thresholds_from`.
+
+    Returns:
+        Pairs of labelled scores, keyed by (evaluation set, prompt level). The second element of a
+        pair is None if there is no tuning set, or if no clip of it has scores and labels.
     """
     labelled = {(cell.evaluation_set, cell.prompt_level): LabelledScores(cell) for cell in cells}
     sources = {each.name: each.thresholds_from for each in config.evaluation_sets}
@@ -105,7 +114,10 @@ Decisions: TypeAlias = tuple[list[int], BoolArray]
 
 
 def decisions(data: LabelledScores, policy: ThresholdPolicy) -> Decisions:
-    """Return which labels are predicted for each clip, for labels that have a threshold."""
+    """Return whether each score reaches the threshold of its label; see `Decisions`.
+
+    Labels whose threshold is None are left out.
+    """
     thresholds = policy.thresholds(data.targets, data.scores)
     columns = [n for n, threshold in enumerate(thresholds) if threshold is not None]
     limits = np.array([thresholds[n] for n in columns], dtype=np.float64)

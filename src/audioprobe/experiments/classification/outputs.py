@@ -55,7 +55,7 @@ def write_outputs(
 
 
 def _remarks(cells: Sequence[ClassificationCell]) -> list[str]:
-    """Return sentences about clips used in training, and captions too long for the scorer."""
+    """Return warnings about clips used in training and about captions too long for the scorer."""
     sentences = []
     for cell in cells:
         result = cell.result

@@ -114,7 +114,10 @@ def _questions_table(run: ClassificationRun) -> Table:
 
 
 def _worst(data: LabelledScores, clips: Mapping[str, Clip], audio: AudioClips) -> Item:
-    """Return cards of the clips with the largest rank margin; see `_rank_margin`."""
+    """Return cards of the clips in which a wrong label scores most above a correct label.
+
+    If there is no such clip, return a table that says so.
+    """
     order: list[int] = []
     if data.ids:
         margin = _rank_margin(data)
@@ -213,10 +216,10 @@ def _failures(cells: Sequence[ClassificationCell]) -> list[Item]:
 
 
 def _rank_margin(data: LabelledScores) -> Float64Array:
-    """Return the rank of the worst correct label minus that of the best wrong one, per clip.
+    """Return, per clip, the rank of the worst correct label minus that of the best wrong label.
 
-    It is positive if a wrong label has a higher score than a correct label, 0 for a tie, and -inf
-    for clips that have no label or all labels.
+    Rank 1 is the highest score. The difference is positive if a wrong label has a higher score than
+    a correct label, 0 for a tie, and -inf for clips that have no label or all labels.
     """
     ranks = rankdata(-data.scores, axis=1)
     correct = np.where(data.targets, ranks, -np.inf).max(axis=1)

@@ -168,7 +168,10 @@ class ClassificationRun:
         return [(clips, each) for clips, questions in self.questions for each in questions]
 
     def _example_digests(self) -> dict[str, dict[str, str]]:
-        """Return digests of the audio of in-context examples, by question and position."""
+        """Return SHA-256 digests by which a resumed run detects changed audio of the examples.
+
+        The outer key names the evaluation set and question; the inner key is the position, from 1.
+        """
         digests = {}
         for clips, question in self._parts():
             examples = {
@@ -198,7 +201,7 @@ class ClassificationRun:
         return cells
 
     def _pinned(self, model: LanguageModel, scorer: Scorer) -> dict[str, object]:
-        """Return everything that results depend on, except the config, the data and the clips."""
+        """Return JSON data about model, scorer and prompts that must not change between starts."""
         return {
             "format": FORMAT,
             "model": json.loads(to_json(model.info)),
@@ -210,7 +213,10 @@ class ClassificationRun:
 
 
 def _with_costs(progress: ProgressCallback, stage: str, model: LanguageModel) -> ProgressCallback:
-    """Return a callback that adds the stage, and the costs of a paid model, to progress events."""
+    """Return a callback that adds a stage name and API costs to progress events.
+
+    The events go on to `progress`. The costs are left out if the model has no budget.
+    """
     budget = getattr(model, "budget", None)
 
     def callback(event: ProgressEvent) -> None:

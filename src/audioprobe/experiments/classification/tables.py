@@ -57,7 +57,7 @@ def summary(scores: Sequence[CellScore]) -> Table:
 
 
 def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
-    """Return one warning for each number of groups with which no result can be significant.
+    """Return a warning for each number of groups that is too small for a significant result.
 
     Args:
         scores: metrics of all cells.
@@ -76,7 +76,7 @@ def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
 
 
 def headline(scores: Sequence[CellScore]) -> Table:
-    """Return the main columns of the `summary` table, few enough for a terminal."""
+    """Return a `summary` table with only the main columns, so that it fits into a terminal."""
     columns = ("evaluation set", "prompt level", "AUC", "AUC minus first level", "clips", "failed")
     return summary(scores).only(columns)
 
@@ -98,7 +98,7 @@ def labels_table(score: CellScore) -> Table:
 
 
 def drops_table(drops: Sequence[FamiliarityDrop]) -> Table:
-    """Return a table of differences, one row per prompt level and pair of evaluation sets."""
+    """Return a table of AUC differences between unfamiliar and familiar audio, one row each."""
     header = ("prompt level", "familiar", "unfamiliar", "AUC, unfamiliar minus familiar")
     rows = tuple((d.prompt_level, d.familiar, d.unfamiliar, str(d.difference)) for d in drops)
     return Table(header, rows)
@@ -112,7 +112,7 @@ def calibration_table(results: Sequence[CalibrationResult]) -> Table:
 
 
 def p_text(p_value: float | None) -> str:
-    """Return a p-value as text with three decimals, as "< .001", or "–" for None."""
+    """Return a p-value as text: "< .001" if it is smaller, else three decimals; "–" for None."""
     if p_value is None:
         return NONE
     return "< .001" if p_value < 0.001 else f"{p_value:.3f}"
