@@ -57,7 +57,8 @@ def load_dataset(spec: ComponentSpec, mapping: str = "") -> Dataset:
             name of a shipped table; "" keeps the labels.
 
     Raises:
-        AudioProbeError: for the reasons of `registry.load` and `datasets.relabelled`.
+        AudioProbeError: if the data set is unknown or cannot be loaded, or if the mapping cannot
+            be read or does not fit the labels.
     """
     dataset = load("dataset", spec.name, **spec.options)
     if mapping:

@@ -61,7 +61,7 @@ class ResponseActor:
     Args:
         model: name and options of the model.
         questions: all questions of the run.
-        known: Ray reference to the responses that already exist.
+        known: Ray object reference to the responses that are already stored, by key.
     """
 
     def __init__(

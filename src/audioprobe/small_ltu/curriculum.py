@@ -133,7 +133,7 @@ class Curriculum:
         return checkpoint
 
     def qa_sampler(self, split: str, n_scenes: int) -> QASampler:
-        """Return the sampler that draws questions about the first scenes of a split."""
+        """Return the sampler of questions about the first `n_scenes` scenes of a split."""
         held_out, seed = self.recipe.held_out, self.recipe.seed
         return QASampler(self.scenes, split, n_scenes, held_out=held_out, seed=seed)
 
@@ -168,7 +168,10 @@ class Curriculum:
         )
 
     def write_captions(self, checkpoint: LTUCheckpoint, stage: RecipeStage) -> None:
-        """Caption the validation scenes; write one JSON line with id, labels and caption each."""
+        """Caption the validation scenes, and write id, labels and caption as one JSON line each.
+
+        If the file of this stage exists, nothing is done.
+        """
         path = self.folder / stage.name / CAPTIONS
         if path.is_file():
             return

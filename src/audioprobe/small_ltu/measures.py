@@ -126,7 +126,7 @@ def measure_captions(
     data: str,
     progress: ProgressCallback = ignore_progress,
 ) -> list[Measure]:
-    """Score labels by captions; return the AUC, and the share of captions with the exact label.
+    """Score labels by captions; return the AUC, and the share of captions that name the label.
 
     Args:
         model: the model to evaluate.

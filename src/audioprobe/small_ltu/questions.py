@@ -208,8 +208,8 @@ def scene_questions(
 
     The questions ask for the caption, the labels, an open description and the number of sources,
     and whether a source is present (once with the answer "yes", once with "no"). If one source is
-    clearly the loudest, it is asked for. If the sources start one after another, the first and the
-    last are asked for.
+    clearly the loudest, one more question asks for this source. If the sources start one after
+    another, two more questions ask for the first and for the last source.
 
     Args:
         sources: sources of the scene, sorted by onset.

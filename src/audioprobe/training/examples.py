@@ -99,8 +99,8 @@ def encode_record(
 ) -> TrainingExample:
     """Tokenise the question and answer of a record together, as LTU's `finetune.py` does.
 
-    A sequence shorter than `max_tokens` ends with the end-of-sequence token; a longer sequence is
-    truncated and has no end-of-sequence token.
+    A sequence shorter than `max_tokens` ends with the end-of-sequence token. A longer sequence is
+    truncated to `max_tokens`, without end-of-sequence token.
 
     Raises:
         InvalidInputError: if no token of the answer remains after truncation.

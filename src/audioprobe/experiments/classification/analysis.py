@@ -95,7 +95,7 @@ class CellScore:
         labels: one entry per label.
         hierarchy_distance: mean number of steps in the label hierarchy from the label with the
             highest score to the nearest correct label; None if the data set has no hierarchy.
-        hierarchical_f1: F1 over all pairs of clip and label at the same thresholds, where labels
+        hierarchical_f1: F1 over all pairs of clip and label at the thresholds of `f1`, where labels
             include their ancestors; None if the data set has no hierarchy.
         n_clips: number of clips that the metrics are computed from.
         n_failed: number of clips without scores.

@@ -47,13 +47,15 @@ class PromptSpec:
 
     Attributes:
         prompt: name of a prompt.
-        control: control condition, see `prompts.levels.PromptLevel`.
+        control: control condition: "none", "shuffled", "absent" or "wrong"; see
+            `prompts.levels.PromptLevel`.
         examples: number of in-context examples.
         audio_examples: whether the examples include their audio.
         examples_split: split from which examples are drawn; it must not be evaluated.
         descriptions: table with the columns label and description: a path, the name of a shipped
             table, or AudioSet's ontology.json; "" if the prompt needs no descriptions.
-        absent: table like `descriptions`, with classes that are not labels of the run.
+        absent: table like `descriptions`, with classes that are not labels of the run, for the
+            control "absent".
     """
 
     prompt: str
@@ -123,6 +125,7 @@ def read_classification(name: str | Path) -> ClassificationConfig:
     """Read a configuration from a path, or a shipped configuration by its name.
 
     Raises:
-        InvalidInputError: see `read_config`.
+        InvalidInputError: if the file cannot be read, or has an unknown key, a missing key or an
+            invalid value.
     """
     return read_config(ClassificationConfig, find_config(name, SHIPPED_CONFIGS))
