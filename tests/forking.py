@@ -19,7 +19,7 @@ SLOW = (
     "audioprobe.models.ltu.model",
     "audioprobe.cli",
     "audioprobe.experiments.classification.outputs",
-    "audioprobe.experiments.finetuning.report",
+    "audioprobe.experiments.finetuning.outputs",
     "audioprobe.experiments.probing.outputs",
     "audioprobe.models.cached",
 )

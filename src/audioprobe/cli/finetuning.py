@@ -48,13 +48,13 @@ def report_study(folder: Path, name: str, out: Path | None = None) -> int:
         out: output folder; None uses `folder`.
     """
     from audioprobe.experiments.finetuning.conclusions import conclusions_table
-    from audioprobe.experiments.finetuning.report import REPORT, write_outcome
+    from audioprobe.experiments.finetuning.outputs import REPORT, write_outputs
     from audioprobe.experiments.finetuning.storage import read_record
     from audioprobe.experiments.finetuning.tables import headline
 
     record, out = read_record(folder), out or folder
     out.mkdir(parents=True, exist_ok=True)
-    summary = write_outcome(record, out, name)
+    summary = write_outputs(record, out, name)
     write(headline(summary).to_text(terminal_width()))
     for question, answer in conclusions_table(summary).rows:
         write(printable(f"\n{question} {answer}"))

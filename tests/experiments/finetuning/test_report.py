@@ -26,7 +26,7 @@ from audioprobe.experiments.finetuning.conclusions import (
     conclusions_table,
     significance_table,
 )
-from audioprobe.experiments.finetuning.report import study_page
+from audioprobe.experiments.finetuning.report import build_report
 from audioprobe.experiments.finetuning.storage import RunResult
 from audioprobe.experiments.finetuning.tables import (
     ablations_table,
@@ -247,7 +247,7 @@ def test_average_effects_need_a_corrected_test(
 
 
 def test_page_has_all_sections_in_order(summary: StudySummary) -> None:
-    page = study_page(summary, "made up")
+    page = build_report(summary, "made up")
     assert [section.title for section in page.sections] == [
         "Conclusions",
         "Before fine-tuning",
@@ -284,7 +284,7 @@ def test_page_has_all_sections_in_order(summary: StudySummary) -> None:
 
 def test_page_of_an_incomplete_study_is_preliminary() -> None:
     summary = summarize(record([]))
-    page = study_page(summary, "made up")
+    page = build_report(summary, "made up")
     assert page.lead == "0 of 20 training runs have finished; all results are preliminary."
     assert [s.title for s in page.sections] == ["Conclusions", "Before fine-tuning", "Settings"]
     for table in (strategies_table, effects_table, correlations_table, transfer_table):
@@ -316,7 +316,7 @@ def test_page_escapes_names_and_loads_nothing(tmp_path: Path) -> None:
     runs = [renamed(run) for run in complete().runs]
     assert len(runs) == len(RUNS)
     summary = summarize(record(runs, first=before(), study=study))
-    written = write_page(study_page(summary, EVIL), tmp_path / "report.html")
+    written = write_page(build_report(summary, EVIL), tmp_path / "report.html")
     text = written.read_text(encoding="utf-8")
     assert EVIL not in text
     loads = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)|url\(([^)]*)\)|@import""", text)

@@ -1,17 +1,15 @@
-"""Output files of a fine-tuning study: report (HTML), summary (Markdown) and tables (LaTeX)."""
+"""Report page of a fine-tuning study."""
 
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from audioprobe.experiments.finetuning.analysis import CONTROL, NOVEL, StudySummary, summarize
+from audioprobe.experiments.finetuning.analysis import CONTROL, NOVEL, StudySummary
 from audioprobe.experiments.finetuning.comparison import FACTORS, MEASURES, PairedDifference
 from audioprobe.experiments.finetuning.conclusions import conclusions_table, significance_table
 from audioprobe.experiments.finetuning.storage import (
     IN_AUDIO,
     NOT_IN_AUDIO,
-    StudyRecord,
     StudyTable,
     group,
     select,
@@ -26,41 +24,15 @@ from audioprobe.experiments.finetuning.tables import (
     seeds_table,
     settings_table,
 )
-from audioprobe.io.atomic import atomic_write
 from audioprobe.io.text_table import Table
 from audioprobe.probing.scores import without_counts
 from audioprobe.reports.figures import ForestRow, forest, to_svg
-from audioprobe.reports.html import DataGrid, Drawing, Item, Page, Section, write_page
+from audioprobe.reports.html import DataGrid, Drawing, Item, Page, Section
 from audioprobe.reports.tradeoff_plots import Point, lines, matrix, plane
 from audioprobe.types import Estimate
 
-REPORT, SUMMARY = "report.html", "summary.md"
 
-
-def write_outcome(record: StudyRecord, folder: Path, name: str) -> StudySummary:
-    """Write the report, a Markdown summary and one LaTeX file per table; return all results.
-
-    Args:
-        record: results of the finished runs.
-        folder: output folder.
-        name: part of the report's title.
-    """
-    summary = summarize(record)
-    tables = {
-        "Conclusions": conclusions_table(summary),
-        "Significance": significance_table(summary),
-        **all_tables(summary),
-    }
-    tables = {title: table for title, table in tables.items() if table.rows}
-    sections = [f"## {title}\n\n{table.to_markdown()}" for title, table in tables.items()]
-    atomic_write(folder / SUMMARY, "\n".join(sections))
-    for title, table in tables.items():
-        atomic_write(folder / f"{title.lower()}.tex", table.to_latex())
-    write_page(study_page(summary, name), folder / REPORT)
-    return summary
-
-
-def study_page(summary: StudySummary, name: str) -> Page:
+def build_report(summary: StudySummary, name: str) -> Page:
     """Return the page with all sections that have content; `name` is part of its title."""
     tables = all_tables(summary)
     conclusions = _grids(
