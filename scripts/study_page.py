@@ -13,7 +13,7 @@ from marks import replace_section
 
 from audioprobe.experiments.finetuning.analysis import StudySummary, summarize
 from audioprobe.experiments.finetuning.conclusions import conclusions_table, significance_table
-from audioprobe.experiments.finetuning.report import study_page
+from audioprobe.experiments.finetuning.report import build_report
 from audioprobe.experiments.finetuning.storage import read_record
 from audioprobe.experiments.finetuning.tables import SHOWN, all_tables, before_table
 from audioprobe.io.text_table import Table
@@ -83,7 +83,7 @@ def write_assets(summary: StudySummary, page: str, folder: Path) -> None:
     """Write the report, and those of its figures that the page shows."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    report = study_page(summary, "finetuning-study")
+    report = build_report(summary, "finetuning-study")
     write_page(report, folder / "report.html")
     for section in report.sections:
         drawings = [item for item in section.items if isinstance(item, Drawing)]
