@@ -13,10 +13,10 @@ _CPU_MESSAGES = ("can't allocate memory", "not enough memory", "bad allocation")
 
 
 def computes_in_bfloat16(device: str) -> bool:
-    """Return whether a type of device ("cpu", "cuda") has fast bfloat16 arithmetic.
+    """Return whether a device type ("cpu" or "cuda") has instructions for bfloat16.
 
-    A CPU that has no AVX-512 or similar instructions emulates bfloat16, about ten times slower than
-    float32.
+    A CPU without such instructions (AVX-512 or similar) emulates bfloat16, which is about ten times
+    slower than float32. The result for "cuda" is always True.
     """
     if device != "cpu":
         return True
@@ -26,7 +26,10 @@ def computes_in_bfloat16(device: str) -> bool:
 
 @contextmanager
 def deterministic_mode(device: str) -> Iterator[None]:
-    """Make torch use deterministic algorithms in the context, on a device type ("cpu", "cuda")."""
+    """Context manager that makes torch use deterministic algorithms on "cuda".
+
+    On the device type "cpu", nothing is changed.
+    """
     was_deterministic = torch.are_deterministic_algorithms_enabled()
     warned_only = torch.is_deterministic_algorithms_warn_only_enabled()
     if device == "cuda":
@@ -47,9 +50,7 @@ def is_out_of_memory(error: Exception) -> bool:
 
 @contextmanager
 def out_of_memory_advice(advice: str) -> Iterator[None]:
-    """Convert a failed memory allocation into an `OutOfMemoryError`.
-
-    This function is a context manager and a decorator.
+    """Context manager and decorator that replaces errors of memory allocation.
 
     Args:
         advice: message of the error, which states what does not fit and what needs less memory.

@@ -38,12 +38,12 @@ class AudioReadError(AudioProbeError, OSError):
 class IncompleteAudioError(AudioReadError):
     """Error for audio files that are shorter or longer than their header declares.
 
-    `Windowing.incomplete` sets whether such files are accepted.
+    The option `Windowing.incomplete` determines whether such files are accepted instead.
     """
 
 
 class BackendNotFoundError(AudioProbeError, LookupError):
-    """Error for a name that no installed backend has."""
+    """Error for a backend name that does not exist among the installed backends."""
 
 
 class MissingDependencyError(AudioProbeError, ImportError):
@@ -104,9 +104,10 @@ def did_you_mean(word: str, known: Iterable[str], max_suggestions: int = 1) -> s
 
 @contextmanager
 def located(where: str) -> Iterator[None]:
-    """Context manager that adds a location, such as a file, to the start of error messages.
+    """Context manager that adds the location `where`, such as a file name, to error messages.
 
-    Messages that already start with `where` are not changed.
+    Only the messages of `InvalidInputError` and `BackendNotFoundError` are changed, unless they
+    already start with `where`.
     """
     try:
         yield
@@ -134,7 +135,11 @@ def needs_extra(extra: str) -> Iterator[None]:
 
 
 def optional_import(module: str, extra: str) -> Any:  # noqa: ANN401 - modules have any attributes
-    """Import a module of an optional dependency; see `needs_extra`.
+    """Import and return a module that needs an optional dependency.
+
+    Args:
+        module: full name of the module.
+        extra: extra of audioprobe that installs the dependency.
 
     Raises:
         MissingDependencyError: if the module is not installed.

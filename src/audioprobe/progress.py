@@ -15,7 +15,7 @@ class ProgressEvent:
         total: total number of items; 0 if unknown.
         n_failed: number of failed items.
         note: additional text for users, such as the money spent; may be empty.
-        unit: what the numbers count.
+        unit: unit of the numbers: "items" or "bytes".
     """
 
     stage: str
@@ -35,7 +35,7 @@ def ignore_progress(event: ProgressEvent) -> None:
 
 
 def prefixed(progress: ProgressCallback, prefix: str) -> ProgressCallback:
-    """Return a callback that passes events on with the stage "prefix: stage"."""
+    """Return a callback that adds "PREFIX: " to the stage of an event, and calls `progress`."""
 
     def callback(event: ProgressEvent) -> None:
         progress(replace(event, stage=f"{prefix}: {event.stage}"))

@@ -72,7 +72,7 @@ class JointEncoder(Component, Protocol):
 
     @property
     def logit_scale(self) -> float:
-        """Factor by which the model multiplied similarities before the softmax in training."""
+        """Factor for cosine similarities before a softmax, as learned in training; positive."""
         ...
 
     def embed_audio(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:

@@ -169,7 +169,7 @@ def _usable(kind: Kind, name: str) -> EntryPoint:
 def _check_options(
     label: str, factory: Callable[..., Any], arguments: Sequence[str], options: Mapping[str, object]
 ) -> None:
-    """Raise if a backend does not accept the arguments and options, or requires others."""
+    """Raise `InvalidInputError` for unknown options, or if required options are missing."""
     try:
         signature(factory).bind(*arguments, **options)
     except TypeError as error:
@@ -183,7 +183,7 @@ def _check_options(
 
 
 def _check_types(label: str, factory: Callable[..., Any], options: Mapping[str, object]) -> None:
-    """Raise if the type of an option, as read from TOML, differs from its annotation."""
+    """Raise `InvalidInputError` if the value of an option does not match its type annotation."""
     declared: Any = factory
     try:
         hints = get_type_hints(declared.__init__ if isclass(declared) else declared)
@@ -226,7 +226,7 @@ def _find(kind: Kind, name: str) -> EntryPoint:
 
 
 def _hint_of_another_kind(kind: Kind, name: str) -> str:
-    """Return a hint if `name` is a backend of another kind; otherwise ""."""
+    """Return a hint for an error message if another kind has a backend `name`; otherwise ""."""
     for other in KINDS:
         if name in {point.name for point in entry_points(group=_group(other))}:
             wrapper = _WRAPPERS.get((kind, other))
@@ -253,7 +253,7 @@ def _describe(kind: Kind, point: EntryPoint) -> Backend:
 
 
 def _missing(distribution: Distribution, extras: list[str]) -> tuple[str, ...]:
-    """Return the requirements of the extras that are not installed in a suitable version."""
+    """Return the required packages of extras that are missing or have an unsuitable version."""
     requirements = [Requirement(text) for text in distribution.requires or ()]
     required = [
         requirement

@@ -109,7 +109,8 @@ class LogLikelihood:
         n_tokens: number of tokens of the text, at least 1.
 
     Raises:
-        NonFiniteError: if the total is NaN or infinite; minus infinity results from an overflow.
+        NonFiniteError: if the total is NaN or infinite. Minus infinity is an error, too, because
+            it results from a numerical overflow.
         InvalidInputError: if the total is above 0 by more than a rounding error, or if there is no
             token.
     """

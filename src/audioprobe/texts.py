@@ -20,7 +20,10 @@ def nfc(text: str) -> str:
 
 
 def path_on_disk(path: Path) -> Path:
-    """Return a path in the Unicode normalisation form that exists on disk; else unchanged."""
+    """Return a path spelled as the existing file, whose name may be in another Unicode form.
+
+    If no such file exists, the path is returned unchanged.
+    """
     if str(path).isascii() or os.path.lexists(path):
         return path
     result = Path(path.anchor)
@@ -42,7 +45,10 @@ def stable_hash(key: str) -> int:
 
 
 def fingerprint(texts: Iterable[str]) -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 hash of several texts."""
+    """Return a short hash of several texts, to recognise equal texts.
+
+    The hash consists of the first 16 hexadecimal digits of SHA-256.
+    """
     content = hashlib.sha256()
     for text in texts:
         content.update(text.encode("utf-8", "surrogatepass") + b"\n")

@@ -108,7 +108,7 @@ class Waveform:
         return self.samples.size / self.sample_rate
 
     def digest(self) -> str:
-        """Return the SHA-256 of sample rate and samples, in hexadecimal digits."""
+        """Return the SHA-256 of rate and samples in hexadecimal, to recognise equal audio."""
         content = hashlib.sha256(f"{self.sample_rate}\n".encode())
         content.update(self.samples.tobytes())
         return content.hexdigest()
@@ -131,7 +131,8 @@ class Clip:
         waveform: audio in memory; None if `path` is given.
 
     Raises:
-        InvalidInputError: unless exactly one of `path` and `waveform` is given.
+        InvalidInputError: if both or none of `path` and `waveform` are given, or if another value
+            is invalid, such as an empty id or a negative start.
     """
 
     id: str
@@ -193,7 +194,7 @@ class Prompt:
     examples: tuple[Example, ...] = ()
 
     def digest(self) -> str:
-        """Return the SHA-256 of texts and audio, in hexadecimal digits."""
+        """Return the SHA-256 of texts and audio in hexadecimal, to recognise equal prompts."""
         turns = [(e.question, e.answer, e.audio) for e in self.examples]
         content = hashlib.sha256()
         for question, answer, audio in [*turns, (self.text, "", self.audio)]:
@@ -217,7 +218,7 @@ class Estimate:
         method: how the estimate and the interval were computed.
         n_groups: number of independent groups of items, which the interval is computed from; None
             if there is no interval.
-        unit: what a group is: "groups" (of clips), "clips" or "concepts".
+        unit: what `n_groups` counts: "groups" (of clips), "clips" or "concepts".
     """
 
     value: float | None

@@ -45,9 +45,9 @@ class WeightsPackage:
     Attributes:
         distribution: name to pass to pip.
         package: name of the package in Python; the package is not imported.
-        folder: folder of the weights in the package; "." means the package itself.
+        folder: subfolder of the package that contains the weights; "." means the top folder.
         licence: licence of the weights.
-        without_requirements: whether to install the package without its requirements.
+        without_requirements: whether pip must not install the requirements of the package.
         extra: extra of audioprobe that is needed to read the weights; "" if no extra is needed.
     """
 
@@ -125,17 +125,25 @@ DEFAULT_WEIGHTS = {
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """Folder that contains the files of a model, and the place where it was found."""
+    """Folder with the files of a model, and where it was found: path, cache, package or hub."""
 
     folder: Path
     origin: Origin
 
     def display_name(self, name: str | Path) -> str:
-        """Return the name to store with results: a hub name, or a local folder's last part."""
+        """Return the name to store with results.
+
+        For a local folder, this is the name of the folder without its parents. Otherwise it is
+        `name`, the name on the hub.
+        """
         return Path(name).name if self.origin == "path" else str(name)
 
     def revision(self) -> str:
-        """Return the first 16 digits of the SHA-256 of the names and contents of all files."""
+        """Return a hash that identifies the version of the weights.
+
+        It consists of the first 16 hexadecimal digits of the SHA-256 of the names and contents of
+        all model files.
+        """
         files = sorted(p for p in self.folder.rglob("*") if p.suffix in _SUFFIXES)
         # Times and sizes are arguments, so that changed files are not taken from the cache.
         stamps = tuple((p, p.stat().st_mtime_ns, p.stat().st_size) for p in files)
@@ -168,8 +176,8 @@ def find(name: str) -> Weights | None:
     """Return the folder of a model's files on this computer; None if it is not found.
 
     Raises:
-        WeightsError: if the name is a path that does not exist, or is neither a path nor a hub
-            name.
+        WeightsError: if the name has the form of a path and this folder does not exist, or if it
+            is not a valid hub name.
     """
     path = Path(name).expanduser()
     if path.is_dir():

@@ -157,9 +157,10 @@ def open_sound(path: Path, *, accept_incomplete: bool = False) -> Iterator[OpenS
 
 
 def why_missing(path: Path) -> str:
-    """Return the reason why a path is not a readable audio file; "" if it is readable.
+    """Return the reason why a path is not a readable audio file; "" if no problem was found.
 
-    Only the content of files whose suffix is in `OTHER_SUFFIXES` is checked.
+    A file is opened only if its suffix is in `OTHER_SUFFIXES`. Of all other files, only the
+    existence is checked.
     """
     if path.is_symlink() and not path.exists():
         return f"the target {path.readlink()} of the link {path} does not exist"
@@ -185,7 +186,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:
-    """Return device and inode of a folder; None if it is not accessible."""
+    """Return device and inode, which identify a folder; None if it is not accessible."""
     try:
         status = folder.stat()
     except OSError:
@@ -194,7 +195,7 @@ def _identity(folder: Path) -> tuple[int, int] | None:
 
 
 def _opened(path: Path, stream: BinaryIO, accept: bool) -> OpenSound:
-    """Open a decoder that reads all samples of a file, and no others."""
+    """Open a decoder for a file; correct a wrong length in the header if possible."""
     size = os.fstat(stream.fileno()).st_size
     try:
         source = _complete(stream, size, accept)
@@ -216,7 +217,7 @@ def _opened(path: Path, stream: BinaryIO, accept: bool) -> OpenSound:
 
 
 def _complete(stream: BinaryIO, size: int, accept: bool) -> BinaryIO:
-    """Return a stream from which a decoder can read all samples."""
+    """Return the file, or a stream with a corrected header, so that decoders read all samples."""
     start = stream.read(4)
     if start == b"OggS":
         xiph.check_ogg(stream, size, accept=accept)
@@ -227,7 +228,11 @@ def _complete(stream: BinaryIO, size: int, accept: bool) -> BinaryIO:
 
 
 def _decoder(source: BinaryIO) -> soundfile.SoundFile:
-    """Open a decoder; a file name would fail if it is not UTF-8 or begins with "._"."""
+    """Open a decoder for a stream.
+
+    The decoder does not get the file name: libsndfile rejects names that are not UTF-8 or begin
+    with "._".
+    """
     source.seek(0)
     if isinstance(source, io.BufferedReader) or os.name == "nt":
         return soundfile.SoundFile(source)
@@ -260,7 +265,7 @@ def _conversion_advice(path: Path) -> str:
 
 
 def _check_exists(path: Path) -> None:
-    """Raise unless a path is a file that is not empty."""
+    """Raise `AudioReadError` if a path is missing, is not a file, or is an empty file."""
     if path.is_file():
         if path.stat().st_size == 0:
             raise AudioReadError(f"{path}: expected an audio file, got an empty file (0 bytes).")

@@ -181,8 +181,8 @@ class Spectrogram:
         """Return the spectrogram of samples at the sample rate of the filter bank.
 
         Longer audio is cropped. Shorter audio is padded with zeros before normalisation, as in the
-        published code: the value of padding is -mean / scale (for LTU +1.133; digital silence has
-        -2.422).
+        published code. After normalisation, padding has the value -mean / scale. For LTU, this is
+        +1.133, while recorded silence (samples equal to 0) has the value -2.422.
 
         Args:
             samples: float32, shape (n_samples,) or (n_clips, n_samples).

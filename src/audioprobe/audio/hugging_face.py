@@ -147,9 +147,12 @@ def _audio_column(features: Mapping[str, object]) -> str:
 
 
 def _labels(value: object, feature: object, number: int) -> tuple[str, ...] | None:
-    """Convert a value of a label column to labels; None if they are unknown.
+    """Convert a cell of a label column to labels; return None if the labels are unknown.
 
-    The value is in the row `number`, in a column of the type `feature`.
+    Args:
+        value: the cell: None, a string, an index of a `ClassLabel`, or a list of them.
+        feature: type of the column in `datasets`; it contains the names of a `ClassLabel`.
+        number: row number, for the error message.
     """
     if value is None:
         return None
@@ -172,7 +175,7 @@ def _labels(value: object, feature: object, number: int) -> tuple[str, ...] | No
 
 
 def _decoded(decoder: HFDecoder, place: str) -> Waveform:
-    """Return the mean of all channels of a decoder."""
+    """Decode audio, and return the mean of its channels."""
     try:
         samples = decoder.get_all_samples()
     except RuntimeError as error:
@@ -196,7 +199,7 @@ def _waveform(samples: np.typing.ArrayLike, rate: object, place: str) -> Wavefor
 
 
 def _read_bytes(content: bytes, suffix: str, place: str) -> Waveform:
-    """Decode bytes as an audio file, with the same checks as for files."""
+    """Decode the content of an audio file; damaged content is an error, as in `read_waveform`."""
     with TemporaryDirectory(prefix="audioprobe-") as folder:
         path = Path(folder) / f"sound{suffix}"
         path.write_bytes(content)

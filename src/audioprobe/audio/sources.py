@@ -40,8 +40,9 @@ of such a data set: a decoder, {"array", "sampling_rate"}, {"bytes"} or {"path"}
 def clips_of(sources: Source | Iterable[Source]) -> tuple[Clip, ...]:
     """Return one clip per audio file or waveform, in order; folders are sorted by path.
 
-    The id of a clip is its path; without a path, it is "waveform-" or "sound-" and the position in
-    `sources`. Files are not opened here: reading a damaged file fails later.
+    The id of a clip is its path. Audio without a path gets the id "waveform-N" or "sound-N", where
+    N is the position in `sources`, from 1. Files are not opened here: a damaged file causes an
+    error later, when it is read.
 
     Raises:
         InvalidInputError: if there is no source, if a folder contains no audio files, if a path
@@ -63,7 +64,7 @@ def clips_of(sources: Source | Iterable[Source]) -> tuple[Clip, ...]:
 
 
 def _is_single(source: object) -> bool:
-    """Return whether an object is a `Source`, not an iterable of sources."""
+    """Return True for one source (such as a path or an array), False for a list of sources."""
     single = str | os.PathLike | Clip | Waveform | np.ndarray  # type: ignore[type-arg]
     return (
         source is None
@@ -77,7 +78,11 @@ def _is_array_and_rate(source: object) -> bool:
 
 
 def _clips(source: Source, position: int) -> Iterator[Clip]:
-    """Yield the clips of the source at a position, counted from 1."""
+    """Yield the clips of a source.
+
+    `position` is the number of the source in the list of the user, from 1. It is used in ids and
+    error messages.
+    """
     if isinstance(source, Clip):
         yield source
     elif isinstance(source, Waveform):

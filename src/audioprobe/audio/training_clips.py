@@ -22,13 +22,14 @@ _LENGTH_TOLERANCE_S = 0.002  # resamplers round the number of samples
 
 
 def training_clips(clips: Iterable[Clip], model: Component) -> dict[str, tuple[str, ...]]:
-    """Return the ids of the clips that a model was trained on, by the name of the model.
+    """Return a dictionary from the name of a model to the ids of clips it was trained on.
 
     A clip matches if its file is identical to a training file, or if it has the same length and the
     same loudness over time as a training recording. The second condition finds copies in another
     format or at another sample rate, but not copies that were cut, mixed or changed in speed.
 
-    The result is {} if the training data of the model are unknown.
+    The dictionary is empty if the training data of the model are unknown. If they are known and no
+    clip matches, the value is ().
     """
     data = training_data_of(model)
     if data is None:
@@ -37,12 +38,14 @@ def training_clips(clips: Iterable[Clip], model: Component) -> dict[str, tuple[s
 
 
 def clips_among(clips: Iterable[Clip], data: TrainingData) -> tuple[str, ...]:
-    """Return the ids of the clips that match training data, as defined in `training_clips`."""
+    """Return the ids of the clips that match training data; `training_clips` defines a match."""
     return tuple(clip.id for clip in clips if _is_known(clip, data))
 
 
 def recording_of(clip: Clip, name: str = "") -> TrainingRecording | None:
-    """Return the row for a clip in a table of training data; None if the clip has no file.
+    """Return a description of a clip, to recognise copies of it; None if the clip has no file.
+
+    A table of training data contains one such description per training clip.
 
     Args:
         clip: clip that a model was trained on.
@@ -66,11 +69,15 @@ def recording_of(clip: Clip, name: str = "") -> TrainingRecording | None:
 
 
 def loudness_shape(waveform: Waveform) -> str:
-    """Return the loudness over time as 64 hexadecimal digits, two per part of the waveform.
+    """Return a fingerprint of the loudness over time, to find copies of a recording.
 
-    The waveform is divided into 32 equal parts. The level of a part is the square root of the RMS
-    (root mean square) of its samples, scaled so that the loudest part has level 255. The result is
-    "" for silence, constant loudness, and waveforms with fewer than 32 samples.
+    The waveform is divided into 32 parts of equal length. Each part has a level from 0 to 255,
+    relative to the loudest part. The level is proportional to the fourth root of the mean squared
+    sample, because the RMS amplitude itself would give most quiet parts the same level.
+
+    Returns:
+        64 hexadecimal digits, two for the level of each part; "" for silence, for nearly constant
+        loudness, and for waveforms with fewer than 32 samples.
     """
     levels = _levels(waveform)
     return "" if levels is None else bytes(levels.tolist()).hex()
@@ -87,7 +94,11 @@ def _is_known(clip: Clip, data: TrainingData) -> bool:
 
 @lru_cache(maxsize=100_000)
 def _is_known_file(path: Path, size: int, modified_ns: int, data: TrainingData) -> bool:
-    """Return whether a file is a training file; the result is cached until the file changes."""
+    """Return whether a file matches training data; False if it cannot be read as audio.
+
+    The result is cached. `size` and `modified_ns` are arguments so that a changed file is checked
+    again.
+    """
     del modified_ns
     if size in data.sizes:
         with path.open("rb") as stream:
@@ -104,13 +115,13 @@ def _is_known_file(path: Path, size: int, modified_ns: int, data: TrainingData) 
 
 
 def _of_same_length(seconds: float, data: TrainingData) -> list[TrainingRecording]:
-    """Return the training recordings with a duration and a known loudness over time."""
+    """Return the training recordings of a given duration whose fingerprint is not ""."""
     near = np.abs(data.seconds - seconds) <= _LENGTH_TOLERANCE_S
     return [data.recordings[n] for n in np.flatnonzero(near) if data.recordings[n].shape]
 
 
 def _is_known_waveform(waveform: Waveform, data: TrainingData) -> bool:
-    """Return whether a waveform has the length and loudness of a training recording."""
+    """Return whether a waveform has the length and loudness over time of a training recording."""
     candidates = _of_same_length(waveform.duration, data)
     levels = _levels(waveform) if candidates else None
     if levels is None:
@@ -122,7 +133,7 @@ def _is_known_waveform(waveform: Waveform, data: TrainingData) -> bool:
 
 
 def _levels(waveform: Waveform) -> npt.NDArray[np.int64] | None:
-    """Return the levels from 0 to 255 that `loudness_shape` defines; None if it returns ""."""
+    """Return the 32 levels that `loudness_shape` encodes; None in the cases where it gives ""."""
     if waveform.samples.size < _N_PARTS:
         return None
     parts = np.array_split(waveform.samples.astype(np.float64), _N_PARTS)

@@ -91,7 +91,7 @@ class AudioWindow:
 
 
 def read_windows(clip: Clip, windowing: Windowing) -> Iterator[AudioWindow]:
-    """Yield the windows of a clip in order, at the sample rate of the file; at least one.
+    """Yield the windows of a clip (at least one) in order, at the sample rate of the file.
 
     Raises:
         IncompleteAudioError: if the file is truncated, unless `windowing` accepts such files.
@@ -131,7 +131,11 @@ def read_waveform(clip: Clip, windowing: Windowing | None = None) -> Waveform:
 
 
 def _span(clip: Clip, n_samples: int, rate: int) -> tuple[int, int]:
-    """Return the indices of the first sample of a clip, and of the sample after its last one."""
+    """Return (begin, end): the samples begin, ..., end - 1 of a recording belong to the clip.
+
+    Raises:
+        AudioReadError: if the clip does not lie within the recording.
+    """
     begin = round(clip.start * rate)
     end = n_samples if clip.duration is None else begin + max(1, round(clip.duration * rate))
     if begin >= n_samples or end - n_samples > _END_TOLERANCE_S * rate:
@@ -166,7 +170,10 @@ def _mono_blocks(sound: OpenSound, begin: int, end: int, windowing: Windowing) -
 
 
 def _seek(file: soundfile.SoundFile, begin: int) -> int:
-    """Move to a sample and return the position; read up to it if the codec cannot seek."""
+    """Move to the sample `begin`, and return the position, which is less if the file ends before.
+
+    If the file format does not support seeking, the earlier samples are decoded and discarded.
+    """
     if file.seekable():
         file.seek(begin)
         return begin
@@ -212,7 +219,7 @@ def _windows(
 def _cut(
     blocks: Iterator[Samples], windowing: Windowing, rate: int
 ) -> Iterator[tuple[int, Samples]]:
-    """Cut blocks into windows; yield the index of the first sample, and all samples, of each."""
+    """Cut blocks into windows; yield (index of the first sample, samples) of each window."""
     size = windowing.size(rate)
     if windowing.length == "whole":
         yield 0, next(blocks)

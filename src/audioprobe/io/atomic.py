@@ -14,10 +14,10 @@ from audioprobe.errors import AudioProbeError, InvalidInputError
 
 @contextmanager
 def atomic_open(path: Path) -> Iterator[BinaryIO]:
-    """Context manager that opens a file for writing, and replaces the old file at its end.
+    """Context manager that opens a temporary file, and renames it to `path` when the block ends.
 
-    If the block raises an error or the process crashes, the old file is unchanged. The folder of
-    the file must exist.
+    If the block raises an error or the process crashes, an older file at `path` is unchanged. The
+    folder of the file must exist.
     """
     partial = path.with_name(f".{path.name}.unfinished")
     try:
@@ -44,10 +44,11 @@ def atomic_write(path: Path, text: str) -> Path:
 
 @contextmanager
 def staged_directory(out: str | Path) -> Iterator[Path]:
-    """Context manager that creates a folder and yields it; after an error, it is deleted.
+    """Context manager that creates a folder `out`, which exists only if the block succeeds.
 
-    During the block the folder is called `OUT.partial`. If a killed process left such a folder, the
-    next call replaces it.
+    The block gets the temporary folder `OUT.partial`. It is renamed to `OUT` when the block ends,
+    and deleted if the block raises an error. A temporary folder that a killed process left is
+    replaced.
 
     Raises:
         InvalidInputError: if the path `out` already exists.

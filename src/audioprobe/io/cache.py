@@ -23,7 +23,9 @@ _MAX_VARIABLES = 500  # per SQL statement; SQLite's lowest limit is 999
 
 
 class ResponseCache(Protocol):
-    """Interface of a cache on disk; a stored value is never replaced.
+    """Interface of a cache on disk, a map from keys to values (bytes).
+
+    A value that is already stored is never replaced.
 
     Attributes:
         path: file of the cache.
@@ -36,7 +38,7 @@ class ResponseCache(Protocol):
         ...
 
     def write(self, values: Mapping[bytes, bytes]) -> None:
-        """Store all values or none, and return after they are written to disk."""
+        """Store values by key, all or none, and return after they are written to disk."""
         ...
 
 
@@ -208,7 +210,11 @@ class ResponseLog:
             os.truncate(self.path, end)
 
     def _parse(self, line: bytes, number: int) -> tuple[bytes, bytes]:
-        """Return the key and the value in a line; raise if the line is damaged."""
+        """Return the key and the value in a line.
+
+        Raises:
+            InvalidInputError: if the line is damaged.
+        """
         error = InvalidInputError(
             f"{self.path}: line {number} is damaged. Delete this line to send its prompt again, or "
             "move the file away to send all prompts again."
@@ -237,11 +243,11 @@ def damaged_value(path: Path) -> InvalidInputError:
 
 
 def key_of(scope: str, item: str) -> bytes:
-    """Return the 32-byte key under which the output of a model for an item is stored.
+    """Return the key (32 bytes) for the output of a model in a cache.
 
     Args:
         scope: text that identifies the model and its options.
-        item: text, or digest of a prompt.
+        item: the input of the model: a text, or the digest of a prompt.
     """
     return hashlib.sha256(f"{scope}\n{item}".encode("utf-8", "surrogatepass")).digest()
 

@@ -18,7 +18,7 @@ _UNKNOWN_KEY = "unexpected_keyword_argument"
 
 
 def configs_in(folder: Path) -> dict[str, Path]:
-    """Return the paths of all configurations in a folder by name, sorted by name."""
+    """Return a dictionary from name (without ".toml") to path of all configurations in a folder."""
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
@@ -80,7 +80,16 @@ def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
 
 
 def error_message(error: ValidationError, cls: type, data: Any, source: str) -> str:  # noqa: ANN401 - parsed TOML or JSON
-    """Return a message about an error of a validation, which is not an unknown key if possible."""
+    """Return a message about the first error of a validation that is not an unknown key.
+
+    If all errors are unknown keys, the message is about the first one.
+
+    Args:
+        error: the failed validation.
+        cls: dataclass that the content was converted to.
+        data: parsed content.
+        source: name of the file.
+    """
     first = min(error.errors(), key=lambda item: item["type"] == _UNKNOWN_KEY)
     about_key = first["type"] in ("missing", _UNKNOWN_KEY)
     where, table = source, data
@@ -109,7 +118,10 @@ def error_message(error: ValidationError, cls: type, data: Any, source: str) -> 
 
 
 def _known_keys(cls: type, data: object, location: tuple[int | str, ...]) -> list[str]:
-    """Return the field names of the dataclass at a location of the parsed content."""
+    """Return the valid keys of the table that contains an unknown key; [] if not found.
+
+    `location` is the path to the unknown key, as in pydantic's errors.
+    """
     value: Any = TypeAdapter(cls).validate_python(data, extra="ignore")
     for part in location[:-1]:
         if is_dataclass(value):

@@ -60,15 +60,17 @@ def open_run(
         pinned: all other data that determine the result (components, data, prompts), as plain JSON
             data. A run can be resumed only if they have not changed.
         start_info: information to record at every start (versions, time), as plain JSON data.
-        audio_digests: digests of the audio of all clips.
+        audio_digests: digest of the audio of each clip, by evaluation set and clip id. They show
+            whether the audio has changed when the run is resumed.
         allow_changed_audio: whether a run can be resumed if the audio of clips has changed.
-        incompatibility: function that receives the text of the old configuration in the folder if
-            it differs from `config`. It returns None if the run can be resumed with `config`;
-            otherwise a reason, which may be "". By default, the run cannot be resumed.
+        incompatibility: function that is called if the configuration in the folder differs from
+            `config`; its argument is the text of the former. It returns None if the run can be
+            resumed with `config`; otherwise the reason, or "" for no reason. The default function
+            returns "".
         overwrite: whether to replace another run in the folder. Stored responses are not deleted,
             because each belongs to a prompt and a model.
-        advice: last sentence of the message if the folder contains another run; "" means a general
-            advice.
+        advice: last sentence of the error message if the folder contains another run; "" means a
+            general sentence.
 
     Raises:
         InvalidInputError: if the folder contains another run, other files or a damaged response
@@ -110,7 +112,11 @@ def _create(folder: Path) -> None:
 def _check_config(
     folder: Path, config: str, incompatibility: Callable[[str], str | None], advice: str
 ) -> None:
-    """Raise if a folder contains files of another program, or a run that cannot be resumed."""
+    """Raise `InvalidInputError` if `config` cannot be used in a folder.
+
+    Either the folder contains responses without a manifest, so that it is not a run; or it contains
+    a run with another configuration, and `incompatibility` returns a reason.
+    """
     if not (folder / MANIFEST).is_file():
         if (folder / RESPONSES).exists():
             raise InvalidInputError(
@@ -140,7 +146,13 @@ def _updated_manifest(
     allow_changed_audio: bool,
     advice: str,
 ) -> tuple[dict[str, Any], dict[str, tuple[str, ...]]]:
-    """Return the manifest with this start added, and the ids of clips whose audio changed."""
+    """Return the manifest with a new entry for this start, and the clips whose audio changed.
+
+    The clips are a dictionary from evaluation set to clip ids.
+
+    Raises:
+        InvalidInputError: if the inputs of the run in the folder differ.
+    """
     expected = json.loads(_to_text(pinned))
     current = {name: dict(by_clip) for name, by_clip in digests.items()}
     if not (folder / MANIFEST).is_file():
@@ -169,7 +181,7 @@ def _updated_manifest(
 
 
 def _differences(previous: object, current: object, where: str = "") -> Iterator[str]:
-    """Yield a text for each difference between two values of plain JSON data."""
+    """Yield a sentence for each difference between two values of plain JSON data."""
     if not (isinstance(previous, Mapping) and isinstance(current, Mapping)):
         if previous != current:
             yield f"{where} was {previous!r:.120} and is {current!r:.120}"
@@ -185,7 +197,7 @@ def _differences(previous: object, current: object, where: str = "") -> Iterator
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
-    """Read the file that describes the inputs and the starts of a run."""
+    """Read the manifest of a run: the file that records its inputs and when it was started."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:

@@ -42,7 +42,7 @@ class TableRow(dict[str, Any]):
         self.delimiter = delimiter
 
     def is_missing(self, column: str) -> bool:
-        """Return whether a cell is absent, empty, or a missing value such as "NaN"."""
+        """Return True if a cell is absent, empty, or a text for a missing value such as "NaN"."""
         return _is_missing(self.get(column))
 
     def text(self, column: str) -> str:
@@ -72,7 +72,7 @@ class TableRow(dict[str, Any]):
         return int(integer[1])
 
     def flag(self, column: str) -> bool:
-        """Return a cell as a truth value: true, yes or 1; false, no or 0; in any case."""
+        """Return True for "true", "yes", "1"; False for "false", "no", "0"; in any letter case."""
         text = self.identifier(column).casefold()
         if text not in _FLAGS:
             raise self._invalid(column, "1 or 0, true or false")
@@ -89,8 +89,8 @@ class TableRow(dict[str, Any]):
     def seconds(self, column: str) -> float | None:
         """Return a cell as a time in seconds, or None if it is missing.
 
-        A comma is a decimal comma. If it might separate thousands, as in "12,345", an error is
-        raised, except in tables whose cells are separated by ";".
+        A comma is read as a decimal comma. "12,345" could also mean 12345; it is an error unless
+        the cells of the table are separated by ";".
         """
         if self.is_missing(column):
             return None
@@ -135,7 +135,7 @@ class TableRow(dict[str, Any]):
         return tuple(part for part in map(str.strip, text.split(separator or ";")) if part)
 
     def _invalid(self, column: str, expected: str, advice: str = "") -> InvalidInputError:
-        """Return the error to raise for a cell that does not contain what was expected."""
+        """Return the error to raise for a cell with invalid content."""
         return InvalidInputError(
             f"{self.place}: column {column!r}: expected {expected}, got {self[column]!r:.80}. "
             f"{advice}".rstrip()

@@ -63,7 +63,7 @@ def read_rows(path: str | Path, columns: Sequence[str] = ()) -> list[TableRow]:
 def read_records(
     file: Path, usual: str, columns: Sequence[str] = ()
 ) -> tuple[list[list[str]], str]:
-    """Return the cells of all lines of a text table, and the delimiter.
+    """Return the cells of each line of a text table, and the delimiter of the file.
 
     Cells are stripped and in Unicode NFC.
 
@@ -154,7 +154,11 @@ def _decoded(file: Path) -> str:
 
 
 def _detect_delimiter(text: str, usual: str, columns: Sequence[str]) -> str:
-    """Return the delimiter by which the header has the expected columns, or most columns."""
+    """Return the delimiter of a table.
+
+    It is the one with which the header contains all expected columns. If there is none, it is
+    `usual`, provided that it divides the header; otherwise the one that gives most columns.
+    """
     required = {plain_name(column) for column in columns}
     headers: dict[str, list[str]] = {}
     for delimiter in dict.fromkeys((usual, *DELIMITERS)):
@@ -187,7 +191,7 @@ def _json_lines(file: Path) -> list[TableRow]:
 
 
 class _JsonPairs(list[tuple[str, Any]]):
-    """Keys and values of a JSON object, including repeated keys."""
+    """JSON object as a list of (key, value), because a dictionary would hide repeated keys."""
 
 
 def _parquet(file: Path) -> list[TableRow]:
@@ -207,7 +211,12 @@ def _refuse_repeated_columns(header: Sequence[str], place: str) -> None:
 
 
 def _require(row: TableRow, columns: Sequence[str], where: str) -> None:
-    """Raise if a required column is missing; rename columns that differ only in spelling."""
+    """Check that a row has the required columns, and rename cells to the required spelling.
+
+    Raises:
+        InvalidInputError: if a column is missing, even without regard to case, spaces,
+            underscores and hyphens.
+    """
     for column in columns:
         if column in row:
             continue

@@ -68,7 +68,7 @@ def read_variables(folder: Path) -> dict[str, Variable]:
 
 
 def _entries(index: bytes) -> Iterator[tuple[bytes, _Fields]]:
-    """Yield the keys and values of the table in an index file."""
+    """Yield (name of a variable, its fields) for each entry of an index file."""
     if len(index) < _FOOTER or struct.unpack("<Q", index[-8:])[0] != _MAGIC:
         raise ValueError(f"{INDEX} does not end with the magic number of a table")
     # The footer contains offset and size of the metadata block, then those of the block of blocks.
@@ -84,7 +84,10 @@ def _entries(index: bytes) -> Iterator[tuple[bytes, _Fields]]:
 
 
 def _block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:
-    """Yield the entries of a block; each key states how many bytes it shares with the last key."""
+    """Yield (key, value) of each entry of a block.
+
+    A key is stored as the number of bytes it shares with the previous key, and the other bytes.
+    """
     block = index[offset : offset + size]
     if len(block) < size or index[offset + size] != _UNCOMPRESSED:
         raise ValueError(f"the block at byte {offset} is incomplete or compressed")
@@ -101,7 +104,7 @@ def _block(index: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]
 
 
 def _array(entry: _Fields, values: bytes) -> Variable | None:
-    """Return the values of a variable; None for a data type without numbers."""
+    """Return the values of a variable as an array; None if they are not numbers, such as text."""
     dtype = _DTYPES.get(_number(entry, _DTYPE))
     if dtype is None:
         return None
@@ -123,7 +126,7 @@ def _array(entry: _Fields, values: bytes) -> Variable | None:
 
 
 def _fields(message: bytes) -> _Fields:
-    """Return the values of a protocol buffer by field number."""
+    """Decode a protocol buffer: return a dictionary from field number to the list of values."""
     fields: _Fields = {}
     position = 0
     while position < len(message):
@@ -159,7 +162,7 @@ def _message(fields: _Fields, number: int) -> bytes:
 
 
 def _varint(message: bytes, position: int) -> tuple[int, int]:
-    """Return the integer of variable length at a position, and the position after it."""
+    """Decode an integer of variable length; return it and the position after it."""
     number = shift = 0
     while True:
         byte = message[position]

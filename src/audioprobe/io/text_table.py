@@ -38,14 +38,20 @@ _MARKDOWN_SPECIAL = str.maketrans({c: f"\\{c}" for c in "\\`*_[]<>|#"})
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table whose cells are text; the columns with the indices `numeric` are aligned right."""
+    """A table whose cells are text.
+
+    Attributes:
+        header: names of the columns.
+        rows: cells of each row, one per column.
+        numeric: indices of the columns with numbers, which are aligned right.
+    """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[int, ...] = ()
 
     def only(self, names: Sequence[str]) -> "Table":
-        """Return a table with only the named columns, in the order of this table."""
+        """Return a table with only the columns `names`, in their order in this table."""
         columns = [n for n, name in enumerate(self.header) if name in names]
         return Table(
             tuple(self.header[n] for n in columns),
@@ -139,7 +145,7 @@ class Displayed(ABC):
 
     @abstractmethod
     def displayed(self) -> tuple[Sequence[Table], Sequence[str]]:
-        """Return the tables, which may be empty, and the sentences below them."""
+        """Return the tables and the sentences to display; empty tables are not displayed."""
 
     def __repr__(self) -> str:
         tables, sentences = self.displayed()
@@ -181,10 +187,10 @@ def _latex(cell: str) -> str:
 
 
 def _inert(cell: str) -> str:
-    """Return a cell that a spreadsheet program does not run as a formula."""
+    """Return a cell, with a leading apostrophe if spreadsheet programs may run it as a formula."""
     return f"'{cell}" if _FORMULA.match(cell) and not _HARMLESS.fullmatch(cell) else cell
 
 
 def columns(names: Sequence[str], first: int) -> tuple[int, ...]:
-    """Return the indices first, first + 1, ... of consecutive columns, one for each name."""
+    """Return the column indices first, first + 1, ..., one for each of `names`."""
     return tuple(range(first, first + len(names)))

@@ -19,7 +19,7 @@ class UndecodableError(AudioReadError):
 
 
 class ByteReader:
-    """Random access to the bytes of a file, with a cache for nearby offsets.
+    """Random access to the bytes of a file; keeps the last block in memory for fast access.
 
     Args:
         stream: file opened for reading.
@@ -50,7 +50,7 @@ class ByteReader:
         return int.from_bytes(self.at(offset, n), order)
 
     def find(self, pattern: bytes, begin: int, end: int | None = None) -> int:
-        """Return the offset of a pattern in the range [begin, end), or -1 if it does not occur."""
+        """Return the first offset of a pattern in [begin, end); -1 if it does not occur."""
         end = self.size if end is None else end
         while begin < end:
             block = self.at(begin, min(_BLOCK, end - begin))
@@ -68,8 +68,9 @@ class ChunkFormat:
         order: byte order of the size.
         name: number of bytes of the name.
         width: number of bytes of the size.
-        counted: number of bytes of name and size that the size includes.
-        align: number of bytes; chunks begin at multiples of it.
+        counted: number of bytes that the size field counts in addition to the content; 0 if it
+            counts only the content.
+        align: alignment in bytes: the offset of each chunk is a multiple of it.
     """
 
     order: ByteOrder
@@ -80,11 +81,11 @@ class ChunkFormat:
 
     @property
     def head(self) -> int:
-        """Number of bytes before the content."""
+        """Length of the name and the size field of a chunk in bytes; the content follows."""
         return self.name + self.width
 
     def walk(self, reader: ByteReader, offset: int) -> Iterator[tuple[int, bytes, int]]:
-        """Yield the offset, the name and the content length of each chunk from an offset on."""
+        """Yield (offset, name, content length) of each chunk; the first one begins at `offset`."""
         while len(head := reader.at(offset, self.head)) == self.head:
             length = reader.integer(offset + self.name, self.width, self.order) - self.counted
             yield offset, head[: self.name], length
@@ -93,7 +94,11 @@ class ChunkFormat:
             offset = self.after(reader, offset, length)
 
     def after(self, reader: ByteReader, offset: int, length: int) -> int:
-        """Return the offset after a chunk and its padding, which some programs omit."""
+        """Return the offset at which the next chunk begins.
+
+        Some programs omit the padding after a chunk. The first byte after it shows whether it is
+        present.
+        """
         end = offset + self.head + length
         padding = -end % self.align if self.align > 2 else length % 2
         missing = padding == 1 and reader.at(end, 1) not in (b"\0", b"")
@@ -121,7 +126,10 @@ class _PatchedFile(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: object) -> int:
-        """Read bytes into a buffer, up to the end of the current part at most."""
+        """Read bytes into a buffer, and return their number; 0 at the end of the file.
+
+        One call reads only from the header, or only from one byte range.
+        """
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         if self._position >= self._starts[-1]:
             return 0

@@ -75,10 +75,17 @@ class _Scan:
 def complete_frames(
     stream: BinaryIO, size: int, n_decoded: int, *, accept: bool = False
 ) -> BinaryIO | int:
-    """Return the number of samples per channel of an MPEG file, or a stream to decode instead.
+    """Check that a decoder reads all frames of an MPEG file.
 
-    The stream has a header that declares the number of frames, which the file has not. `n_decoded`
-    is the number of samples that the decoder would read.
+    Args:
+        stream: file opened for reading.
+        size: length of the file in bytes.
+        n_decoded: number of samples per channel that the decoder would read.
+        accept: whether to accept files in which frames are missing.
+
+    Returns:
+        The number of samples per channel if the file can be decoded as it is. Otherwise a stream
+        to decode instead of the file, with a header that declares the correct number of frames.
 
     Raises:
         IncompleteAudioError: if frames are missing, unless `accept` is True.
@@ -108,7 +115,9 @@ def complete_frames(
 
 
 def without_junk(stream: BinaryIO, size: int) -> BinaryIO | None:
-    """Return a stream that starts at the first frame of an MP3; None if the file is not an MP3.
+    """Return an MP3 file as a stream from which bytes that are not audio frames are removed.
+
+    The result is None if the file is not an MP3.
 
     Raises:
         IncompleteAudioError: if frames are missing.
@@ -126,7 +135,7 @@ def without_junk(stream: BinaryIO, size: int) -> BinaryIO | None:
 
 @cache
 def _frame(header: int) -> _MpegFrame | None:
-    """Return the content of a frame header of 32 bits; None if it is invalid."""
+    """Decode a frame header, given as an integer of 32 bits; return None if it is invalid."""
     version, layer = header >> 19 & 3, 4 - (header >> 17 & 3)
     bitrate, rate = header >> 12 & 15, header >> 10 & 3
     if header >> 21 != 0x7FF or version == 1 or layer == 4 or bitrate in (0, 15) or rate == 3:
@@ -144,7 +153,7 @@ def _frame(header: int) -> _MpegFrame | None:
 
 
 def _frame_at(reader: ByteReader, offset: int) -> tuple[bytes, _MpegFrame | None]:
-    """Return the bytes at an offset, and the content of the frame header; None if it is invalid."""
+    """Return the bytes at an offset and the frame header in them; (bytes, None) if none."""
     head = reader.at(offset, _HEAD)
     possible = len(head) >= 4 and head[0] == 0xFF
     # Bits that can differ between the frames of a stream are masked, except padding.
@@ -159,7 +168,11 @@ def _is_info(head: bytes, frame: _MpegFrame) -> bool:
 
 
 def _declared(reader: ByteReader) -> tuple[int, int] | None:
-    """Return the number of frames and the offset of their end from the encoder header, if any."""
+    """Return what the encoder header declares: the number of frames, and the offset of their end.
+
+    The offset is -1 if it is not declared. The result is None if the file has no encoder header, or
+    if the header does not declare the number of frames.
+    """
     begin = after_id3(reader)
     head, frame = _frame_at(reader, begin)
     if frame is None or not _is_info(head, frame):
@@ -215,7 +228,13 @@ def _scan(reader: ByteReader, *, accept: bool) -> _Scan:
 
 
 def _next_frame(reader: ByteReader, begin: int, scan: _Scan, *, accept: bool = False) -> int:
-    """Return the offset of the next frame, or the size of the file if no frame follows."""
+    """Return the offset of the next frame or tag; the size of the file if none follows.
+
+    Raises:
+        IncompleteAudioError: if many bytes between two frames are not audio, unless
+            `accept` is True.
+        UndecodableError: if the next frame has another sample rate or number of channels.
+    """
     offset = _after_tags(reader, begin)
     if offset > begin:
         return offset

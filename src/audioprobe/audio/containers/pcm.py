@@ -35,9 +35,10 @@ class SampleHeader:
     Attributes:
         begin: offset of the first sample.
         declared: number of bytes of samples; None if the header does not declare it.
-        size_field: offset of the number to correct; None if there is no such number.
+        size_field: offset of the field that declares the number of bytes of samples; None if there
+            is no such field.
         chunks: format of the size field, and of chunks after the samples.
-        bias: number of bytes that the size includes in addition to the samples.
+        bias: number of bytes that the size field counts in addition to the samples.
         end: declared offset of the end of the file; None if the header does not declare it.
         ds64: offset of the chunk with the sizes of an RF64 file; 0 in other files.
         followed: whether chunks may follow the samples.
@@ -83,7 +84,7 @@ def complete_samples(stream: BinaryIO, size: int, *, accept: bool = False) -> Bi
 
 
 def _header(reader: ByteReader) -> SampleHeader | None:
-    """Return where the samples of a file are; None for other formats and files without samples."""
+    """Read the header of a file; return None for other formats and files without samples."""
     start = reader.at(0, 16)
     if start[:4] in _RIFF_ORDERS and start[8:12] == b"WAVE":
         return _riff(reader, _RIFF_ORDERS[start[:4]])
@@ -114,9 +115,10 @@ def _first_chunk(
     skip: int = 0,
     end: int | None = None,
 ) -> SampleHeader | None:
-    """Return where the samples of a file are, if the first chunk called `name` contains them.
+    """Return the position and size of the samples in the first chunk with a given name.
 
-    The chunks of the file begin at `offset`; `skip` bytes precede the samples in their chunk.
+    The result is None if there is no such chunk. The first chunk of the file begins at `offset`. In
+    the chunk with the samples, `skip` bytes precede the first sample.
     """
     for at, chunk_name, length in chunks.walk(reader, offset):
         if chunk_name == name:
@@ -132,7 +134,7 @@ def _first_chunk(
 
 
 def _riff(reader: ByteReader, order: ByteOrder) -> SampleHeader | None:
-    """Return where the samples of a WAV file are (RIFF, RF64, BW64 or RIFX)."""
+    """Read the header of a WAV file (RIFF, RF64, BW64 or RIFX); None if it has no samples."""
     chunks = ChunkFormat(order)
     ds64 = 0
     end = _known(reader.integer(4, 4, order))
@@ -154,7 +156,7 @@ def _riff(reader: ByteReader, order: ByteOrder) -> SampleHeader | None:
 
 
 def _form(reader: ByteReader) -> SampleHeader | None:
-    """Return where the samples of an AIFF, AIFC (in the chunk SSND) or SVX file (in BODY) are."""
+    """Read the header of an AIFF, AIFC or SVX file; None if it has no chunk SSND or BODY."""
     chunks = ChunkFormat("big")
     counted: int | None = None  # bytes of samples, computed from the number in COMM
     declared: int | None = None
@@ -193,7 +195,7 @@ def _comm_bytes(comm: bytes) -> int | None:
 
 
 def _nist(reader: ByteReader) -> SampleHeader | None:
-    """Return where the samples of a NIST SPHERE file are; its header is text."""
+    """Read the text header of a NIST SPHERE file; None if it is invalid or audio is compressed."""
     begin = reader.at(8, 8).strip()
     text = reader.at(0, int(begin) if begin.isdigit() else 1024)
     fields = {words[0]: words[2] for line in text.split(b"\n") if len(words := line.split()) == 3}
@@ -213,7 +215,7 @@ def _nist(reader: ByteReader) -> SampleHeader | None:
 
 
 def _known(size: int) -> int | None:
-    """Return a size, or None if programs write it while the actual size is unknown."""
+    """Return a declared size; None for a placeholder that programs write for an unknown size."""
     unknown = any(abs(size - value) <= _HEADER_SLACK for value in _PLACEHOLDERS)
     return None if unknown else size
 
@@ -224,7 +226,7 @@ def _is_chunk_name(name: bytes) -> bool:
 
 
 def _sample_bytes(reader: ByteReader, header: SampleHeader, *, accept: bool) -> int:
-    """Return the number of bytes of samples to read; see `complete_samples`."""
+    """Return the number of bytes of samples to read; raise the errors of `complete_samples`."""
     present = reader.size - header.begin
     declared = header.declared
     if declared is None:
@@ -244,7 +246,7 @@ def _sample_bytes(reader: ByteReader, header: SampleHeader, *, accept: bool) -> 
 
 
 def _is_metadata(reader: ByteReader, header: SampleHeader, offset: int) -> bool:
-    """Return whether the bytes from an offset on are chunks without samples, or padding."""
+    """Return whether no audio follows an offset: only other chunks, padding, or no bytes."""
     chunks, rest = header.chunks, reader.size - offset
     if not rest or (not header.declared and rest < chunks.head):
         return True
@@ -262,9 +264,10 @@ def _is_metadata(reader: ByteReader, header: SampleHeader, offset: int) -> bool:
 
 
 def _is_recorder_offset(reader: ByteReader, header: SampleHeader, excess: int) -> bool:
-    """Return whether the declared size has an error that is typical of recorders.
+    """Return whether a wrong header is typical of audio recorders, so that no samples are missing.
 
-    The size of the samples is wrong by the length of a header, and the size of the file is correct.
+    Such recorders declare a wrong number of bytes of samples. The error, `excess`, is the length of
+    a header. The declared size of the file is correct, or too large by 8 bytes.
     """
     header_sizes = (header.begin, header.begin - 8)
     if header.end == reader.size:

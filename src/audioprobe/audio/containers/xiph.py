@@ -66,7 +66,10 @@ def complete_flac(stream: BinaryIO, size: int, *, accept: bool = False) -> Binar
 
 
 def check_single_flac(stream: BinaryIO) -> None:
-    """Raise `UndecodableError` if another FLAC stream follows the position of a decoder."""
+    """Raise `UndecodableError` if another FLAC stream follows the one that was decoded.
+
+    The search starts shortly before the current position of `stream`.
+    """
     position = stream.tell()
     reader = ByteReader(stream, stream.seek(0, io.SEEK_END))
     begin = max(after_id3(reader) + 4, position - _READ_AHEAD)
@@ -112,10 +115,10 @@ def check_ogg(stream: BinaryIO, size: int, *, accept: bool = False) -> None:
 
 
 def _frames(tail: bytes, block_size: int) -> Iterator[tuple[int, int, int]]:
-    """Yield three numbers for each FLAC frame header in the tail of a file, the last one first.
+    """Yield (position, start, end) of each FLAC frame in the last bytes of a file, in reverse.
 
-    The numbers are the position in the tail, and the number of samples per channel up to the start
-    and up to the end of the frame.
+    `position` is an index of `tail`. `start` and `end` are the numbers of samples per channel in
+    the file before the frame, and up to its end.
     """
     at = len(tail)
     while (at := tail.rfind(b"\xff", 0, at)) >= 0:
@@ -125,11 +128,16 @@ def _frames(tail: bytes, block_size: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _frame(head: bytes, block_size: int) -> tuple[int, int] | None:
-    """Return the number of samples up to the start and up to the end of a FLAC frame.
+    """Decode the header of a FLAC frame.
 
     Args:
-        head: 16 bytes that may begin with a frame header; otherwise the result is None.
-        block_size: samples per frame, if the frame header contains the number of the frame.
+        head: 16 bytes that may begin with a frame header.
+        block_size: samples per frame. It is used if the header contains the index of the frame
+            instead of the index of its first sample.
+
+    Returns:
+        The numbers of samples per channel in the file before the frame, and up to its end. None if
+        the bytes do not begin with a frame header.
     """
     if len(head) < 6 or head[1] & 0xFE != 0xF8 or head[2] >> 4 == 0 or head[2] & 15 == 15:
         return None
@@ -154,7 +162,10 @@ def _frame(head: bytes, block_size: int) -> tuple[int, int] | None:
 
 
 def _crc(content: bytes, polynomial: int, width: int) -> int:
-    """Return a checksum, most significant bit first; 0 if the content ends with its checksum."""
+    """Return the cyclic redundancy check (CRC) of bytes.
+
+    The result is 0 if the bytes end with their correct checksum.
+    """
     table = _crc_table(polynomial, width)
     mask, shift = (1 << width) - 1, width - 8
     crc = 0
@@ -165,7 +176,7 @@ def _crc(content: bytes, polynomial: int, width: int) -> int:
 
 @cache
 def _crc_table(polynomial: int, width: int) -> tuple[int, ...]:
-    """Return the checksum of each possible byte."""
+    """Return the CRC of each of the 256 possible bytes, to compute `_crc` faster."""
     table = []
     for byte in range(256):
         crc = byte << width - 8
