@@ -183,3 +183,8 @@ def test_encoder_that_does_not_fit_raises(
 ) -> None:
     with pytest.raises(error, match=words):
         attempt(feature_config("yamnet"))
+
+
+def test_studies_refuse_a_model_on_features(base: Path) -> None:
+    with pytest.raises(InvalidInputError, match="from a mel spectrogram"):
+        tiny_model(base, feature_config("yamnet")).require_spectrogram()

@@ -77,11 +77,13 @@ class Materials:
 def load_model(study: StudyConfig) -> LTUCheckpoint:
     """Load the model that a study fine-tunes; raise if it is not an LTU (audio language model)."""
     try:
-        return load_ltu(study.model.name, study.model.base or None)
+        checkpoint = load_ltu(study.model.name, study.model.base or None)
     except WeightsError as error:
         raise WeightsError(
             f"A fine-tuning study needs an LTU, got model.name {study.model.name!r}: {error}"
         ) from error
+    checkpoint.require_spectrogram()
+    return checkpoint
 
 
 def build_materials(study: StudyConfig) -> Materials:
