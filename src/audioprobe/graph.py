@@ -7,7 +7,7 @@ Node = TypeVar("Node", bound=Hashable)
 
 
 def ancestors_with_depth(start: Node, parents: Callable[[Node], Iterable[Node]]) -> dict[Node, int]:
-    """Return all ancestors of a node with their distance in edges, the nearest first.
+    """Return a dictionary from each ancestor of a node to its distance in edges, nearest first.
 
     Args:
         start: the node; it is its own ancestor only if the graph has a cycle.

@@ -150,8 +150,8 @@ def split_reasoning(text: str) -> tuple[str | None, str | None]:
     start tag, and all text before the end tag is reasoning.
 
     Returns:
-        The reasoning, or None if there are no tags; and the answer, or None if an end tag is
-        missing. Text without tags is returned unchanged as the answer.
+        The tuple (reasoning, answer). It is (None, text) if the text has no tags. The answer is
+        None if an end tag is missing.
     """
     pieces: list[str] = []
     is_reasoning: list[bool] = []

@@ -151,7 +151,7 @@ class Weights:
 
 
 def resolve(name: str, *, pickles: bool = False) -> Weights:
-    """Return the folder of a model's files; download the files from the hub if necessary.
+    """Find the files of a model; download them from the hub if they are not on this computer.
 
     Args:
         name: local folder, hub name such as "sentence-transformers/all-MiniLM-L6-v2", or a name in

@@ -133,7 +133,7 @@ def _is_known_waveform(waveform: Waveform, data: TrainingData) -> bool:
 
 
 def _levels(waveform: Waveform) -> npt.NDArray[np.int64] | None:
-    """Return the 32 levels that `loudness_shape` encodes; None in the cases where it gives ""."""
+    """Return the 32 levels that `loudness_shape` encodes, or None if it returns ""."""
     if waveform.samples.size < _N_PARTS:
         return None
     parts = np.array_split(waveform.samples.astype(np.float64), _N_PARTS)

@@ -26,8 +26,8 @@ def find_config(name: str | Path, shipped: Path) -> Path:
     """Return the path of a configuration.
 
     Args:
-        name: path, or name of a configuration of the library without ".toml".
-        shipped: folder of the configurations of the library.
+        name: path of a file, or name (without ".toml") of a configuration in `shipped`.
+        shipped: folder of the configurations that are installed with audioprobe.
 
     Raises:
         InvalidInputError: if there is no such configuration. The message lists the available names.

@@ -87,7 +87,7 @@ def _encode(value: object) -> object:
 
 
 def _decode_array(data: Any) -> Float64Array:
-    """Convert the dictionary that `_encode` returns for an array back to the array of floats."""
+    """Convert a JSON object {"dtype", "shape", "data"} to the array of floats that it describes."""
     try:
         dtype = np.dtype(data["dtype"])
         values = np.array(data["data"], dtype=np.float64).reshape(data["shape"])

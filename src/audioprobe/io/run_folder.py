@@ -63,10 +63,9 @@ def open_run(
         audio_digests: digest of the audio of each clip, by evaluation set and clip id. They show
             whether the audio has changed when the run is resumed.
         allow_changed_audio: whether a run can be resumed if the audio of clips has changed.
-        incompatibility: function that is called if the configuration in the folder differs from
-            `config`; its argument is the text of the former. It returns None if the run can be
-            resumed with `config`; otherwise the reason, or "" for no reason. The default function
-            returns "".
+        incompatibility: function that is called with the text of the configuration in the folder
+            if it differs from `config`. It returns None if the run can be resumed with `config`;
+            otherwise it returns the reason, which may be "". The default function returns "".
         overwrite: whether to replace another run in the folder. Stored responses are not deleted,
             because each belongs to a prompt and a model.
         advice: last sentence of the error message if the folder contains another run; "" means a

@@ -157,7 +157,7 @@ def _detect_delimiter(text: str, usual: str, columns: Sequence[str]) -> str:
     """Return the delimiter of a table.
 
     It is the one with which the header contains all expected columns. If there is none, it is
-    `usual`, provided that it divides the header; otherwise the one that gives most columns.
+    `usual`, provided that it divides the header; otherwise the one that gives the most columns.
     """
     required = {plain_name(column) for column in columns}
     headers: dict[str, list[str]] = {}
@@ -214,8 +214,8 @@ def _require(row: TableRow, columns: Sequence[str], where: str) -> None:
     """Check that a row has the required columns, and rename cells to the required spelling.
 
     Raises:
-        InvalidInputError: if a column is missing, even without regard to case, spaces,
-            underscores and hyphens.
+        InvalidInputError: if a column is missing. Differences in case, spaces, underscores and
+            hyphens are ignored.
     """
     for column in columns:
         if column in row:

@@ -15,7 +15,7 @@ _BLOCK = 1 << 16  # bytes
 
 
 class UndecodableError(AudioReadError):
-    """Error for a file that a decoder cannot read completely; the message omits the path."""
+    """Error for a file that a decoder cannot read completely; the caller adds the path."""
 
 
 class ByteReader:

@@ -153,7 +153,7 @@ def _frame(header: int) -> _MpegFrame | None:
 
 
 def _frame_at(reader: ByteReader, offset: int) -> tuple[bytes, _MpegFrame | None]:
-    """Return the bytes at an offset and the frame header in them; (bytes, None) if none."""
+    """Return the bytes at an offset, and their frame header (None if they have no valid one)."""
     head = reader.at(offset, _HEAD)
     possible = len(head) >= 4 and head[0] == 0xFF
     # Bits that can differ between the frames of a stream are masked, except padding.
@@ -168,7 +168,7 @@ def _is_info(head: bytes, frame: _MpegFrame) -> bool:
 
 
 def _declared(reader: ByteReader) -> tuple[int, int] | None:
-    """Return what the encoder header declares: the number of frames, and the offset of their end.
+    """Return the number of frames and the offset of their end, as the encoder header declares.
 
     The offset is -1 if it is not declared. The result is None if the file has no encoder header, or
     if the header does not declare the number of frames.

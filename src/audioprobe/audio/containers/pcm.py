@@ -264,10 +264,10 @@ def _is_metadata(reader: ByteReader, header: SampleHeader, offset: int) -> bool:
 
 
 def _is_recorder_offset(reader: ByteReader, header: SampleHeader, excess: int) -> bool:
-    """Return whether a wrong header is typical of audio recorders, so that no samples are missing.
+    """Return True if the error in the header is typical of audio recorders, False otherwise.
 
-    Such recorders declare a wrong number of bytes of samples. The error, `excess`, is the length of
-    a header. The declared size of the file is correct, or too large by 8 bytes.
+    Some recorders declare too many or too few bytes of samples, for example by the length of a
+    header, but write all samples. `excess` is the declared minus the actual number of bytes.
     """
     header_sizes = (header.begin, header.begin - 8)
     if header.end == reader.size:
