@@ -33,12 +33,12 @@ _TIMEOUT_S = 30
 
 @dataclass(frozen=True, slots=True)
 class ClipsByConcept:
-    """The clips of each concept, and the clips and concepts that remain.
+    """The clips of each concept, the clips without a concept, and the concepts without clips.
 
     Attributes:
-        by_concept: clips of each concept, by concept id; concepts without clips are absent.
-        unassigned: clips whose labels or file name match no concept or several: the names that
-            were found, by clip id.
+        by_concept: clips of each concept, keyed by concept id; concepts without clips are absent.
+        unassigned: clips without a concept, because their labels or file names match no concept or
+            several: these labels or names as one string, keyed by clip id.
         without_clips: ids of concepts without a clip.
     """
 
@@ -101,9 +101,15 @@ def _names_of(concept: ProbeConcept) -> tuple[str, ...]:
 def _most_specific(
     labels: Sequence[str], by_name: Mapping[str, ProbeConcept], classes: Mapping[str, str]
 ) -> ProbeConcept | None:
-    """Return the concept of a clip with these labels; None if there is none, or more than one.
+    """Return the concept of a clip with these labels, such as "grouse" for "grouse" and "bird".
 
-    All labels have to be names, ancestors or extra labels of the concept.
+    Return None if the labels name no concept, several concepts that are not above each other, or
+    anything that is not a name, an ancestor or an extra label of the concept.
+
+    Args:
+        labels: normalised labels of the clip.
+        by_name: concepts, keyed by their normalised names.
+        classes: ids of classes, keyed by their normalised names.
     """
     named = {by_name[label].id: by_name[label] for label in labels if label in by_name}
     above = {ancestor for concept in named.values() for ancestor in concept.ancestors}
@@ -121,7 +127,7 @@ def _most_specific(
 
 
 def _unique_labels(concepts: ConceptSet) -> dict[str, ProbeConcept]:
-    """Return concepts by `ProbeConcept.label`; labels that two concepts share are left out."""
+    """Return the concepts, keyed by `ProbeConcept.label`, without labels of several concepts."""
     labels = [_normalized(concept.label) for concept in concepts.concepts]
     counts = Counter(labels)
     pairs = zip(labels, concepts.concepts, strict=True)
@@ -129,7 +135,10 @@ def _unique_labels(concepts: ConceptSet) -> dict[str, ProbeConcept]:
 
 
 def _file_names(clip: Clip) -> tuple[str, ...]:
-    """Return the name of a clip's file (final numbers removed), and that of its folder."""
+    """Return the name of a clip's file without final numbers, and the name of its folder.
+
+    Return () for a clip in memory.
+    """
     if clip.path is None:
         return ()
     return re.sub(r"[\W\d_]+$", "", clip.path.stem), clip.path.parent.name
@@ -142,11 +151,11 @@ def _normalized(name: str) -> str:
 def sounds_by_key(
     clips: Iterable[Clip], spoken: Mapping[str, Waveform], seed: int
 ) -> dict[str, Callable[[], Waveform]]:
-    """Return functions that load the sounds of a probe, by `ProbeQuestion.audio`.
+    """Return a function that loads each sound of a probe, keyed by `ProbeQuestion.audio`.
 
     Args:
         clips: clips; their first 10 s are loaded.
-        spoken: recordings of spoken words, by `ProbeQuestion.audio`.
+        spoken: recordings of spoken words, keyed by `ProbeQuestion.audio`.
         seed: seed of the noise.
     """
     sounds: dict[str, Callable[[], Waveform]] = {SILENCE: _silence, NOISE: partial(_noise, seed)}
@@ -157,14 +166,14 @@ def sounds_by_key(
 def seconds_cut(
     clips: Iterable[Clip], played: Container[str], ignored: Mapping[str, float]
 ) -> dict[str, float]:
-    """Return the seconds at the end of each clip that a model did not use, by clip id.
+    """Return the unused duration at the end of each clip in seconds, keyed by clip id.
 
     Clips that were used to their end are left out.
 
     Args:
         clips: the clips.
         played: ids of the clips that were sent to the model.
-        ignored: seconds that the model has reported as truncated, by clip id.
+        ignored: seconds that the model has reported as truncated, keyed by clip id.
     """
     seconds = {}
     for clip in clips:
@@ -210,7 +219,7 @@ def _same(waveform: Waveform) -> Waveform:
 
 
 def spoken_words(source: str, concepts: ConceptSet) -> dict[str, Waveform]:
-    """Return a recording of the word for each concept, by the id of the concept.
+    """Return a recording of the spoken word for each concept, keyed by concept id.
 
     Args:
         source: "espeak-ng" to synthesise the phrases in English with the program espeak-ng; any

@@ -1,4 +1,4 @@
-"""Compare a model's answers to paraphrases, and to questions about classes above each other."""
+"""Compare a model's answers to paraphrases, and to the classes of a concept (bird, animal)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -97,7 +97,9 @@ class HypernymChain:
 def hypernym_chains(
     trials: Sequence[Trial], reading: AnswerReading, condition: Condition
 ) -> tuple[HypernymChain, ...]:
-    """Return the share of "yes" for the classes of each concept, from questions about true pairs.
+    """Return one chain per concept: the share of "yes" for the concept and each class above it.
+
+    Only questions about true pairs are used, so "yes" is the correct answer.
 
     Args:
         trials: all trials; only yes/no questions about concepts and their classes are used.
@@ -134,9 +136,15 @@ def _chain(
 def _eta_squared(
     values: Float64Array, groups: Sequence[str], outer_groups: Sequence[str]
 ) -> float | None:
-    """Return the share of the variance that is between groups of the same outer group.
+    """Return eta squared in [0, 1]; None if all values are equal, or if there are no values.
 
-    This is eta squared, in [0, 1]; None if all values are equal.
+    Eta squared is the share of the variance that is between groups. Groups are compared within
+    their outer group only.
+
+    Args:
+        values: the values.
+        groups: group of each value.
+        outer_groups: outer group of each value, such as the relation for groups of wordings.
     """
     total = float(((values - values.mean()) ** 2).sum()) if values.size else 0.0
     if not total:
@@ -146,7 +154,7 @@ def _eta_squared(
 
 
 def _group_means(values: Float64Array, groups: Sequence[str]) -> Float64Array:
-    """Return, for each value, the mean of all values of its group."""
+    """Return the mean of the group of each value; the result is as long as `values`."""
     _, indices = np.unique(np.array(groups), return_inverse=True)
     means: Float64Array = np.bincount(indices, weights=values) / np.bincount(indices)
     return means[indices]

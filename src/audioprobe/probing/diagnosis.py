@@ -98,10 +98,10 @@ def diagnose(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstr
 
 
 def share_changed(trials: Sequence[Trial], reading: AnswerReading) -> float | None:
-    """Return the share of question texts whose answer differs between sounds.
+    """Return the share of question texts to which the model gave different answers about sounds.
 
-    Return None if no question text has valid answers about several sounds. Invalid answers are left
-    out.
+    A share near 0 means that the model ignores the audio. Only question texts with valid answers
+    about several sounds count; return None if there are none.
     """
     answers: dict[tuple[str, tuple[str, ...]], dict[str, int]] = {}
     for trial in trials:
@@ -116,13 +116,13 @@ def share_changed(trials: Sequence[Trial], reading: AnswerReading) -> float | No
 def _name(
     yes_rate: float | None, above_chance: Sequence[bool], changed: float | None, has_gap: bool
 ) -> DiagnosisName:
-    """Return the diagnosis.
+    """Return the name of the diagnosis, such as "recognises and reasons".
 
     Args:
         yes_rate: share of "yes"; None if there are no valid answers.
-        above_chance: whether accuracy is above chance in text, about audio, and for the concept
-            itself.
-        changed: share of answers that differ between sounds; None if unknown.
+        above_chance: three values: whether the accuracy is above chance for questions in text,
+            about audio, and about audio for the concept itself ("Is this a crow?").
+        changed: the result of `share_changed`; None if unknown.
         has_gap: whether accuracy in text is significantly higher than about audio.
     """
     in_text, about_audio, identity = above_chance

@@ -124,9 +124,10 @@ def modality_gap(
 def _pair_trials(
     trials: Sequence[Trial], reading: AnswerReading, first: Condition, second: Condition
 ) -> tuple[list[tuple[Trial, Trial]], int]:
-    """Return pairs of valid answers to the same question, and the number of other answers.
+    """Return pairs of valid answers to the same question under the two conditions.
 
-    An answer in text is paired with each answer to the same question about a clip.
+    An answer in text is paired with each answer to the same question about a clip. The second
+    return value is the number of answers that are invalid or have no valid partner.
     """
     partners: dict[tuple[object, ...], Trial] = {}
     pairs = []
@@ -150,11 +151,11 @@ def _pair_trials(
 
 
 def recognition_by_clip(trials: Sequence[Trial], reading: AnswerReading) -> dict[str, bool]:
-    """Return whether the model recognised the concept of each clip, by clip id.
+    """Return whether the model recognised the concept of each clip, keyed by clip id.
 
-    The concept is recognised if more than half of the questions whether the clip is of the concept
-    have a correct answer, and also more than half of the questions whether the clip is of another
-    concept, if there are any. Clips without valid answers to such questions are absent.
+    For a clip of a crow, more than half of the answers to "Is this a crow?" must be correct. If
+    there are questions for other concepts ("Is this a dog?"), more than half of the answers to
+    these must be correct, too. Clips without a valid answer to the first question are absent.
     """
     correct: dict[tuple[str, bool], list[bool]] = {}
     for trial in trials:

@@ -111,10 +111,10 @@ def balanced_pairs(
             of them. "random" draws any concept; "popular" draws the most frequent concepts;
             "sibling" draws a concept with a class that is as deep as the target, on another
             branch; "adversarial" draws a concept below the class directly above the target. For
-            names, "sibling" and "adversarial" use the nearest class of the true concept instead.
+            names, "sibling" and "adversarial" use the nearest class of the true concept.
         popularity: frequency of each concept, such as its number of clips; used by "popular".
         seed: seed of the draw.
-        first_match: `ConceptPair.match` of the first pair; later pairs count up.
+        first_match: `ConceptPair.match` of the first pair; it increases by 1 from pair to pair.
 
     Raises:
         InvalidInputError: for an unknown relation or an unknown value of `negatives`.
@@ -168,7 +168,7 @@ def draw_lowest(
     Args:
         candidates: concepts to draw from.
         n: number of candidates to draw.
-        rank: rank by id, such as the number of earlier draws; missing ids have rank 0.
+        rank: rank, such as the number of earlier draws, keyed by candidate id; 0 if missing.
         rng: generator that shuffles candidates of the same rank.
     """
     shuffled = [candidates[k] for k in rng.permutation(len(candidates))]
@@ -181,8 +181,8 @@ class QuestionWriter:
 
     Attributes:
         concepts: source of the wrong options of choice questions.
-        clips: clip ids by concept.
-        spoken: `ProbeQuestion.audio` of each spoken word, by concept.
+        clips: ids of the clips of each concept, keyed by concept id.
+        spoken: `ProbeQuestion.audio` of each spoken word, keyed by concept id.
         config: settings of the questions.
     """
 
@@ -209,9 +209,9 @@ class QuestionWriter:
                     yield from self._under(condition, question, text, audio, clips)
 
     def _drafts(self, pair: ConceptPair) -> Iterator[tuple[ProbeQuestion, str, str]]:
-        """Yield each question of a pair without its text, with its templates for text and audio.
+        """Yield (question, text template, audio template); the question has no text yet.
 
-        The template for text is "" if there is none.
+        There is one per form and paraphrase. A text template is "" if the form has none.
         """
         wordings = self.config.wordings
         for form in self.config.forms:
@@ -228,9 +228,9 @@ class QuestionWriter:
                     yield draft, text_template, audio_template + end
 
     def _choices(self, question: ProbeQuestion) -> Iterator[ProbeQuestion]:
-        """Yield choices of the true target and three false targets, one choice per order.
+        """Yield the question with a true and three false targets as options, once per order.
 
-        Yield none for a false pair, or if there are fewer than three false targets.
+        Yield nothing for a false pair, or if there are fewer than three false targets.
         """
         pair, seed = question.pair, self.config.seed
         if not pair.holds:
@@ -253,7 +253,7 @@ class QuestionWriter:
         audio: str,
         clips: Sequence[str],
     ) -> Iterator[ProbeQuestion]:
-        """Yield a question under a condition, once or for each clip, as the condition needs."""
+        """Yield the question under a condition: once per clip if the condition uses clips."""
         pair = question.pair
         if condition == "text":
             if text:
@@ -273,7 +273,7 @@ class QuestionWriter:
             yield _completed(question, condition, audio, audio=sound)
 
     def _wrong_clip(self, clip: str, pair: ConceptPair) -> str:
-        """Return a clip of another concept, the same for every wording; "" if there is none."""
+        """Return the id of a random clip of another concept; "" if there is no such clip."""
         others = [
             c for name in sorted(self.clips) if name != pair.concept for c in self.clips[name]
         ]
@@ -290,7 +290,7 @@ def _completed(
     audio: str = "",
     phrase: str = "",
 ) -> ProbeQuestion:
-    """Return the question with its text; `phrase` replaces the phrase of the concept."""
+    """Return the question with its text; `phrase`, if not "", replaces the concept's phrase."""
     text = template.format(
         concept=phrase or question.pair.phrase,
         target=question.pair.target_phrase,

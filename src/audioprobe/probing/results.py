@@ -72,8 +72,8 @@ class ProbeOutcome(Displayed):
         without_clips: ids of concepts without clips.
         n_calls: number of prompts by stage (captions, answers, likelihoods).
         bootstrap: how confidence intervals are computed; concepts are resampled.
-        provenance: components, options, seed and versions; `provenance.data` is the digest of
-            questions and sounds.
+        provenance: components, options, seed and versions; `provenance.data` is a hash of the
+            questions and sounds, to detect changes.
         seconds_cut: seconds at the end of each clip that the model did not use, by clip id.
         unused_clips: reason why no question is about a clip, by clip id.
     """
@@ -93,9 +93,9 @@ class ProbeOutcome(Displayed):
 
     @property
     def reading(self) -> AnswerReading:
-        """How answers are turned into options by default: by "likelihood" if available.
+        """The default way to turn answers into options.
 
-        Otherwise by "free-text".
+        It is "likelihood" if the trials have likelihoods, otherwise "free-text".
         """
         decided = any(trial.choice("likelihood") is not None for trial in self.trials)
         return "likelihood" if decided else "free-text"
@@ -180,7 +180,7 @@ class ProbeOutcome(Displayed):
     def hypernym_chains(
         self, condition: Condition = "audio", reading: AnswerReading | None = None
     ) -> tuple[HypernymChain, ...]:
-        """Return the share of "yes" for each concept and the classes above it."""
+        """Return one chain per concept: the share of "yes" for it and each class above it."""
         return hypernym_chains(self.trials, reading or self.reading, condition)
 
     def consistency(
@@ -215,7 +215,7 @@ class ProbeOutcome(Displayed):
         return "\n".join([table.to_text(), "", *sentences])
 
     def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
-        """Return the table and the sentences that notebooks and terminals show."""
+        """Return the table and the sentences that notebooks and terminals show for this object."""
         diagnosis = self.diagnosis()
         table = self.table().only(("condition", "relation", "form", *SHORT_HEADER))
         sentence = f"{diagnosis.name} ({diagnosis.evidence})"
@@ -251,7 +251,7 @@ class ProbeOutcome(Displayed):
     def _with_values(
         self, dimensions: tuple[str, ...], reading: AnswerReading
     ) -> list[tuple[Trial, tuple[object, ...]]]:
-        """Return each trial with its values of the given properties."""
+        """Return each trial with its values of the given properties (such as "condition")."""
         recognised: Mapping[str, bool] = {}
         if "recognised" in dimensions:
             recognised = recognition_by_clip(self.trials, reading)

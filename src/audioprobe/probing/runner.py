@@ -28,7 +28,13 @@ from audioprobe.types import Clip, Decoding, Option, Prompt, Response, Waveform
 
 @dataclass(frozen=True, slots=True)
 class _PromptKey:
-    """Key that is equal for equal prompts: text, `ProbeQuestion.audio`, caption in the text."""
+    """Identifies a prompt, so that equal prompts are sent once.
+
+    Attributes:
+        text: text of the prompt, including the caption if there is one.
+        audio: key of the sound, see `ProbeQuestion.audio`; "" if there is none.
+        caption: the caption; "" if there is none.
+    """
 
     text: str
     audio: str = ""
@@ -97,7 +103,7 @@ def run_probe(
 
 
 def _options(options: PromptingOptions) -> dict[str, Option]:
-    """Return the settings of the prompts that change the results."""
+    """Return those settings of the prompts on which results depend, for the provenance."""
     return {
         "answers": (options.yes, options.no, options.option),
         "max_new_tokens": options.max_new_tokens,
@@ -112,14 +118,14 @@ def _probe_clip(concept: str, clip: Clip) -> ProbeClip:
 
 @dataclass(slots=True, kw_only=True)
 class _Asker:
-    """Asks a model the questions of a probe, and records its prompts.
+    """Asks a model the questions of a probe, and counts the prompts.
 
     Attributes:
         captions: the model's captions by clip id, generated for questions about captions.
         n_calls: number of prompts by stage (captions, answers, likelihoods).
-        digests: digest of each sound that was used, by `ProbeQuestion.audio`; "failed" for a sound
-            that could not be read.
-        seconds_ignored: seconds of each sound that the model reported as truncated, by
+        digests: hash of each sound that was used, keyed by `ProbeQuestion.audio`, to detect
+            changes; "failed" for a sound that could not be read.
+        seconds_ignored: seconds of each sound that the model reported as truncated, keyed by
             `ProbeQuestion.audio`.
     """
 
@@ -164,7 +170,7 @@ class _Asker:
                 self.captions[key.audio] = response.text.strip()
 
     def _key(self, question: ProbeQuestion) -> _PromptKey | PromptFailure:
-        """Return the key of a question's prompt, or the failure of its caption."""
+        """Return the key of a question's prompt; the failure if its caption is missing."""
         if question.condition != "caption":
             return _PromptKey(question.text, question.audio)
         caption = self.captions[question.clip]
@@ -188,7 +194,9 @@ class _Asker:
         return responses
 
     def _likelihoods(self, prompted: Iterable[tuple[ProbeQuestion, _PromptKey]]) -> _Likelihoods:
-        """Return the log-likelihood of each option, by prompt and text of the option.
+        """Return the log-likelihoods of the options, keyed by (prompt, text of the option).
+
+        Return {} if the model does not compute likelihoods.
 
         Questions about audio are also asked without audio, for the prior-corrected reading.
         """
@@ -214,7 +222,7 @@ class _Asker:
         return values
 
     def _continuations(self, question: ProbeQuestion) -> list[str]:
-        """Return the text of each option whose likelihood is computed."""
+        """Return, for each option of a question, the continuation that the model scores."""
         if question.options == YES_NO:
             return [self.options.yes, self.options.no]
         texts = [self.options.option.format(option) for option in question.options]
@@ -249,7 +257,7 @@ class _Asker:
     def _ask(
         self, stage: str, keys: Iterable[_PromptKey], ask: Infer[Prompt, Answer]
     ) -> dict[_PromptKey, Answer | PromptFailure]:
-        """Send one prompt per distinct key, and return the answers or failures.
+        """Send one prompt per distinct key, and return the answers or failures, by key.
 
         Prompts with the same sound are adjacent, so that each sound is loaded once.
         """
@@ -264,7 +272,7 @@ class _Asker:
         return waveform if isinstance(waveform, PromptFailure) else Prompt(key.text, audio=waveform)
 
     def _load(self, audio: str) -> Waveform | PromptFailure:
-        """Load a sound, or return the last one if it is the same."""
+        """Return the sound with this key, or the failure to read it; the last one is cached."""
         if self._last_sound is not None and self._last_sound[0] == audio:
             return self._last_sound[1]
         waveform: Waveform | PromptFailure

@@ -78,7 +78,8 @@ def score(trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap)
     """Compute the scores of trials (questions with answers).
 
     Args:
-        trials: the trials; those whose answers cannot be read in this way are ignored.
+        trials: the trials; those without the data for this reading (such as likelihoods) are
+            ignored.
         reading: how an answer is turned into an option.
         bootstrap: how confidence intervals are computed; concepts are resampled.
     """
@@ -124,9 +125,9 @@ def blind_accuracy(
 def guesses_of(questions: Sequence[ProbeQuestion]) -> list[float]:
     """Return the probability that a guesser answers correctly, for each question.
 
-    The guesser knows base rates only. For a yes/no question, it uses how often "yes" is correct for
-    the class or name, or else for all classes or names, in the same relation, form and wording. For
-    a choice question, it uses how often each option is correct.
+    The guesser sees neither the concept nor the audio. It knows only how often each option is
+    correct in the other questions of the same relation, form and wording. For yes/no questions, it
+    knows this for each class or name separately, if there are other questions with it.
     """
     return blind_guesses(
         [_option_keys(question) for question in questions],
@@ -142,7 +143,7 @@ def concepts_of(trials: Sequence[Trial]) -> list[str]:
 
 
 def without_counts(estimate: Estimate) -> Estimate:
-    """Return an estimate without its number of undefined items, for tables that list it apart."""
+    """Return the estimate with `n_undefined` = 0, for tables with a separate column for it."""
     return replace(estimate, n_undefined=0)
 
 
@@ -162,7 +163,10 @@ def _estimate(
 
 
 def _option_keys(question: ProbeQuestion) -> list[list[tuple[str, ...]]]:
-    """Return the keys of base rates for each option, the most specific key first."""
+    """Return, for each option of a question, the keys under which its base rate is looked up.
+
+    The most specific key comes first; see the argument `options` of `blind_guesses`.
+    """
     kind = question.pair.relation, question.form, str(question.wording)
     targets = [question.pair.target] if question.form != "choice" else []
     return [

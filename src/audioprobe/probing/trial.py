@@ -45,7 +45,7 @@ def check_known(what: str, names: Sequence[str], known: Sequence[str]) -> None:
     """Raise `InvalidInputError` if any of the names is not a known name.
 
     Args:
-        what: what the names are, for the message: "condition".
+        what: noun for the names in the error message, such as "condition".
         names: the names to check.
         known: all valid names.
     """
@@ -72,7 +72,7 @@ class ConceptPair:
             other relations. A false pair has the level of its true pair.
         basic: whether people usually call the concept by this class.
         negatives: how the false pairs of the probe were drawn; see `balanced_pairs`.
-        match: number that a true pair shares with its matched false pair only.
+        match: number of the true pair; its matched false pair has the same number.
     """
 
     concept: str
@@ -88,7 +88,7 @@ class ConceptPair:
 
     @property
     def key(self) -> tuple[str, str, str]:
-        """Concept, relation and target; equal however false pairs are drawn."""
+        """(concept, relation, target), which identifies a pair; it does not contain `negatives`."""
         return self.concept, self.relation, self.target
 
 
@@ -123,7 +123,10 @@ class ProbeQuestion:
 
     @property
     def key(self) -> tuple[object, ...]:
-        """Key that is equal for the same question under other conditions and about other clips."""
+        """Key that is equal for the same question under other conditions and about other clips.
+
+        It is used to pair the answers to a question.
+        """
         pair = self.pair
         return *pair.key, pair.negatives, pair.match, self.form, self.wording, self.order
 
@@ -177,7 +180,9 @@ class Trial:
         return tuple(softmax(self.log_likelihoods).tolist())
 
     def has_reading(self, reading: AnswerReading) -> bool:
-        """Return whether the reading can turn the answer into an option; True for failed trials.
+        """Return whether the trial has the data that the reading needs, such as likelihoods.
+
+        Return True for failed trials, so that they count as failures in every reading.
 
         Raises:
             InvalidInputError: for an unknown reading.
@@ -221,7 +226,7 @@ class Trial:
 
 
 def count_failures(trials: Sequence[Trial]) -> dict[str, int]:
-    """Return the number of failed trials by cause."""
+    """Return the number of failed trials, keyed by the cause of the failure."""
     return Counter(trial.failure for trial in trials if trial.failure)
 
 
@@ -233,8 +238,8 @@ class PreparedProbe:
         questions: all questions, in order.
         unmatched: true pairs that are left out because no false pair exists, as (concept, target,
             negatives).
-        clips: clips by concept.
-        sounds: functions that load a waveform, by `ProbeQuestion.audio`; they may raise
+        clips: the clips of each concept.
+        sounds: functions that load a waveform, keyed by `ProbeQuestion.audio`; they may raise
             `AudioReadError`.
         caption_template: prompt for questions about a caption, with {caption} and {question}.
         options: options that change the questions, for the provenance of results.
@@ -250,12 +255,12 @@ class PreparedProbe:
     seed: int
 
     def used_clips(self) -> list[tuple[str, Clip]]:
-        """Return the clips that questions are about, each with its concept."""
+        """Return (concept id, clip) for each clip that a question is about."""
         clips = {c.id: (name, c) for name, group in self.clips.by_concept.items() for c in group}
         return [clips[name] for name in dict.fromkeys(q.clip for q in self.questions if q.clip)]
 
     def unused_clips(self) -> dict[str, str]:
-        """Return the reason for each clip that no question is about, by clip id."""
+        """Return why no question is about a clip, keyed by clip id; used clips are absent."""
         used = {question.clip for question in self.questions}
         concepts = {question.pair.concept for question in self.questions if question.clip}
         reasons = {
@@ -270,7 +275,10 @@ class PreparedProbe:
         return reasons
 
     def digest(self) -> str:
-        """Return the SHA-256 of questions, answers, clip names and spoken words (hexadecimal)."""
+        """Return a SHA-256 hash (hexadecimal) of the questions, to detect changes.
+
+        It includes the options, correct answers, clip ids and recordings of spoken words.
+        """
         content = hashlib.sha256()
         for question in self.questions:
             row = (question.text, question.audio, question.clip, question.options, question.correct)

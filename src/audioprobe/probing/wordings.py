@@ -54,7 +54,7 @@ class Wording:
                 )
 
     def of(self, form: Form) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the templates of a form in text, and its templates about audio."""
+        """Return two tuples: the templates of a form for text, and those for audio."""
         return {
             "yes-no": (self.text, self.audio),
             "negated": (self.negated_text, self.negated_audio),

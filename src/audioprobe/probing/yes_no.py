@@ -1,8 +1,8 @@
 """Score yes/no questions by the log-odds of "yes".
 
 `ConceptProbe` creates questions and asks them in all forms and under all conditions.
-`score_yes_no` scores a list of yes/no questions, for evaluations that compare "Yes." and "No."
-with a function of their own.
+`score_yes_no` only scores a given list of yes/no questions, with any function that returns the
+log-odds of "yes".
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -25,7 +25,7 @@ class YesNoScorer(Protocol):
 
         Args:
             questions: a batch; either all questions have audio, or no question has audio.
-            waveforms: waveforms by `ProbeQuestion.audio`; empty for a batch without audio.
+            waveforms: waveforms, keyed by `ProbeQuestion.audio`; empty for a batch without audio.
         """
         ...
 
@@ -92,7 +92,10 @@ def score_yes_no(
 
 
 def _batches(questions: Sequence[ProbeQuestion], size: int) -> Iterator[Sequence[int]]:
-    """Yield batches of question indices: first those of questions without audio, then by sound."""
+    """Yield batches of question indices: questions without audio first, then sorted by sound.
+
+    No batch has questions both with and without audio.
+    """
     order = sorted(range(len(questions)), key=lambda n: questions[n].audio)
     n_text = sum(not question.audio for question in questions)
     for part in (order[:n_text], order[n_text:]):
@@ -101,7 +104,7 @@ def _batches(questions: Sequence[ProbeQuestion], size: int) -> Iterator[Sequence
 
 
 def _load(sound: Callable[[], Waveform]) -> Waveform | str:
-    """Return the waveform of a sound, or the cause of the failure."""
+    """Return the waveform of a sound; the error message if it cannot be read."""
     try:
         return sound()
     except AudioReadError as error:

@@ -27,7 +27,7 @@ _WINDOW_SECONDS = 0.032
 
 
 class AudioClips:
-    """Collection of spectrograms and audio as URIs; each clip is read once.
+    """Source of the spectrogram and the audio of clips, as URIs; each clip is read once.
 
     Args:
         folder: folder of the page; links are relative to this folder.
@@ -40,7 +40,7 @@ class AudioClips:
         self._uris: dict[Clip, tuple[str, str]] = {}
 
     def __call__(self, clip: Clip) -> tuple[str, str]:
-        """Return the URIs of spectrogram and audio; "" if the clip is no longer readable."""
+        """Return the URIs of spectrogram and audio; ("", "") if the clip cannot be read."""
         if clip not in self._uris:
             self._uris[clip] = self._read(clip)
         return self._uris[clip]
@@ -56,7 +56,7 @@ class AudioClips:
         return to_data_uri(waveform), f"data:audio/wav;base64,{audio}"
 
     def _link(self, clip: Clip) -> str:
-        """Return a link to the clip's file; write a file first if the clip is in memory."""
+        """Return a relative link to the clip's file; a clip in memory is written first."""
         if clip.waveform is not None:
             name = f"{SOUNDS}/{clip.waveform.digest()[:16]}.wav"
             (self._folder / SOUNDS).mkdir(exist_ok=True)
@@ -98,7 +98,10 @@ def to_data_uri(waveform: Waveform) -> str:
 
 
 def _downsampled(values: Float64Array) -> Float64Array:
-    """Return the maximum within each pixel, so that short sounds stay visible."""
+    """Return the spectrogram reduced to at most 64 x 240 pixels.
+
+    Each pixel is the maximum of its values, so that short sounds stay visible.
+    """
     rows, columns = (
         np.linspace(0, n, min(n, most) + 1).astype(np.int64)[:-1]
         for n, most in zip(values.shape, (_HEIGHT, _WIDTH), strict=True)

@@ -118,10 +118,11 @@ def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
 
 
 def steps(rows: Mapping[str, Sequence[tuple[str, float]]], share: str) -> Figure:
-    """Plot rows of named cells; the shade of a cell shows its share.
+    """Plot rows of named boxes; a darker box has a higher share.
 
     Args:
-        rows: cells by name of the row, from left to right: name and share in [0, 1].
+        rows: boxes of each row from left to right, as (name, share in [0, 1]), keyed by the name of
+            the row.
         share: name of the share, for the colour bar.
     """
     most = max(len(cells) for cells in rows.values())
@@ -158,14 +159,14 @@ def to_svg(figure: Figure, title: str) -> str:
 
 
 def blank(width: float, height: float) -> tuple[Figure, Axes]:
-    """Return a figure of this size in inches, and its axes."""
+    """Return an empty figure of the given size in inches, and its axes."""
     figure = Figure(figsize=(width, height))
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
 
 def plain(axes: Axes) -> None:
-    """Remove the upper and right borders, and mathematical text from tick labels."""
+    """Remove the upper and right borders; show "$" in tick labels as a dollar sign, not as math."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)
     for text in (*axes.get_xticklabels(), *axes.get_yticklabels()):

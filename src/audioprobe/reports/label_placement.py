@@ -75,7 +75,7 @@ def _places(wide: float, high: float, unit: float) -> Iterator[tuple[float, floa
 def _cost(
     box: Float64Array, taken: Float64Array, inked: Float64Array, inside: Float64Array, unit: float
 ) -> float:
-    """Return the area of a label that covers others or is outside of the axes, as a cost."""
+    """Return the cost of a label position: the area that overlaps other items or is outside."""
     over = float(_shared(box, taken).sum())
     outside = float(np.prod(box[2:] - box[:2]) - _shared(box, inside[None]).sum())
     crossed = (inked > box[:2]).all(axis=1) & (inked < box[2:]).all(axis=1)
@@ -83,7 +83,10 @@ def _cost(
 
 
 def _shared(box: Float64Array, others: Float64Array) -> Float64Array:
-    """Return the overlap of a box with each other box; a box is (left, bottom, right, top)."""
+    """Return the area that a box shares with each of the others.
+
+    A box is (left, bottom, right, top).
+    """
     sizes = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     areas: Float64Array = np.prod(np.clip(sizes, 0, None), axis=1)
     return areas
@@ -94,6 +97,6 @@ def _pixels(axes: Axes, points: Sequence[tuple[float, float]]) -> Float64Array:
 
 
 def _along(axes: Axes, line: Line) -> Float64Array:
-    """Return positions on a line in pixels, shape (n_positions, 2)."""
+    """Return equally spaced positions on a line, in pixels; shape (n_positions, 2)."""
     begin, end = _pixels(axes, line)
     return np.linspace(begin, end, _ALONG)

@@ -22,18 +22,26 @@ CONTROLS = ("wrong clip", "silence", "noise", "no audio")
 
 
 def forest_row(name: str, estimate: Estimate, condition: object) -> ForestRow:
-    """Return a row of a forest plot; control conditions are drawn as diamonds."""
+    """Return a row of a forest plot; it is drawn as a diamond if `condition` is a control."""
     return ForestRow(name, without_counts(estimate), condition in CONTROLS)
 
 
 def score_table(names: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> Table:
-    """Return a table of scores; each row has values for `names`, then those of `Score.cells`."""
+    """Return a table of scores.
+
+    Args:
+        names: names of the first columns; the columns of `Score.cells` follow.
+        rows: values of all columns, row by row.
+    """
     n = len(names)
     return Table((*names, *HEADER), rows, tuple(range(n, n + len(HEADER))))
 
 
 def gap_items(outcome: ProbeOutcome) -> list[Item]:
-    """Return a figure and tables of the modality gap and of the differences from controls."""
+    """Return a figure and tables of the modality gap, and of audio minus wrong clip or caption.
+
+    Return [] if no two conditions can be compared.
+    """
     conditions = outcome.conditions
     gaps = [outcome.modality_gap(first="text", second=c) for c in conditions if c != "text"]
     if "audio" in conditions:
@@ -145,7 +153,7 @@ def trial_grid(outcome: ProbeOutcome) -> DataGrid:
 def _spectrogram_and_sound(
     outcome: ProbeOutcome, name: str, clips: Mapping[str, Clip], sounds: AudioClips
 ) -> tuple[str, str]:
-    """Return the URIs of spectrogram and audio of a clip; "" if its audio is not available."""
+    """Return the URIs of spectrogram and audio of a clip; ("", "") if there is no audio."""
     stored = outcome.clips[name]
     if name in clips:
         return sounds(clips[name])

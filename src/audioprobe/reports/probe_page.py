@@ -98,7 +98,10 @@ def _forests(outcome: ProbeOutcome) -> list[Item]:
 
 
 def _readings(outcome: ProbeOutcome) -> list[Item]:
-    """Return the scores for each reading (way to interpret an answer); [] if there is only one."""
+    """Return a table of the scores for each reading; [] if only one reading is available.
+
+    A reading is a way to turn an answer into an option, such as "likelihood".
+    """
     dimensions = ("relation", "condition", "form")
     has_judge = "judge" in outcome.provenance.components
     rows = tuple(

@@ -86,7 +86,7 @@ def _draw(result: ClassificationResult) -> Figure:
 
 
 def _marks(result: ClassificationResult) -> tuple[list[int], list[int]]:
-    """Return the row and column indices of the reference labels."""
+    """Return the row indices and the column indices of the cells with a reference label."""
     column = {label: n for n, label in enumerate(result.labels)}
     marks = [
         (row, column[label])

@@ -198,7 +198,7 @@ def _scatter(
 
 
 def _pareto_line(axes: Axes, best: Sequence[tuple[float, float]]) -> list[Line]:
-    """Draw the Pareto front as steps, and return the lines of these steps."""
+    """Draw the Pareto front as steps; return these line segments, for the labels to avoid."""
     if not best:
         return []
     xs, ys = zip(*best, strict=True)
@@ -229,7 +229,7 @@ def _cell(axes: Axes, place: tuple[int, int], cell: Estimate | None, ink: str) -
 
 
 def _ink_on(shade: Float64Array) -> str:
-    """Return "black" or "white", whichever has more contrast (relative luminance of WCAG 2)."""
+    """Return the text color, "black" or "white", with more contrast to a background (WCAG 2)."""
     linear = [
         c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shade[:3].tolist()
     ]
@@ -238,7 +238,7 @@ def _ink_on(shade: Float64Array) -> str:
 
 
 def _stacked(replicates: Sequence[Sequence[float | None]]) -> Float64Array:
-    """Return the replicates as rows of an array; missing values are NaN."""
+    """Return an array with one row per replicate; missing values and short rows are NaN."""
     stacked = np.full((len(replicates), max(map(len, replicates), default=0)), np.nan)
     for row, values in zip(stacked, replicates, strict=True):
         row[: len(values)] = np.array(values, dtype=np.float64)

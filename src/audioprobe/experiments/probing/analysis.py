@@ -63,7 +63,7 @@ def familiarity_drops(
 def model_differences(
     cells: Sequence[ProbeCell], bootstrap: Bootstrap
 ) -> tuple[CellComparison, ...]:
-    """Compute the accuracy of each other model minus that of the first, on the same questions."""
+    """Compute the accuracy of each model minus that of the first model, on the same questions."""
     return tuple(
         comparison
         for base in (cell for cell in cells if cell.model == cells[0].model)
@@ -101,7 +101,7 @@ def _compare(
 
 
 def _answers(cell: ProbeCell, condition: Condition, relation: RelationKind) -> _Answers | None:
-    """Return the valid answers of a cell; None if it has no such questions."""
+    """Return the valid answers of a cell; None if no question has this condition and relation."""
     trials = cell.outcome.where(condition=condition, relation=relation)
     reading = cell.outcome.reading
     answers: _Answers = {}
@@ -130,7 +130,12 @@ def _unpaired(first: _Answers, second: _Answers, bootstrap: Bootstrap) -> _Diffe
 
 
 def _paired(first: _Answers, second: _Answers, bootstrap: Bootstrap) -> _Difference:
-    """Compare the answers to the questions that both models answered."""
+    """Return the difference of accuracy on the questions that both models answered.
+
+    Returns:
+        The estimate, the sign-flip test and McNemar's test; the tests are None if there are no such
+        questions.
+    """
     both = [(*answer, second[key][1]) for key, answer in first.items() if key in second]
     if not both:
         return Estimate(value=None, n=0, method="no question was answered by both"), None, None

@@ -50,7 +50,7 @@ class PlannedProbe:
 
     @property
     def name(self) -> str:
-        """Name of the files with the result, without their suffixes."""
+        """Name of the result files without suffix: "MODEL--EVALUATION_SET"."""
         return f"{self.model.name}--{self.evaluation_set}"
 
 

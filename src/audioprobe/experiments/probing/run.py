@@ -133,7 +133,10 @@ class ProbeRun:
     def _pinned(
         self, models: dict[str, LanguageModel], judge: LanguageModel | None
     ) -> dict[str, object]:
-        """Return everything that results depend on, except the config, the data and the clips."""
+        """Return models, questions, options and seed, to be stored in the folder of the run.
+
+        An interrupted run resumes only if they have not changed.
+        """
         options = {plan.name: plan.questions.options for plan in self.planned}
         return {
             "format": FORMAT,

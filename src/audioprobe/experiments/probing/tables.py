@@ -48,7 +48,12 @@ def comparisons_table(comparisons: Sequence[CellComparison]) -> Table:
 
 
 def _table(rows: Sequence[dict[str, str]], numeric: tuple[int, ...]) -> Table:
-    """Return a table with the values of each row by column name."""
+    """Return a table from rows that map column names to values.
+
+    Args:
+        rows: the rows; all have the same columns.
+        numeric: indices of the columns that contain numbers.
+    """
     return Table(tuple(rows[0]), tuple(tuple(row.values()) for row in rows), numeric=numeric)
 
 
@@ -91,7 +96,11 @@ def _value(estimate: Estimate) -> str:
 
 
 def _p_text(test: PairedTest | None, *, smallest: bool = True) -> str:
-    """Return the p-value of a test, with its smallest possible value if that is 0.001 or more."""
+    """Return the p-value of a test as text; "–" if there is none.
+
+    If the smallest p-value that the test can reach is 0.001 or more, the text includes it, unless
+    `smallest` is false.
+    """
     if test is None or test.p_value is None:
         return NONE
     return f"{test.p_value:.3g}{smallest_text(test.smallest_p_value) if smallest else ''}"

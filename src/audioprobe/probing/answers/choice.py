@@ -82,8 +82,8 @@ class _NamedOptions:
     Attributes:
         stated: options in clauses without negation.
         denied: options in clauses with a negation.
-        letters: options that are named by letter or number.
-        other_thing: whether a clause names something else, such as "a cat".
+        letters: options that are named by letter or number; they are also in `stated` or `denied`.
+        other_thing: whether a clause is a phrase, such as "a cat", that is not an option.
     """
 
     stated: set[int] = field(default_factory=set)
@@ -92,7 +92,11 @@ class _NamedOptions:
     other_thing: bool = False
 
     def add(self, sentence: str, n_options: int) -> bool:
-        """Add the options that a sentence names; return False if it makes the answer invalid."""
+        """Add the options that a sentence names.
+
+        Return False if the sentence makes the whole answer invalid: it hedges, refuses, or names
+        the letter or number of an option that does not exist. Return True otherwise.
+        """
         plain = clauses.with_contrasts_split(clauses.without_courtesy(sentence))
         plain = _BRACKETED_AFTER_NOT.sub(r"\1\2", plain)
         if is_question(plain):
@@ -109,7 +113,10 @@ class _NamedOptions:
         return max(self.letters, default=0) < n_options
 
     def only(self) -> int | None:
-        """Return the index of the stated option; None unless it is the only one and not denied."""
+        """Return the index of the stated option.
+
+        Return None if no option or several options are stated, or if the option is also denied.
+        """
         # In "A: a cat", the letter may name another option than "a cat".
         if (
             len(self.stated) != 1
@@ -123,7 +130,8 @@ class _NamedOptions:
 def _marked(answer: str, options: Sequence[str]) -> str:
     """Return the answer with the name of each option replaced by one character, its mark.
 
-    Longer names are replaced first, because they may contain shorter names.
+    Later steps find the options by these characters. A one-letter option keeps its name, and its
+    mark is added. Longer names are replaced first, because they may contain shorter names.
     """
     names = [_name(option) for option in options]
     unique = [n for n, name in enumerate(names) if name and names.count(name) == 1]
@@ -144,7 +152,12 @@ def _marked(answer: str, options: Sequence[str]) -> str:
 
 
 def _lettered(piece: str, letters: dict[str, int]) -> str:
-    """Append the mark (character) of a one-letter option to a piece that is only this letter."""
+    """Return a piece of the answer, with a mark added if the piece is a one-letter option.
+
+    Args:
+        piece: text between punctuation marks, "and" or "or".
+        letters: indices of the one-letter options, keyed by the letter.
+    """
     bare = clauses.without_opening(piece.strip())
     if bare not in letters:
         return piece
@@ -175,7 +188,10 @@ def _clauses(sentence: str) -> list[str]:
 
 
 def _verbatim(text: str, options: Sequence[str]) -> int | None:
-    """Return the index of the option that equals the whole text, for options such as "+"."""
+    """Return the index of the option without words, such as "+", that equals the whole text.
+
+    Return None if there is no such option, or more than one.
+    """
     repeated = unicodedata.normalize("NFKC", text).strip()
     equal = [
         n
@@ -192,7 +208,7 @@ def _name(option: str) -> str:
 
 
 def _pattern(name: str) -> re.Pattern[str]:
-    """Return a pattern that finds an option's name with any punctuation between its words."""
+    """Return a regular expression for an option's name, with any punctuation between its words."""
     article = r"(?:(?<!\w)(?:an?|the)\s+)?"
     words = r"[\s()\[\]{}<>/|,;:.!?-]*".join(re.escape(word) for word in name.split())
     if _UNSPACED.search(name):

@@ -53,16 +53,29 @@ class Language:
 
 
 def compile_words(entries: str, *, spaced: bool = True) -> re.Pattern[str]:
-    """Return a pattern that finds any of the entries (joined by "|"); whole words if `spaced`."""
+    """Return a regular expression that matches any of the entries.
+
+    Args:
+        entries: words or phrases, joined by "|".
+        spaced: whether only whole words match; False for languages without spaces.
+    """
     return re.compile(rf"(?<!\w)(?:{entries})(?!\w)" if spaced else f"(?:{entries})")
 
 
 def _read_languages() -> tuple[tuple[Language, ...], dict[str, str]]:
-    """Read `languages.toml`; return the languages, and the phrases of all languages by key."""
+    """Read `languages.toml`.
+
+    Returns:
+        The words of each language, and the phrases that are used for all languages, keyed by their
+        purpose, such as "courtesy" (polite phrases).
+    """
     data = read_toml(Path(__file__).parent / "languages.toml")
 
     def pattern(entries: list[str]) -> str:
-        """Join the entries; a name such as <IT> stands for the entries of a fragment."""
+        """Return the entries joined by "|".
+
+        A name such as <IT> is replaced by the entries of the fragment "IT" in the file.
+        """
         fragments = data["fragments"]
         return re.sub("<([A-Z]+)>", lambda m: pattern(fragments[m[1]]), "|".join(entries))
 
@@ -128,7 +141,7 @@ def is_refusal(sentence: str) -> bool:
 
 
 def is_aside(clause: str) -> bool:
-    """Return whether a clause is about the question, the file or the answer, not the sound."""
+    """Return whether a clause is about the question, file or answer instead of the sound."""
     return _contains(_ASIDES, clause)
 
 

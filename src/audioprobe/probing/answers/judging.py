@@ -71,7 +71,7 @@ def judge_trials(
     """Let a language model classify the free-text response of each trial.
 
     Equal responses to equal questions are judged once. If the judge's reply cannot be parsed, the
-    judgement has a failure and no option. Trials without a response get no judgement.
+    judgement contains an error message and no option. Trials without a response get no judgement.
 
     Args:
         model: the judge.
@@ -114,7 +114,7 @@ def judge_prompt(question: str, response: str, options: Sequence[str]) -> str:
 
 
 def agreement(trials: Iterable[Trial]) -> Agreement:
-    """Compute the agreement of the rule-based parser with the judge, over the judged trials."""
+    """Compute the agreement of parser and judge; trials without a judgement are ignored."""
     judged = [(trial.parsed, trial.judgement) for trial in trials if trial.judgement]
     pairs = [(str(parsed), str(j.choice)) for parsed, j in judged if not j.failure]
     n_equal = sum(rules == judge for rules, judge in pairs)
@@ -141,10 +141,11 @@ def _judgement(prompt: str, options: Sequence[str], reply: Response | PromptFail
 
 
 def _parse_reply(text: str, options: Sequence[str]) -> int | None:
-    """Return the index that a judge's reply names; the index `len(options)` means "invalid".
+    """Return the index of the option that the judge's reply consists of, by number or name.
 
-    Return None unless the reply names exactly one option. This is stricter than `parse_choice`,
-    because a judge that explains its reply may mention every option.
+    Return `len(options)` if the judge replies that the response is invalid. Return None if the
+    judge's reply itself cannot be parsed: it contains other words, or fits several options. This is
+    stricter than `parse_choice`, because a judge may mention every option in an explanation.
     """
     words = _words(final_answer(text) or "")
     while len(words) > 1 and words[0] in _LEADING_WORDS:

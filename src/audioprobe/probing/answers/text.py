@@ -86,9 +86,9 @@ def _is_mark(character: str) -> bool:
 
 
 def _without_json(text: str) -> str:
-    """Replace each JSON object in a text by the texts in the object, one per line.
+    """Return the text with each JSON object replaced by the strings in the object, one per line.
 
-    Values of keys such as "answer" come first.
+    The values of keys such as "answer" come before other values.
     """
     decoder = json.JSONDecoder(object_pairs_hook=_JsonObject)
     for _ in range(_MAX_OBJECTS):
@@ -115,7 +115,7 @@ class _JsonObject(list[tuple[str, object]]):
 
 
 def _texts(value: object) -> list[str]:
-    """Return the texts in a JSON value, with true and false as "yes" and "no"."""
+    """Return the strings in a JSON value; true becomes "yes", and false becomes "no"."""
     if isinstance(value, _JsonObject):
         named = [item for key, item in value if key.casefold().replace(" ", "_") in _ANSWER_KEYS]
         others = [

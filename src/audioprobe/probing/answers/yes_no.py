@@ -27,7 +27,11 @@ YesNo: TypeAlias = Literal["yes", "no", "invalid"]
 _Kind: TypeAlias = Literal[
     "yes", "no", "it is", "positive", "negative", "double", "other", "other negation"
 ]
-"""What a clause of an answer says; "double" has two negations, "other" does not answer."""
+"""Meaning of one clause of an answer.
+
+`_side` explains most values; "other" and "other negation" are clauses that do not answer the
+question, without and with a negation.
+"""
 
 _AFFIRMATION = compile_words(COMMON["affirmations"])
 _DISBELIEF = re.compile(
@@ -80,9 +84,10 @@ def _combine(kinds: list[_Kind]) -> YesNo:
 
 
 def _kinds(sentence: str) -> list[_Kind] | None:
-    """Return what each clause of a sentence says; None if the sentence makes the answer invalid.
+    """Return the meaning of each clause of a sentence, such as "yes" or "negative"; see `_side`.
 
-    The list is empty for a question, which is ignored.
+    Return None if the sentence makes the whole answer invalid, because it hedges, refuses or
+    withdraws an answer. Return [] for a question, which is ignored.
     """
     plain = clauses.without_courtesy(sentence)
     if is_question(plain):
@@ -98,7 +103,11 @@ def _kinds(sentence: str) -> list[_Kind] | None:
 
 
 def _disbelief_kinds(believed: str) -> list[_Kind] | None:
-    """Return what the clauses after "I don't think that" say; None if the answer is invalid."""
+    """Return the meanings of a sentence, given its words after "I don't think that".
+
+    "I don't think that it is" means "no". Return None, for an invalid answer, if the first clause
+    after these words is not positive.
+    """
     first, *others = clauses.split_clauses(believed) or [""]
     kinds = list(_clause_kinds(first))
     if kinds not in (["it is"], ["positive"]):
@@ -107,7 +116,10 @@ def _disbelief_kinds(believed: str) -> list[_Kind] | None:
 
 
 def _clause_kinds(clause: str) -> Iterator[_Kind]:
-    """Yield what a clause says: a leading "yes" or "no", then what the words after it say."""
+    """Yield the meanings of a clause (see `_side`): of a leading "yes" or "no", then of the rest.
+
+    Example: "no it is not a bird" yields "no", then "negative".
+    """
     while True:
         repeated = _repeated(clause)
         if repeated:
@@ -141,7 +153,14 @@ def _clause_kinds(clause: str) -> Iterator[_Kind]:
 
 
 def _side(clause: str, language: Language) -> _Kind | None:
-    """Return what a clause says in one language; None if the language has no words for it."""
+    """Return the meaning of a clause, found with the words of one language.
+
+    Returns:
+        "yes" or "no" for a clause that consists of such a word; "it is" for a confirmation ("that
+        is true"); "positive" for a statement without negation ("I hear a bird"); "negative" or
+        "double" for a statement with one or with several negations; "other" for a confirmation or
+        positive statement with a negation. None if the words of this language decide nothing.
+    """
     if language.yes_alone.fullmatch(clause) or language.yes.fullmatch(clause):
         return "yes"
     if language.no_alone.fullmatch(clause) or language.no.fullmatch(clause):

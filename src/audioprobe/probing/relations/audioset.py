@@ -160,7 +160,7 @@ def _edge_kinds(edges: Edges | str | Path | None) -> Edges:
 
 
 def _check_kind(kind: object, where: str) -> EdgeKind:
-    """Return the kind of an edge; raise if it is unknown."""
+    """Return `kind`; raise `InvalidInputError` if it is not one of `EDGE_KINDS`."""
     for known in EDGE_KINDS:
         if kind == known:
             return known
@@ -170,7 +170,7 @@ def _check_kind(kind: object, where: str) -> EdgeKind:
 
 
 def _only_is_a(ontology: Ontology, kinds: Edges) -> Ontology:
-    """Return the ontology with its "is-a" edges only."""
+    """Return the ontology without the edges of other kinds than "is-a"; all nodes remain."""
     known = {node.id for node in ontology}
     children: dict[str, list[str]] = {}
     for (child, parent), kind in kinds.items():
@@ -180,7 +180,10 @@ def _only_is_a(ontology: Ontology, kinds: Edges) -> Ontology:
 
 
 def _extra_labels(ontology: Ontology, kinds: Edges, node: OntologyNode) -> tuple[str, ...]:
-    """Return the names of the ancestors of a node, and of its sounds ("made-by" edges)."""
+    """Return the names of all ancestors of a node, and of the sounds that it makes.
+
+    These sounds are child nodes with a "made-by" edge, such as "Bark" for "Dog".
+    """
     sounds = [child for child in node.children if kinds.get((child, node.id)) == "made-by"]
     return tuple(ontology[name].name for name in (*ontology.ancestors(node.id), *sounds))
 

@@ -126,7 +126,7 @@ class ConceptSet:
         return replace(self, concepts=tuple(by_id[name] for name in chosen))
 
     def members(self, relation: RelationKind) -> dict[Target, list[ProbeConcept]]:
-        """Return the concepts of which each target (class or name) is true, by target."""
+        """Return a dict from each target (class or name) to the concepts of which it is true."""
         members: dict[Target, list[ProbeConcept]] = {}
         for concept in self.concepts:
             for target in concept.targets(relation):
@@ -154,7 +154,7 @@ class ConceptSet:
         Args:
             target: the class or name.
             members: the concepts of which the target is true.
-            relation: what the target is to its members.
+            relation: whether the target is a class ("hypernym") or a name.
             negatives: how false pairs are drawn; see `balanced_pairs`.
         """
         false = [c for c in self.concepts if self._is_false(target, members, relation, c)]
@@ -173,10 +173,17 @@ class ConceptSet:
         relation: RelationKind,
         concept: ProbeConcept,
     ) -> bool:
-        """Return whether the target, which is true of the members, is certainly false of a concept.
+        """Return whether a target is certainly false of a concept.
 
-        A name is not certainly false of a concept above or below one of the members. A class is not
-        certainly false of a concept if the source may not list that the concept is in the class.
+        False means that the target is true or may be true: a name may be true of concepts above or
+        below a member. A class may be true of a concept of the same kind as a member, unless the
+        source lists all classes of this kind (see `closed_world_kinds`).
+
+        Args:
+            target: the class or name.
+            members: the concepts of which the target is true.
+            relation: whether the target is a class or a name.
+            concept: the concept.
         """
         if relation != "hypernym":
             return not any(
@@ -194,9 +201,10 @@ class ConceptSet:
     def _classes_of_same_depth(
         self, target: Target, members: Sequence[ProbeConcept], relation: RelationKind
     ) -> set[str]:
-        """Return the classes that are as deep as the target, but not above any of its members.
+        """Return the ids of classes at the depth of the target that are not above its members.
 
-        For names, the depth is that of the nearest class of each member.
+        The depth is the number of classes above a class. For a name, it is the depth of the nearest
+        class of each member. The members are the concepts of which the target is true.
         """
         if relation == "hypernym":
             reference = {target.id}
@@ -213,13 +221,16 @@ class ConceptSet:
 
 
 def _class_above(member: ProbeConcept, target: Target, relation: RelationKind) -> str:
-    """Return the id of the class above a class, or above `member` for names; "" if none is."""
+    """Return the id of the class directly above the target; "" if there is none.
+
+    If the target is a name, return the class directly above the concept `member`.
+    """
     position = member.hypernyms.index(target) + 1 if relation == "hypernym" else 0
     return member.hypernyms[position].id if position < len(member.hypernyms) else ""
 
 
 def _depths(concept: ProbeConcept) -> dict[str, int]:
-    """Return the number of classes above each hypernym of a concept, by the hypernym's id."""
+    """Return the depth (number of classes above) of each hypernym, keyed by hypernym id."""
     return {hypernym.id: n for n, hypernym in enumerate(reversed(concept.hypernyms))}
 
 

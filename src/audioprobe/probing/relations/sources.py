@@ -61,8 +61,8 @@ def from_hierarchy(
     Args:
         name: name of the resulting `ConceptSet`.
         hierarchy: hierarchy of the labels.
-        phrases: phrase for a label in a sentence, by label. The default is the label with "a" or
-            "an".
+        phrases: phrase for a label in a sentence, keyed by label. The default is the label with
+            "a" or "an".
 
     Raises:
         InvalidInputError: if two labels have the same phrase.
@@ -84,7 +84,7 @@ def from_hierarchy(
 
 
 def _triple(row: Mapping[str, object], where: str) -> tuple[str, str, str]:
-    """Return concept, relation and target of a row of a table."""
+    """Return (concept, relation, target) of a row of a table; raise if the row is invalid."""
     if {"concept", "target"} <= set(row):
         values = (row["concept"], row.get("relation") or HYPERNYM, row["target"])
     elif len(row) == 2:
@@ -123,7 +123,7 @@ def _concepts(
 
 
 def _ancestors(concept: str, parents: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
-    """Return all ancestors of a concept, level by level."""
+    """Return all ancestors of a concept, the nearest first; raise if it is its own ancestor."""
     depths = ancestors_with_depth(concept, lambda node: parents.get(node, ()))
     if concept in depths:
         path = [concept]
@@ -154,7 +154,7 @@ def from_wordnet(
         words: nouns; two nouns of the same synset are one concept.
         lexicon: `audioprobe.concepts.WordNet` or
             `audioprobe.concepts.wordnet.WnLexicon`; None reads the installed WordNet.
-        phrases: phrase for a synset in a sentence, by the first word of the synset ("rain"). The
+        phrases: phrase for a synset in a sentence, keyed by its first word ("rain"). The
             default is the word with "a" or "an", because WordNet has no articles.
 
     Raises:
