@@ -38,11 +38,14 @@ and values are ids.
 
 
 class Concepts:
-    """Collection of concepts, found by id or name; concepts are word senses for sound sources.
+    """Collection of concepts, which are word senses for sound sources such as "crow".
+
+    `concepts["crow"]` is the concept with the id "crow". `named` finds a concept by its name.
 
     Attributes:
-        hypernyms: all hypernyms of the concepts; some are concepts, too.
-        revision: first 16 hexadecimal digits of the SHA-256 hash of the file.
+        hypernyms: all hypernyms of the concepts; a hypernym may itself be a concept.
+        revision: version of the concept file, stored in results: the first 16 hexadecimal digits
+            of its SHA-256 hash.
 
     Example:
         ```python
@@ -92,7 +95,7 @@ class Concepts:
         return self._by_id[concept_id]
 
     def named(self, name: str) -> Concept:
-        """Return the concept with a name or synonym; upper and lower case are equal.
+        """Return the concept that has this name or synonym; upper and lower case are equal.
 
         Raises:
             InvalidInputError: if no concept has this name.
@@ -108,7 +111,7 @@ class Concepts:
         return tuple(dict.fromkeys(concept.kind for concept in self))
 
     def hyponyms(self, hypernym_id: str) -> tuple[Concept, ...]:
-        """Return the concepts below a hypernym: crow, owl and others for the id "bird".
+        """Return all concepts with the given hypernym: for the id "bird", crow, owl and others.
 
         Raises:
             InvalidInputError: if no hypernym has this id.
@@ -126,10 +129,11 @@ def _shipped() -> Concepts:
 
 
 def disagreements(concepts: Concepts, wordnet: WordNet) -> tuple[str, ...]:
-    """Return a sentence for each difference between concepts and WordNet.
+    """Return a sentence for each difference between concepts and WordNet; () if they agree.
 
-    The synset of a concept must exist and have its word and its synonyms from WordNet. Every
-    hypernym of a concept must be its ancestor in WordNet. Every ancestor in WordNet that is among
+    The synset of a concept must exist in WordNet. It must contain the concept's lemma and the
+    synonyms with the source "wordnet", but no synonym with the source "curated". Every hypernym of
+    a concept must be an ancestor of its synset in WordNet. Every ancestor in WordNet that is among
     `concepts.hypernyms` must be a hypernym of the concept.
 
     Raises:
@@ -150,7 +154,7 @@ def disagreements(concepts: Concepts, wordnet: WordNet) -> tuple[str, ...]:
 
 
 def _word_differences(entry: Concept | Hypernym, word: str, wordnet: WordNet) -> Iterator[str]:
-    """Yield a sentence if the synset is not in WordNet, or does not have the word."""
+    """Yield one sentence if WordNet lacks the entry's synset, or if the synset lacks `word`."""
     if entry.synset not in wordnet:
         yield f"{entry.id}: there is no synset {entry.synset}"
     elif not _has_word(word, entry.synset, wordnet):
@@ -159,7 +163,10 @@ def _word_differences(entry: Concept | Hypernym, word: str, wordnet: WordNet) ->
 
 
 def _synonym_differences(concept: Concept, wordnet: WordNet) -> Iterator[str]:
-    """Yield a sentence for each synonym whose source ("wordnet", "curated") is wrong."""
+    """Yield a sentence for each synonym with a wrong source.
+
+    The source must be "wordnet" if the concept's synset contains the synonym, else "curated".
+    """
     for synonym in concept.synonyms:
         known = _has_word(synonym.name, concept.synset, wordnet)
         if known != (synonym.source == "wordnet"):
@@ -172,9 +179,10 @@ def _synonym_differences(concept: Concept, wordnet: WordNet) -> Iterator[str]:
 def _ancestor_differences(
     concept: Concept, nodes: dict[str, Hypernym], wordnet: WordNet
 ) -> Iterator[str]:
-    """Yield a sentence for each ancestor that only the concept has, or only WordNet.
+    """Yield a sentence for each ancestor that is only in the concept file or only in WordNet.
 
-    `nodes` has all hypernyms of the collection by synset.
+    `nodes` contains all hypernyms of the collection, keyed by synset. Other ancestors in WordNet
+    are ignored.
     """
     ancestors = wordnet.ancestors(concept.synset)
     for hypernym in sorted(concept.ancestors, key=lambda hypernym: hypernym.id):
@@ -190,5 +198,5 @@ def _ancestor_differences(
 
 
 def _has_word(word: str, offset: str, wordnet: WordNet) -> bool:
-    """Return whether a synset has a word; upper and lower case are equal."""
+    """Return whether the synset at `offset` contains a word; upper and lower case are equal."""
     return word.casefold() in (known.casefold() for known in wordnet.synset(offset).words)

@@ -33,7 +33,7 @@ class Hypernym:
     Attributes:
         id: identifier, unique among concepts and hypernyms, such as "body-of-water".
         phrase: name with its article, such as "a body of water", or "weather" without an article.
-        synset: offset of the noun synset in WordNet 3.0, eight digits.
+        synset: id of the noun synset in WordNet 3.0: its offset of eight digits.
     """
 
     id: str
@@ -79,13 +79,13 @@ class Concept:
     Attributes:
         id: identifier, unique among concepts and hypernyms, such as "church-bell".
         phrase: name as it follows "the sound of": "a church bell", "rain".
-        synset: offset of the noun synset in WordNet 3.0, eight digits.
-        lemma: word of the synset for the concept; usually equal to the name.
+        synset: id of the noun synset in WordNet 3.0: its offset of eight digits.
+        lemma: the synset's word for the concept; usually equal to the name.
         kind: broad category of the concept, such as "animal" or "weather".
         hypernyms: hypernym chain in everyday words, from specific to general; may be empty.
         basic: the hypernym that people use most ("bird" for an owl); None without hypernyms.
-        ancestors: all hypernyms in the file, in the chain or outside it.
-        synonyms: other names; may be empty.
+        ancestors: all hypernyms, including hypernyms that are not in the chain `hypernyms`.
+        synonyms: other names of the concept; may be empty.
         audioset: AudioSet class of the source or of its sound; None if there is none.
     """
 
@@ -125,9 +125,10 @@ def with_article(name: str) -> str:
 
 
 def with_article_of(phrase: str, name: str) -> str:
-    """Return a name with an article if another phrase has an article.
+    """Return `name` with the article "a" or "an" if `phrase` has an article, else `name`.
 
-    The name "coach" becomes "a coach" if the phrase is "a bus".
+    The name "coach" becomes "a coach" if the phrase is "a bus", and remains "coach" if the phrase
+    is "rain".
     """
     return with_article(name) if phrase.startswith(ARTICLES) else name
 
@@ -173,7 +174,7 @@ class _HypernymEntry(_Entry):
 
     @property
     def parents(self) -> list[str]:
-        """Ids of all hypernyms that the entry lists."""
+        """Ids of the hypernyms that are written in the entry; they may have further hypernyms."""
         return self.hypernyms
 
 
@@ -198,10 +199,11 @@ class _ConceptFile(_Entry):
 def read_concepts(path: Path) -> tuple[tuple[Concept, ...], tuple[Hypernym, ...], str]:
     """Return the concepts in a file, their hypernyms, and the revision of the file.
 
-    The revision is the first 16 hexadecimal digits of the SHA-256 hash of the file.
+    The revision is the first 16 hexadecimal digits of the SHA-256 hash of the file. Results contain
+    it as the version of the concepts.
 
     Raises:
-        InvalidInputError: if the file cannot be read or does not have the format.
+        InvalidInputError: if the file cannot be read, or does not have the format in `README.md`.
     """
     try:
         content = path.read_bytes()
@@ -220,7 +222,7 @@ def read_concepts(path: Path) -> tuple[tuple[Concept, ...], tuple[Hypernym, ...]
 
 
 class _Builder:
-    """Builder of concepts from the entries of a file; checks references between entries."""
+    """Builder of the concepts in a file; raises if entries are not consistent."""
 
     def __init__(self, name: str, file: _ConceptFile) -> None:
         self._name = name
@@ -232,7 +234,7 @@ class _Builder:
         self._ancestors = {id_: self._ancestors_of(id_) for id_ in self._entries}
 
     def build(self) -> tuple[tuple[Concept, ...], tuple[Hypernym, ...]]:
-        """Return all concepts, and all hypernyms of concepts."""
+        """Return all concepts, and all entries that are a hypernym of a concept."""
         concepts = tuple(self._concept(id_, entry) for id_, entry in self._file.concepts.items())
         self._refuse_repeated("synset", ((node.synset, id_) for id_, node in self._nodes.items()))
         names = [(self._nodes[id_].name, id_) for id_ in self._file.hypernyms]
@@ -245,7 +247,7 @@ class _Builder:
         return concepts, tuple(node for id_, node in self._nodes.items() if id_ in used)
 
     def _ancestors_of(self, id_: str) -> frozenset[str]:
-        """Return the ids of all hypernyms of an entry."""
+        """Return the ids of all hypernyms of an entry, including hypernyms of hypernyms."""
 
         def parents(node: str) -> list[str]:
             for parent in self._entries[node].parents:
@@ -285,7 +287,7 @@ class _Builder:
         )
 
     def _refuse_repeated(self, what: str, pairs: Iterable[tuple[str, str]]) -> None:
-        """Raise if two entries have the same value; `pairs` has each value and the entry's id."""
+        """Raise if two entries have the same value; `pairs` contains (value, entry id)."""
         owners: dict[str, str] = {}
         for value, id_ in pairs:
             if value in owners:

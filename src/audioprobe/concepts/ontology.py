@@ -21,7 +21,7 @@ class OntologyNode:
         id: id of the class, such as "/m/04s8yn".
         name: display name, such as "Crow".
         description: one or two sentences.
-        children: ids of the subclasses.
+        children: ids of the direct subclasses.
     """
 
     id: str
@@ -31,13 +31,15 @@ class OntologyNode:
 
 
 class Ontology:
-    """AudioSet's classes by id, in the order of the file; a class may have several parents.
+    """Ontology of AudioSet: classes in the order of the file; `ontology["/m/04s8yn"]` is a class.
+
+    A class may have several parents.
 
     Args:
-        nodes: all classes, including the children of every class.
+        nodes: all classes; every child of a class must be among them.
 
     Raises:
-        InvalidInputError: if a child is not among the classes, or a class is its own ancestor.
+        InvalidInputError: if a child is not among `nodes`, or a class is its own ancestor.
     """
 
     def __init__(self, nodes: Iterable[OntologyNode]) -> None:
@@ -94,7 +96,7 @@ class Ontology:
         return len(self._nodes)
 
     def parents(self, node_id: str) -> tuple[str, ...]:
-        """Return the ids of the parents of a class."""
+        """Return the ids of the direct parents of a class; () for a class without parents."""
         return tuple(self._parents[self[node_id].id])
 
     def ancestors(self, node_id: str) -> tuple[str, ...]:

@@ -28,9 +28,10 @@ class Synset:
     """A set of words with one meaning.
 
     Attributes:
-        id: offset of eight digits, or the id in a lexicon of `wn`.
+        id: offset of eight digits in `data.noun`, or the synset's id in a lexicon of `wn`.
         words: words in the order of the lexicon, with spaces: "bird of prey".
-        hypernyms: ids of the direct hypernyms; for an instance (a named river), of its classes.
+        hypernyms: ids of the direct hypernyms; if the synset is an instance (a named river), ids
+            of the classes of the instance.
         gloss: definition, then examples.
     """
 
@@ -70,10 +71,10 @@ class WordNet:
         return synset_id in self._synsets
 
     def synset(self, synset_id: str) -> Synset:
-        """Return the synset with an offset.
+        """Return the synset whose id (offset of eight digits) is `synset_id`.
 
         Raises:
-            InvalidInputError: if no synset has this offset, or if its line is damaged.
+            InvalidInputError: if no synset has this id, or if its line in `data.noun` is damaged.
         """
         if synset_id not in self._synsets:
             raise InvalidInputError(
@@ -86,7 +87,7 @@ class WordNet:
             raise self._damaged(DATA, self._synsets[synset_id]) from error
 
     def senses(self, word: str) -> tuple[str, ...]:
-        """Return the offsets of a noun's synsets, the most frequent sense first; () if unknown."""
+        """Return the ids of a noun's synsets, the most frequent sense first; () if unknown."""
         line = self._words.get(word.lower().replace(" ", "_"))
         if line is None:
             return ()
@@ -102,7 +103,7 @@ class WordNet:
         return offsets
 
     def ancestors(self, synset_id: str) -> tuple[str, ...]:
-        """Return the offsets of all ancestors of a synset, the nearest ancestors first."""
+        """Return the ids of all ancestors of a synset, the nearest ancestors first."""
         return tuple(ancestors_with_depth(synset_id, lambda name: self.synset(name).hypernyms))
 
     def _damaged(self, file: str, line: str) -> InvalidInputError:
@@ -113,9 +114,9 @@ class WordNet:
 
 
 class WnLexicon:
-    """Nouns of a lexicon that is installed with the package `wn`; other lexicons are not used.
+    """Nouns of one lexicon that was downloaded with the Python package `wn`.
 
-    Requires the extra `wordnet`. The package `wn` downloads or adds lexicons.
+    Requires the extra `wordnet`. Other downloaded lexicons are not used.
 
     Args:
         lexicon: name and version, such as "oewn:2024" (Open English WordNet).
@@ -205,7 +206,7 @@ def find_folder() -> Path:
 
 
 def _read_lines(path: Path) -> tuple[str, dict[str, str]]:
-    """Return the copyright notice of a file, and the other lines by their first word."""
+    """Return the copyright notice of a WordNet file, and its other lines by first word."""
     try:
         text = path.read_text(encoding="utf-8", errors="strict")
     except (OSError, UnicodeDecodeError) as error:
@@ -219,7 +220,10 @@ def _read_lines(path: Path) -> tuple[str, dict[str, str]]:
 
 
 def _parse_synset(line: str) -> Synset:
-    """Parse a line "offset file n n_words [word id]... n_pointers [pointer]... | gloss"."""
+    """Return the synset in a line of `data.noun`.
+
+    The format is "offset file n n_words [word id]... n_pointers [pointer]... | gloss".
+    """
     head, separator, gloss = line.partition(" | ")
     fields = head.split()
     if not separator or not re.fullmatch(r"[0-9]{8}", fields[0]) or fields[2] != "n":

@@ -29,9 +29,9 @@ _COMBINED_NAME = re.compile(
 class _Format:
     """Format of an annotation table with a header; column names are in lower case, without spaces.
 
-    `signature` has the columns that identify the format. `times` has the columns for "start", "end"
-    and "duration". `labels` and `paths` have the columns that may contain the labels and the name
-    of the recording; the first column that the table has is used.
+    A table that has all columns in `signature` has this format. `times` maps "start", "end" and
+    "duration" to columns. `labels` are columns that may contain the labels, `paths` columns that
+    may contain the name of the recording; the first one that exists in the table is used.
     """
 
     program: str
@@ -79,13 +79,14 @@ _FORMATS = (
 
 @dataclass(frozen=True, slots=True)
 class AnnotationTable:
-    """Annotations in a table; a row is a segment of a recording with its label.
+    """Annotations in a table; each row describes a segment of a recording and its label.
 
     Attributes:
         rows: all rows.
-        columns: column for each role, such as "path", "labels" or "start" (see `Manifest`). The
+        columns: column of each role, such as "path", "labels" or "start" (see `Manifest`). The
             role "path" is absent if the table does not name the recordings.
-        left_out: why a row is not used as a clip, by the `place` of the row.
+        left_out: rows that are not used as clips: the reason, keyed by the row's `place` (file
+            and row number).
     """
 
     rows: tuple[TableRow, ...]
@@ -93,11 +94,11 @@ class AnnotationTable:
     left_out: Mapping[str, str]
 
     def recordings(self, file: Path, folder: Path) -> Iterator[tuple[TableRow, Path]]:
-        """Yield each row with the path of the recording in `folder`; `file` is the table.
+        """Yield each row of the table `file` with the path of its recording in `folder`.
 
         Raises:
-            InvalidInputError: if two names in the table refer to the same file, or if the rows name
-                no recording and several recordings have the name of the table.
+            InvalidInputError: if two names in the table refer to the same recording, or if the
+                table has no recording names and several recordings have the table's name.
         """
         paths: dict[str, Path] = {}
         for row in self.rows:
@@ -121,10 +122,11 @@ def annotation_table(
     delimiter: str,
     chosen: Mapping[str, str],
 ) -> AnnotationTable | None:
-    """Return the annotations in a table of Raven, Audacity or BirdNET-Analyzer; None for others.
+    """Return the annotations in a table of Raven, Audacity or BirdNET-Analyzer.
 
-    `records` are the cells of each row, separated by `delimiter` in the file. `chosen` are columns
-    by role, such as "labels", that replace those of the format; "" means that there is no column.
+    Return None if the table has none of these formats. `records` are the cells of each row,
+    separated by `delimiter` in the file. `chosen` maps roles, such as "labels", to columns that the
+    user prefers to the columns of the format; "" means that the role has no column.
 
     Raises:
         InvalidInputError: if a row has more or fewer cells than the header, if a chosen role or
@@ -167,8 +169,8 @@ def annotation_table(
 def annotation_files(folder: Path) -> list[Path]:
     """Return the paths of the annotation tables in a folder and its subfolders, sorted.
 
-    A text table counts as an annotation table if it has a default name of Raven or
-    BirdNET-Analyzer, or the name of a recording in the same folder.
+    A text file is an annotation table if its name is a default file name of Raven or
+    BirdNET-Analyzer, or if a recording in the same folder has the same name.
 
     Raises:
         InvalidInputError: if no table is found.
@@ -201,7 +203,7 @@ def _is_label_track(cells: Sequence[str]) -> bool:
 def _label_track_rows(file: Path, records: Sequence[Sequence[str]]) -> tuple[TableRow, ...]:
     """Return the rows of a label track of Audacity, with start, end and label.
 
-    BirdNET-Analyzer writes label tracks with one more column, the confidence.
+    A label track of BirdNET-Analyzer has a fourth column with the confidence, which is ignored.
     """
     rows = []
     for number, cells in enumerate(records, 1):
@@ -223,9 +225,10 @@ def _label_track_rows(file: Path, records: Sequence[Sequence[str]]) -> tuple[Tab
 def _use_file_offsets(
     rows: Sequence[TableRow], columns: Mapping[str, str], offsets: str
 ) -> dict[str, str]:
-    """Add columns with times from the beginning of each file, and return their names by role.
+    """Add columns with start and duration in each file to `rows`; return the columns by role.
 
-    Raven counts its times from the beginning of the first file if several files are open.
+    If several files are open in Raven, its start and end times are relative to the first file.
+    `offsets` is the column with the start in the file itself. "end" gets no column ("").
     """
     added = {"start": "start in the file", "duration": "end minus begin"}
     for row in rows:
@@ -239,9 +242,9 @@ def _use_file_offsets(
 
 
 def _recording_path(table: Path, folder: Path, name: str) -> Path:
-    """Return the path of the recording that a row names; the file may not exist.
+    """Return the path of the recording with a name from the table; the file may not exist.
 
-    If `name` is "", it is the recording that has the same name as the table.
+    If `name` is "", return the recording in `folder` that has the same name as the table.
     """
     if not name:
         similar = _recordings_named_like(table, folder)
@@ -266,7 +269,7 @@ def _stem(table: Path) -> str:
 
 
 def _recordings_named_like(table: Path, folder: Path) -> list[Path]:
-    """Return the audio files in a folder that have the name of a table, sorted."""
+    """Return the audio files in a folder that have the same name as a table, sorted."""
     stem = nfc(_stem(table))
     if not folder.is_dir():
         return []

@@ -119,7 +119,7 @@ def read_segments(path: str | Path) -> list[AudioSetSegment]:
 
 
 def _parsed_segment(cells: list[str], place: str) -> AudioSetSegment:
-    """Convert the cells of a line to a segment; raise if they do not have the published format."""
+    """Return the segment in a line of a segment file; raise if the line is malformed."""
     error = InvalidInputError(
         f"{place}: expected an id, start, end and labels as AudioSet publishes them, got "
         f"{','.join(cells)!r:.80}. Use the published file: spreadsheet programs damage it."
@@ -159,9 +159,9 @@ def _clip(
 
 
 class _AudioFiles:
-    """Audio files in a folder, by the video ids in their names.
+    """Index of the audio files in a folder, keyed by the video ids in their names.
 
-    `segments` has the video id, start and end of all segments.
+    `segments` contains (video id, start, end) of each segment in the data set.
     """
 
     def __init__(self, folder: Path, segments: set[tuple[str, float, float]]) -> None:
@@ -179,7 +179,7 @@ class _AudioFiles:
                 self._files.setdefault(video, []).append((path, times))
 
     def path_of(self, segment: AudioSetSegment) -> Path:
-        """Return the path of a segment's audio file, or the path where it is expected."""
+        """Return the path of a segment's audio file; without a file, the path it should have."""
         is_only_segment = self._n_segments[segment.video] == 1
         files = self._files.get(segment.video, ())
         for path, times in sorted(files, key=lambda file: -len(file[1])):
@@ -189,7 +189,10 @@ class _AudioFiles:
         return self._folder / f"{segment.video}{start}.wav"
 
     def _parsed_names(self, stem: str) -> list[tuple[str, tuple[float, ...]]]:
-        """Return each video id that a file name may begin with, and the times after the id."""
+        """Return each known video id with which a file name begins, and the times after the id.
+
+        There may be several ids, because ids differ in length and a leading "Y" may be a prefix.
+        """
         parsed = []
         for name in (stem, stem[1:]) if stem[:1] == "Y" else (stem,):
             for length in self._id_lengths:
@@ -200,7 +203,10 @@ class _AudioFiles:
 
 
 def _are_times_of(times: tuple[float, ...], segment: AudioSetSegment) -> bool:
-    """Return whether the times in a file name, in seconds or milliseconds, are of a segment."""
+    """Return whether times from a file name equal the start, or start and end, of a segment.
+
+    The times are in seconds or in milliseconds.
+    """
     expected = (segment.start, segment.end)[: len(times)]
     return any(
         all(abs(t / unit - s) < _TIME_TOLERANCE_S for t, s in zip(times, expected, strict=True))

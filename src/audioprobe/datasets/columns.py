@@ -37,16 +37,16 @@ _SYNONYMS = {
 
 
 def resolve_columns(names: Sequence[str], chosen: Mapping[str, str], place: str) -> dict[str, str]:
-    """Return the column of each role that the table has, such as "path" or "labels".
+    """Return the column of each role, such as "path" or "labels"; roles without column are absent.
 
-    A column belongs to a role if it has the name of the role; case, spaces, plural, "_time" and a
+    A column has a role if its name is the name of the role; case, spaces, plural, "_time" and a
     unit of seconds are ignored. A column with another name that probably means the role, such as
     "species" for "labels", raises an error that suggests a value for `columns=`.
 
     Args:
         names: names of the columns in the table.
-        chosen: columns that the user has chosen, by role; "" means that there is no such column.
-        place: file and row of the header, for messages.
+        chosen: columns that the user chose, keyed by role; "" means that the role has no column.
+        place: file and row of the header, for error messages.
 
     Raises:
         InvalidInputError: for an unknown role, a chosen column that is not in the table, two
@@ -85,7 +85,9 @@ def resolve_columns(names: Sequence[str], chosen: Mapping[str, str], place: str)
 
 
 def check_columns(chosen: Mapping[str, str], names: Sequence[str], place: str) -> dict[str, str]:
-    """Return the columns that the user has chosen by role, after a check that they exist.
+    """Check the columns that the user chose for roles, and return a copy of `chosen`.
+
+    `names` are the columns of the table; `place` is the file and row of the header, for messages.
 
     Raises:
         InvalidInputError: for an unknown role, or a column that is not among `names`.
@@ -105,12 +107,15 @@ def check_columns(chosen: Mapping[str, str], names: Sequence[str], place: str) -
 
 
 def columns_argument(columns: Mapping[str, str]) -> str:
-    """Return the code of the argument `columns=` for messages."""
+    """Return Python code such as `columns={"path": "file"}`, to show in error messages."""
     return f"columns={json.dumps(dict(columns), ensure_ascii=False)}"
 
 
 def _variant(role: str, names: Sequence[str], place: str, columns: Mapping[str, str]) -> str:
-    """Return the column with the name of a role ("Start (s)" for "start"); "" if there is none."""
+    """Return the column whose name is a spelling of a role, such as "Start (s)" for "start".
+
+    Return "" if no column matches. Raise if several columns match.
+    """
     free = [name for name in names if name not in columns.values()]
     same = [name for name in free if _letters(name) == role]
     if len(same) < 2 and role in same:
@@ -126,9 +131,9 @@ def _variant(role: str, names: Sequence[str], place: str, columns: Mapping[str, 
 
 
 def _refuse_other_units(free: Mapping[str, str], columns: Mapping[str, str], place: str) -> None:
-    """Raise if times are in another unit than seconds, for example in the column "start_ms".
+    """Raise if the table has times only in another unit than seconds, such as "start_ms".
 
-    `free` has the columns without a role by their letters.
+    `free` contains the columns without a role, keyed by the result of `_letters`.
     """
     if any(role in columns for role in _TIMES):
         return
@@ -141,5 +146,5 @@ def _refuse_other_units(free: Mapping[str, str], columns: Mapping[str, str], pla
 
 
 def _letters(name: str) -> str:
-    """Return the letters and digits of a column name in lower case."""
+    """Return the letters and digits of a column name in lower case, to compare spellings."""
     return re.sub(r"[\W_]+", "", name).casefold()

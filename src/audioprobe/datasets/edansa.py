@@ -49,7 +49,7 @@ class EdansaLabel:
         parent: column of the parent label; "" for the four labels without a parent.
         taxonomy: name in the published taxonomy, such as "grouse-ptarmigan".
         name: text for prompts, such as "grouse or ptarmigan".
-        synset: offset of the noun synset in WordNet 3.0, eight digits; "" if there is none.
+        synset: id of the noun synset in WordNet 3.0, its offset of eight digits; "" if none.
         audioset: display name of the most similar AudioSet class; "" if there is none.
     """
 
@@ -69,9 +69,10 @@ def edansa_labels() -> tuple[EdansaLabel, ...]:
 
 
 def edansa_parents(*, columns: bool = False) -> dict[str, tuple[str, ...]]:
-    """Return the parents of each label, as `metrics.hierarchy.Hierarchy` expects them.
+    """Return the parents of each label, to construct a `metrics.hierarchy.Hierarchy`.
 
-    Labels are texts for prompts; if `columns` is True, columns of the published table.
+    A label without parent has (). If `columns` is True, labels are columns of the published table
+    ("Grous"), otherwise texts for prompts ("grouse or ptarmigan").
     """
     names = {label.column: label.column if columns else label.name for label in edansa_labels()}
     return {
@@ -153,7 +154,7 @@ class EDANSA(InMemoryDataset):
 
     @property
     def hierarchy(self) -> Hierarchy:
-        """Hierarchy with the parents of each label."""
+        """Hierarchy of the labels, for hierarchical metrics."""
         return Hierarchy(edansa_parents(columns=self._use_columns))
 
     def _clip(self, row: TableRow) -> Clip:
@@ -169,7 +170,7 @@ class EDANSA(InMemoryDataset):
 def _exclusion(
     row: TableRow, clip: Clip, shortest: float, unlabelled: bool, years: Sequence[int]
 ) -> str:
-    """Return why a row is not used as a clip; "" if it is used."""
+    """Return the reason why a row is not used as a clip; "" if the row is used."""
     if _length(row) < shortest:
         return f"shorter than {shortest:g} s"
     if not unlabelled and not clip.labels:

@@ -133,7 +133,7 @@ def _clips_by_fold(
     label: str,
     group: str,
 ) -> tuple[dict[str, list[Clip]], list[str]]:
-    """Return the clips of each fold in order of the folds, and all labels, sorted.
+    """Return the clips of each fold, keyed by "fold-1", "fold-2" etc., and the sorted labels.
 
     `name`, `label` and `group` are the columns with file name, label and source recording.
     """
@@ -151,7 +151,10 @@ def _clips_by_fold(
 
 
 def _fsd50k_uploaders(folder: Path, part: str) -> dict[str, str]:
-    """Return the uploader of each clip in a part of FSD50K; {} without a metadata file."""
+    """Return the uploader of each clip in a part of FSD50K, keyed by clip id.
+
+    Return {} if the metadata file does not exist.
+    """
     path = folder / "FSD50K.metadata" / f"{part}_clips_info_FSD50K.json"
     if not path.is_file():
         return {}

@@ -31,7 +31,7 @@ class InMemoryDataset:
         name: name of the data set, stored in results.
         clips: clips of each split, in order, including clips whose audio file does not exist.
         labels: every label that a clip may have.
-        left_out: why a row of the published table is not used as a clip, by the id of the row.
+        left_out: rows of the published table that are not clips: the reason, keyed by row id.
         options: options that determine which rows are used, stored in results.
 
     Raises:
@@ -73,7 +73,7 @@ class InMemoryDataset:
 
     @cached_property
     def missing(self) -> dict[str, str]:
-        """Clips whose audio file is missing: the reason, by clip id."""
+        """Clips whose audio file is missing: the reason, keyed by clip id."""
         folders: dict[Path, dict[str, str]] = {}
         return {
             clip.id: _cause(clip.path, folders)
@@ -84,7 +84,7 @@ class InMemoryDataset:
 
     @cached_property
     def _paths(self) -> dict[str, Path]:
-        """Paths of the existing audio files by clip id, spelled as on disk."""
+        """Paths of the existing audio files, spelled as on disk, keyed by clip id."""
         paths = {
             clip.id: path_on_disk(clip.path)
             for items in self._listed.values()
@@ -107,7 +107,7 @@ class InMemoryDataset:
         return self._listed[split]
 
     def clips(self, split: str) -> tuple[Clip, ...]:
-        """Return the clips of a split whose audio files exist; `missing` has the other clips.
+        """Return the clips of a split whose audio files exist; `missing` lists the other clips.
 
         Raises:
             InvalidInputError: for an unknown split, a split without clips, or a split without any
@@ -221,8 +221,8 @@ def _subfolders(parent: Path) -> list[Path]:
 def refuse_case_variants(names: Iterable[str], what: str, advice: str) -> None:
     """Raise if two names differ only in upper and lower case, which is probably a mistake.
 
-    `what` is the noun for the names in the message, such as "labels"; `advice` is its last
-    sentence.
+    `what` is the noun for the names in the error message, such as "labels". `advice` is the last
+    sentence of the message.
     """
     spellings: dict[str, str] = {}
     for name in sorted(set(names)):
@@ -235,9 +235,10 @@ def refuse_case_variants(names: Iterable[str], what: str, advice: str) -> None:
 
 
 def _cause(path: Path, folders: dict[Path, dict[str, str]]) -> str:
-    """Return why the file at a path is missing.
+    """Return the reason why the file at a path is missing.
 
-    `folders` is a cache of the file names in each folder by their names in lower case.
+    `folders` is a cache of folder listings: it maps each folder to its file names, keyed by the
+    same names in lower case.
     """
     folder = path.parent
     if folder not in folders:

@@ -57,7 +57,7 @@ def refuse_leaks(dataset: Dataset, splits: Sequence[str] | None = None) -> None:
 
 
 def _refuse(what: str, leaks: Sequence[str]) -> None:
-    """Raise if `leaks` is not empty; it has texts with a group or clips and their splits."""
+    """Raise if there are leaks; each leak is a text that names a group or clips with splits."""
     if leaks:
         shown = "; ".join(leaks[:_N_EXAMPLES]) + ("; ..." if len(leaks) > _N_EXAMPLES else "")
         raise InvalidInputError(

@@ -21,7 +21,8 @@ _NO_CALL = "nocall"  # label that BirdNET-Analyzer writes where it detects nothi
 class _Segment:
     """Segment of a recording that one row of a table describes.
 
-    `place` names the row in messages. `recording` is the first part of the clip id.
+    `place` is the file and row number, for error messages. Default clip ids begin with `recording`,
+    the path of the recording. `clip_id` is "" if the table has no id.
     """
 
     place: str
@@ -36,13 +37,13 @@ class _Segment:
 
     @property
     def key(self) -> tuple[str, str, int, int | None]:
-        """Id, recording, start and end in microseconds; equal for all rows of a clip."""
+        """Id, recording, start and end in microseconds; rows with the same key become one clip."""
         end = None if self.duration is None else _microseconds(self.start + self.duration)
         return self.clip_id, self.recording, _microseconds(self.start), end
 
     @property
     def short_id(self) -> str:
-        """The recording, with "#" and the start in seconds if the start is not 0."""
+        """Default clip id: the recording, and "#" with the start in seconds unless it is 0."""
         start = _microseconds(self.start)
         return f"{self.recording}#{_seconds(start)}" if start else self.recording
 
@@ -62,16 +63,16 @@ class Manifest(InMemoryDataset):
     of a file become one clip with all their labels. Overlapping segments are separate clips.
 
     Selection tables of Raven, label tracks of Audacity and results of BirdNET-Analyzer are read
-    without conversion. The recording of a row is the file that the row names, or the file of this
-    name in `folder`. If rows name no file, it is the recording with the name of the table. The
-    recording is also the group of its clips. Segments of zero length, and segments that end in
+    without conversion. If a row contains the path of its recording, the file is searched at this
+    path and by its name in `folder`. Otherwise, the recording must have the same name as the table.
+    The recording is also the group of its clips. Segments of zero length, and segments that end in
     another file, are not clips; `left_out` lists them.
 
     Args:
         table: the table, or a folder with tables of annotation programs.
         folder: folder of relative paths and of annotated recordings; None means the folder of the
             table.
-        columns: columns with other names, by the names above:
+        columns: columns with other names, keyed by the standard names such as `path`:
             `{"path": "filename", "labels": "species"}`; "" means that there is no such column.
         labels: all labels, in order; if empty, the labels in the table, sorted.
         separator: text between the labels in a cell; None means ";", and raises an error if a cell
@@ -114,7 +115,7 @@ class Manifest(InMemoryDataset):
     def _segments(
         self, file: Path, left_out: dict[str, str], *, only_annotations: bool
     ) -> Iterator[_Segment]:
-        """Yield the segments in a table, and add rows that are not clips to `left_out`."""
+        """Yield the segments in a table; store the reason for each unused row in `left_out`."""
         suffix = file.suffix.lower()
         if suffix in TEXT_SUFFIXES:
             expected = [self._columns.get("path", "path")]
@@ -199,7 +200,7 @@ class Manifest(InMemoryDataset):
 
 
 def _clips_by_split(segments: Iterable[_Segment]) -> dict[str, list[Clip]]:
-    """Return one clip for all rows with the same segment, in the order of the rows.
+    """Return the clips of each split, in the order of the rows; equal segments become one clip.
 
     Raises:
         InvalidInputError: if two clips have the same id, or two splits differ only in case.
@@ -225,10 +226,10 @@ def _clips_by_split(segments: Iterable[_Segment]) -> dict[str, list[Clip]]:
 
 
 def _merged_clip(rows: Sequence[_Segment], id_counts: Counter[str]) -> Clip:
-    """Return the clip of all rows with the same segment.
+    """Return one clip for rows that describe the same segment, with the labels of all rows.
 
-    `id_counts` is the number of clips for each short id. If a short id is not unique, the id of the
-    clip contains the end, too: "a.wav#3-6".
+    `id_counts` is the number of clips that have each short id. If several clips have the same short
+    id, the id of the clip contains its end, too: "a.wav#3-6".
     """
     first = rows[0]
     for row in rows[1:]:
@@ -260,10 +261,11 @@ def _merged_clip(rows: Sequence[_Segment], id_counts: Counter[str]) -> Clip:
 def _vocabulary(
     segments: Sequence[_Segment], labels: Sequence[str], separator: str | None
 ) -> tuple[str, ...]:
-    """Return all labels: `labels`, or else the labels of the segments, sorted.
+    """Return `labels`; if it is empty, return the labels of the segments, sorted.
 
     Raises:
-        InvalidInputError: for a label that is not in `labels` or is probably a mistake.
+        InvalidInputError: for a label that is not in `labels`, labels that differ only in case, or
+            a label that consists of several known labels with commas.
     """
     places = {
         label: segment.place for segment in reversed(segments) for label in segment.labels or ()

@@ -37,7 +37,7 @@ class RelabelledDataset:
 
     @property
     def info(self) -> ComponentInfo:
-        """The new names, and the information about the original data set."""
+        """New name of each label, and `info` of the original data set; stored in results."""
         pairs = tuple(f"{label} -> {name}" for label, name in self._names.items())
         return ComponentInfo(
             "dataset", "mapped", options={"names": pairs}, parts={"dataset": self._dataset.info}
@@ -64,7 +64,7 @@ class RelabelledDataset:
 
 
 def read_mapping(path: str | Path) -> dict[str, str]:
-    """Return the new name of each label from a table with the columns `label` and `name`.
+    """Read a table with the columns `label` and `name`; return the new name of each label.
 
     Raises:
         InvalidInputError: if the table cannot be read, or if a label occurs twice.

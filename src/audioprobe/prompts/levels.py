@@ -31,11 +31,11 @@ class PromptLevel:
             label. "absent": the descriptions are of classes that are not labels. "wrong": each
             in-context example has the labels of another example.
         n_examples: number of in-context examples.
-        with_audio: whether the examples contain audio.
+        with_audio: whether the in-context examples contain audio.
 
     Raises:
-        InvalidInputError: if the control needs descriptions that the template does not have, or
-            more examples.
+        InvalidInputError: if the control needs a template with descriptions, or more in-context
+            examples than `n_examples`.
     """
 
     template: PromptTemplate
@@ -82,13 +82,13 @@ class PromptLevel:
         *,
         seed: int,
     ) -> str:
-        """Fill the template with labels and descriptions; return the question about every clip.
+        """Return the question, the same for every clip: the template with labels and descriptions.
 
         Args:
             labels: class names.
             descriptions: description of each label; ignored if the template does not use them.
             absent: descriptions of classes that are not labels, for the control "absent".
-            seed: seed of the draw for the controls "shuffled" and "absent".
+            seed: random seed for the controls "shuffled" and "absent".
 
         Raises:
             InvalidInputError: if a label has no description, or if `absent` has fewer classes than
@@ -110,17 +110,17 @@ class PromptLevel:
         """Draw in-context examples, without their audio.
 
         Args:
-            shots: labels of each clip that may become an example; these clips must not be
+            shots: labels of each clip that may become an example; do not use clips that are
                 classified, too.
-            question: question of each example.
-            seed: seed of the draw.
+            question: question in each example.
+            seed: random seed for the choice of clips.
 
         Returns:
-            For each example, the index of its clip in `shots`, and the example.
+            `n_examples` pairs: the index of a clip in `shots`, and the example for this clip.
 
         Raises:
-            InvalidInputError: if `shots` has fewer than `n_examples` clips, or if two successive
-                examples have equal labels, so that the control "wrong" is not possible.
+            InvalidInputError: if `shots` has fewer than `n_examples` clips, or, for the control
+                "wrong", if two successive examples have the same labels.
         """
         if len(shots) < self.n_examples:
             raise InvalidInputError(
@@ -159,7 +159,10 @@ class PromptLevel:
     def _described(
         self, labels: Sequence[str], descriptions: Mapping[str, str], rng: np.random.Generator
     ) -> list[tuple[str, str]]:
-        """Return labels and descriptions, shuffled if the control is "shuffled"."""
+        """Return pairs of label and description.
+
+        If the control is "shuffled", each label gets the description of another label.
+        """
         missing = [label for label in labels if label not in descriptions]
         if missing:
             raise InvalidInputError(
@@ -173,17 +176,20 @@ class PromptLevel:
 
 
 def label_caption(labels: Sequence[str]) -> str:
-    """Return a caption in the style of LTU: "Audio caption: The sound of crow and rain."."""
+    """Return a caption in the style of LTU: "Audio caption: The sound of crow and rain.".
+
+    Without labels, it is "Audio caption: The sound of nothing in particular.".
+    """
     return f"Audio caption: The sound of {' and '.join(labels) or 'nothing in particular'}."
 
 
 def shipped_templates() -> dict[str, PromptTemplate]:
-    """Return the shipped templates by name, in the order of their levels."""
+    """Return the shipped templates, keyed by name, in the order of the prompt levels."""
     return read_templates(SHIPPED)
 
 
 def _derangement(texts: Sequence[str], rng: np.random.Generator) -> list[str]:
-    """Return texts in a random order in which each text has another index than before."""
+    """Return texts in a random order in which no text keeps its index."""
     if len(texts) < 2:
         raise InvalidInputError(
             "Expected at least two descriptions to shuffle, got one. Add labels."

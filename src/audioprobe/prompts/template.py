@@ -59,7 +59,7 @@ class PromptTemplate:
         return tuple(dict.fromkeys(name for _, name, _, _ in parsed if name is not None))
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """Return the text with a value for each placeholder; other values are ignored.
+        """Return the text with placeholders replaced by values; other values are ignored.
 
         Raises:
             InvalidInputError: if a placeholder has no value; the message suggests a similar name.
@@ -80,7 +80,7 @@ class _PromptFile:
 
 
 def read_templates(path: str | Path) -> dict[str, PromptTemplate]:
-    """Return the templates in a TOML file by name.
+    """Return the templates in a TOML file, keyed by name.
 
     The file has a table `[[prompt]]` with `name`, `version` and `text` for each template.
 

@@ -55,7 +55,7 @@ class DebianSounds:
 
     @property
     def info(self) -> ComponentInfo:
-        """Name, hash of the tables of recordings, options, and number of missing recordings."""
+        """Name, hash of `packages.csv` and `labels.csv`, options, number of missing recordings."""
         return ComponentInfo(
             "dataset",
             "debian sounds",
@@ -83,12 +83,12 @@ class DebianSounds:
 
     @cached_property
     def missing(self) -> dict[str, str]:
-        """Recordings that are not clips: the reason, by recording id."""
+        """Recordings whose file is missing or changed: the reason, keyed by recording id."""
         causes = {recording.id: self._cause(recording) for recording in self.recordings}
         return {name: cause for name, cause in causes.items() if cause}
 
     def missing_from(self, split: str) -> dict[str, str]:
-        """Return the recordings of a split that are not clips: the reason, by recording id."""
+        """Return the entries of `missing` for the recordings of a split."""
         ids = {r.id for r in self.recordings if self._packages[r.package].split == split}
         return {name: cause for name, cause in self.missing.items() if name in ids}
 
@@ -120,7 +120,7 @@ class DebianSounds:
         return self.folder / package.name / package.folder / recording.file
 
     def _cause(self, recording: DebianRecording) -> str:
-        """Return why a recording is missing; "" if its file exists and is the labelled version."""
+        """Return the reason why a recording is missing; "" if its file exists and is unchanged."""
         if not (self.folder / recording.package).is_dir():
             return "its package was not fetched"
         expected = recording.sha256

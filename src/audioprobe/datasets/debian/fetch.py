@@ -58,7 +58,7 @@ def fetch_packages(
         progress: called with the number of downloaded bytes.
 
     Returns:
-        The state of each package by its name, in the order of `packages.csv`.
+        State by package name: "fetched", "present" (skipped), "unknown" (not in the index of apt).
 
     Raises:
         InvalidInputError: for an unknown package name, or if the folder is not writable or another
@@ -86,10 +86,10 @@ def fetch_packages(
 
 
 def fetch_report(folder: Path, states: Mapping[str, FetchState]) -> tuple[str, bool]:
-    """Return a text about fetched packages, and whether all their recordings are available.
+    """Return a report on fetched packages, and whether all their recordings are available.
 
-    The text lists the state of each package, missing recordings, and recordings with identical
-    audio. `states` is the result of `fetch_packages`.
+    The report is a text that lists the state of each package, missing recordings, and recordings
+    with identical audio. `states` is the result of `fetch_packages`.
     """
     lines = [f"{state:9}{package}" for package, state in states.items()]
     available = [package for package, state in states.items() if state != "unknown"]
@@ -194,7 +194,7 @@ def _unpack(archive: Path, target: Path) -> None:
 
 
 def _copy_labelled(package: DebianPackage, unpacked: Path, target: Path) -> None:
-    """Copy the labelled recordings and the copyright file of an unpacked package."""
+    """Copy the labelled recordings and the copyright file from an unpacked package to `target`."""
     files = [f"{package.folder}/{r.file}" for r in recordings() if r.package == package.name]
     target.mkdir()
     _extract_resources(files, unpacked)
@@ -207,7 +207,7 @@ def _copy_labelled(package: DebianPackage, unpacked: Path, target: Path) -> None
 
 
 def _extract_resources(files: Sequence[str], unpacked: Path) -> None:
-    """Replace each Qt resource file (.rcc) by a folder with the labelled files inside it."""
+    """Replace each Qt resource file (.rcc) by a folder of the labelled recordings it contains."""
     members: dict[str, set[str]] = {}
     for file in files:
         archive, mark, member = file.partition(f"{_QT_SUFFIX}/")
@@ -241,12 +241,12 @@ def _tool(name: str) -> str:
 
 
 def _english() -> dict[str, str]:
-    """Return environment variables with which apt-get and dpkg-deb print English messages."""
+    """Return the environment variables, changed so that programs print English messages."""
     return os.environ | {"LC_ALL": "C"}
 
 
 def _failure(problem: str, output: str, advice: str = "") -> OSError | RemoteError:
-    """Return the exception for a failed apt-get or dpkg-deb, with the last error in its output."""
+    """Return the exception for a failed program: OSError for a full disk, else RemoteError."""
     if _DISK_FULL in output:
         return OSError(
             f"{_DISK_FULL}. Free space and run the same command again; complete packages are not "

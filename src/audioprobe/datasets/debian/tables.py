@@ -28,7 +28,7 @@ class DebianPackage:
         name: name of the package.
         version: version whose recordings were labelled.
         size: download size in bytes.
-        folder: folder of the recordings in the package.
+        folder: path of the folder with recordings inside the package.
         licence: licence of the recordings.
         split: one of `SPLITS`; all recordings of a package are in the same split.
         reason: why the package is in this split.
@@ -49,12 +49,12 @@ class DebianRecording:
 
     Attributes:
         package: name of the package.
-        file: path relative to the folder of the package.
+        file: path relative to `DebianPackage.folder`.
         concepts: ids of its labels, most of which are shipped concepts (`Concepts.shipped`).
-        doubtful: True if file name and spectrogram leave doubts about the label.
+        doubtful: True if the label remained uncertain after a check of file name and spectrogram.
         start: time in the file in seconds where the sound begins.
         seconds: length of the sound in seconds, without silence before and after it.
-        sha256: first 16 hexadecimal digits of the SHA-256 hash of the file.
+        sha256: first 16 hexadecimal digits of the file's SHA-256 hash, to detect other versions.
         note: details beyond the labels, or why the label is doubtful.
     """
 
@@ -106,13 +106,16 @@ def recordings() -> tuple[DebianRecording, ...]:
 
 @cache
 def revision() -> str:
-    """Return the first 16 hexadecimal digits of the SHA-256 hash of both tables."""
+    """Return the version of `packages.csv` and `labels.csv`, which is stored in results.
+
+    It is the first 16 hexadecimal digits of the SHA-256 hash of these files.
+    """
     content = b"".join(table.read_bytes() for table in TABLES)
     return hashlib.sha256(content).hexdigest()[:16]
 
 
 def concept_name(concept: str) -> str:
-    """Return the name of a shipped concept; for other ids, the id with spaces for hyphens."""
+    """Return the name of a shipped concept; for other ids, the id with spaces, not hyphens."""
     shipped = Concepts.shipped()
     return shipped[concept].name if concept in shipped else concept.replace("-", " ")
 
@@ -149,10 +152,10 @@ def fetch_command(folder: Path, names: Iterable[str]) -> str:
 
 
 def summary_text(names: Iterable[str] | None = None, *, width: int = 100) -> str:
-    """Return tables as text: the packages, and the numbers of recordings of each concept.
+    """Return tables of packages, and of the recordings of each concept, as text.
 
-    Recordings with a doubtful label have a table of their own. `names` selects packages; None
-    selects all. Lines have at most `width` characters.
+    Recordings with a doubtful label are counted in a separate table.
+    `names` selects packages; None selects all. Lines have at most `width` characters.
 
     Raises:
         InvalidInputError: for an unknown package, or if `names` is empty.
@@ -175,7 +178,7 @@ def packages_table(packages: Iterable[DebianPackage]) -> Table:
 
 
 def concepts_table(recordings: Iterable[DebianRecording]) -> Table:
-    """Return a table of concepts with their recordings per split, packages and total seconds."""
+    """Return a table with recordings per split, packages and total seconds of each concept."""
     by_concept: dict[str, list[DebianRecording]] = {}
     for recording in recordings:
         for label in recording.labels:
@@ -186,7 +189,7 @@ def concepts_table(recordings: Iterable[DebianRecording]) -> Table:
 
 
 def _counts(recordings: Sequence[DebianRecording]) -> tuple[str, ...]:
-    """Return number of recordings in each split, number of packages, and seconds, as text."""
+    """Return the numbers of recordings in each split, of packages and of seconds, as texts."""
     splits = [packages()[recording.package].split for recording in recordings]
     n_packages = len({recording.package for recording in recordings})
     seconds = sum(recording.seconds for recording in recordings)

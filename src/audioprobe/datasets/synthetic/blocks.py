@@ -1,7 +1,7 @@
 """Building blocks of synthetic sounds: oscillators, noise, filters, envelopes and events.
 
-All sounds are mono arrays of shape (n,), float64, at `SAMPLE_RATE`. Their level has no meaning;
-`scenes` sets the levels of sources.
+All sounds are mono arrays of shape (n,), float64, at `SAMPLE_RATE`. Their level is arbitrary;
+the module `scenes` sets the levels of the sources in a scene.
 """
 
 from collections.abc import Callable, Sequence
@@ -28,12 +28,12 @@ def samples(seconds: float) -> int:
 
 
 def silence(seconds: float) -> Float64Array:
-    """Return zeros for a duration in seconds."""
+    """Return samples that are zero for a duration in seconds."""
     return np.zeros(samples(seconds))
 
 
 def curve(points: npt.ArrayLike, n: int) -> Float64Array:
-    """Return n values, interpolated linearly between evenly spaced points."""
+    """Return n values of a curve, interpolated linearly between evenly spaced `points`."""
     values = np.asarray(points, float)
     line: Float64Array = np.interp(
         np.linspace(0, len(values) - 1, n), np.arange(len(values)), values
@@ -48,7 +48,7 @@ def sine(frequency: float, n: int) -> Float64Array:
 
 
 def oscillate(pitch: Float64Array, weights: Sequence[float]) -> Float64Array:
-    """Return a sum of harmonics.
+    """Return a sum of sine waves at multiples of a fundamental frequency.
 
     Args:
         pitch: fundamental frequency of each sample in Hz, shape (n,).
@@ -68,17 +68,20 @@ def oscillate(pitch: Float64Array, weights: Sequence[float]) -> Float64Array:
 
 
 def tone(frequency: float, n: int, weights: Sequence[float] = (1,)) -> Float64Array:
-    """Return a sum of harmonics with a constant fundamental frequency in Hz; see `oscillate`."""
+    """Return a sum of harmonics with amplitudes `weights` and a constant fundamental in Hz."""
     return oscillate(np.full(n, frequency), weights)
 
 
 def falling(n_harmonics: int, power: float) -> list[float]:
-    """Return the amplitudes of harmonics 1 to `n_harmonics`: 1 / number**power."""
+    """Return the amplitudes of harmonics 1 to `n_harmonics`, which fall as 1 / number**power."""
     return [number**-power for number in range(1, n_harmonics + 1)]
 
 
 def noise(n: int, rng: np.random.Generator, slope: float = 0.0) -> Float64Array:
-    """Return noise with the power spectrum 1 / frequency**slope (1: pink, 2: brown) and peak 1."""
+    """Return n samples of noise with power spectrum 1 / frequency**slope and peak amplitude 1.
+
+    Slope 0 is white noise, 1 is pink noise and 2 is brown noise.
+    """
     spectrum = np.fft.rfft(rng.standard_normal(n))
     frequency = np.maximum(np.arange(len(spectrum)), 1.0)
     shaped: Float64Array = np.fft.irfft(spectrum * frequency ** (-slope / 2), n)
@@ -110,7 +113,7 @@ def formants(sound: Float64Array, centres: Sequence[float], width: float = 0.12)
 
 
 def swell(n: int, attack: float, release: float) -> Float64Array:
-    """Return an envelope that rises from 0 to 1 and falls to 0; attack and release in seconds."""
+    """Return an envelope that rises from 0 to 1 in `attack` s and falls to 0 in `release` s."""
     time = np.arange(n) / SAMPLE_RATE
     rise = np.minimum(1.0, time / max(attack, 1e-4))
     fall = np.minimum(1.0, (n / SAMPLE_RATE - time) / max(release, 1e-4))
@@ -194,15 +197,15 @@ def repeated(
 ) -> Callable[[Callable[..., Float64Array]], Source]:
     """Return a decorator that makes a `Source` of repeated events from a function for one event.
 
-    The function gets a random generator and the parameters, which are the same for all events of a
-    sound.
+    The decorated function receives a random generator and the parameters. The parameters are drawn
+    once per sound, so that all events of a sound have the same parameters.
 
     Args:
         gap: range of the mean time between the onsets of two events in seconds.
         jitter: largest relative deviation from the mean time, from 0 to 1.
         parameters: lower and upper limit of the uniform distribution of each parameter, and
-            optionally the number of values to draw. Parameters are drawn in this order, then the
-            mean time.
+            optionally the number of values to draw. Parameters are drawn in the given order,
+            before the mean time.
     """
 
     def decorate(render: Callable[..., Float64Array]) -> Source:

@@ -102,7 +102,7 @@ class Synthetic:
 
     @property
     def info(self) -> ComponentInfo:
-        """The options, and the information about the palette."""
+        """Name, options, and `info` of the palette; stored in results."""
         options: dict[str, Option] = {
             "n_clips": self._n_clips,
             "max_sources": self._max_sources,
@@ -144,8 +144,8 @@ class Synthetic:
     def scene_sources(self, split: str, number: int) -> tuple[SceneSource, ...]:
         """Return the sources of a scene, without rendering it.
 
-        The offset of an isolated source is the length of other scenes, because its natural length
-        is known only after rendering.
+        The natural length of an isolated source is known only after rendering. Therefore its
+        `offset` is the option `seconds` of this data set.
 
         Raises:
             InvalidInputError: for an unknown split, or a negative number.
@@ -155,7 +155,11 @@ class Synthetic:
     def _plan(
         self, split: str, number: int
     ) -> tuple[tuple[SceneSource, ...], bool, np.random.Generator]:
-        """Return the sources of a scene, whether it is isolated, and the generator to render it."""
+        """Return the sources of a scene, whether it is isolated, and a random generator.
+
+        An isolated scene is a single source without background. The generator is needed to render
+        the scene.
+        """
         _check_split(split)
         if number < 0:
             raise InvalidInputError(f"Expected a scene number >= 0, got {number}.")

@@ -29,7 +29,7 @@ _MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11, 12)  # semitones
 
 
 def _note(rng: Generator, low: float, octaves: int = 1) -> float:
-    """Return a random pitch in Hz from the major scale that starts at `low`."""
+    """Return a random pitch in Hz from a major scale of `octaves` octaves above `low` Hz."""
     semitones = rng.choice(_MAJOR_SCALE) + 12 * rng.integers(0, octaves)
     return float(low * 2 ** (semitones / 12))
 
@@ -118,7 +118,11 @@ def _melody(
     gap: float,
     voice: Callable[[float, int], Float64Array],
 ) -> Float64Array:
-    """Return a sequence of notes from a scale; `voice` renders a note from pitch and length."""
+    """Return n samples of random notes from a major scale, with one note every `gap` seconds.
+
+    `low` is the lowest pitch of the scale in Hz. `voice` returns one note; its arguments are the
+    pitch in Hz and the number of samples.
+    """
 
     def note() -> Float64Array:
         m = samples(gap * rng.uniform(0.8, 1.0))
@@ -128,7 +132,7 @@ def _melody(
 
 
 def _vibrato(pitch: float, m: int, rate: float, depth: float) -> Float64Array:
-    """Return a pitch curve with a vibrato that begins after the onset."""
+    """Return a pitch curve in Hz with a vibrato that grows in the first 0.2 s."""
     onset = np.minimum(1, np.arange(m) / SAMPLE_RATE / 0.2)
     contour: Float64Array = pitch * (1 + depth * onset * sine(rate, m))
     return contour

@@ -24,18 +24,21 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         for source in (*ANIMALS, *NATURE, *MACHINES, *INSTRUMENTS)
     }
 )
-"""Functions that synthesise sound sources, by the ids of their concepts."""
+"""Functions that synthesise sound sources, keyed by concept id."""
 
 _SHORTEST, _LONGEST = 0.5, 10.0  # seconds of an isolated source
 _SPEEDS = (0.84, 1.19)  # three semitones down and up
 
 
 class Palette(Protocol):
-    """Interface of a palette: a set of sound sources for scenes, by the ids of their concepts."""
+    """Interface of a palette, which renders the sounds of a set of concepts for scenes.
+
+    Concepts are identified by their ids, such as "dog" or "church-bell".
+    """
 
     @property
     def info(self) -> ComponentInfo:
-        """Information that determines the sounds, stored in results."""
+        """Name and options that determine the sounds; stored in results."""
         ...
 
     @property
@@ -44,11 +47,11 @@ class Palette(Protocol):
         ...
 
     def render(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
-        """Render n samples of a concept's sound at `SAMPLE_RATE`, at any level."""
+        """Return n samples of a concept's sound at `SAMPLE_RATE`; scenes set the level."""
         ...
 
     def render_isolated(self, concept: str, rng: np.random.Generator) -> Float64Array:
-        """Render a concept's sound with its natural length, at most 10 s."""
+        """Return a concept's sound with its natural length, at most 10 s."""
         ...
 
 
@@ -73,7 +76,7 @@ class ProceduralPalette:
 
     @property
     def info(self) -> ComponentInfo:
-        """The ids of the concepts."""
+        """Name of the palette, and ids of its concepts; stored in results."""
         return ComponentInfo("palette", "procedural", "1", {"sources": self.concepts})
 
     def render(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
@@ -119,22 +122,23 @@ class RecordedPalette:
 
     @property
     def clips(self) -> tuple[Clip, ...]:
-        """Clips that scenes may contain, in the order of concepts and groups."""
+        """Clips that may be played in scenes, ordered by concept, then by group."""
         return tuple(
             clip for groups in self._clips.values() for clips in groups.values() for clip in clips
         )
 
     @property
     def info(self) -> ComponentInfo:
-        """The split, and the information about the data set."""
+        """Name of the palette, split, and `info` of the data set; stored in results."""
         return ComponentInfo(
             "palette", "recorded", "1", {"split": self._split}, {"dataset": self._dataset.info}
         )
 
     def render(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
-        """Return n samples: part of a long recording, or a short recording once or repeatedly.
+        """Return n samples of a random recording of a concept.
 
-        A short recording is surrounded by silence.
+        If the recording is longer, return a random part. A shorter recording is played once at a
+        random time, or repeatedly; pauses are silent.
         """
         sound = self._draw(concept, rng)
         if len(sound) >= n:
@@ -151,7 +155,7 @@ class RecordedPalette:
         return filled
 
     def render_isolated(self, concept: str, rng: np.random.Generator) -> Float64Array:
-        """Return a recording of a concept, at most its first 10 s."""
+        """Return a random recording of a concept, cut after 10 s."""
         return self._draw(concept, rng)[: samples(_LONGEST)]
 
     def _draw(self, concept: str, rng: np.random.Generator) -> Float64Array:
@@ -168,7 +172,7 @@ class RecordedPalette:
 class BlendedPalette:
     """Palette with the concepts of several palettes.
 
-    If several palettes have a concept, each is used with the same probability.
+    If several palettes have a concept, each sound comes from one of them, with equal probability.
 
     Args:
         palettes: at least one palette.
@@ -182,16 +186,19 @@ class BlendedPalette:
 
     @property
     def info(self) -> ComponentInfo:
-        """The information about the palettes."""
+        """Name of this palette, and `info` of each combined palette; stored in results."""
         parts = {str(n): palette.info for n, palette in enumerate(self._palettes)}
         return ComponentInfo("palette", "blend", "1", {}, parts)
 
     def render(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
-        """Render n samples of a concept's sound with a random palette that has the concept."""
+        """Return n samples of a concept's sound from a random palette that has the concept."""
         return self._choose(concept, rng).render(concept, rng, n)
 
     def render_isolated(self, concept: str, rng: np.random.Generator) -> Float64Array:
-        """Render a concept's sound with its natural length, with a random palette that has it."""
+        """Return a concept's sound with its natural length, at most 10 s.
+
+        The sound comes from a random palette that has the concept.
+        """
         return self._choose(concept, rng).render_isolated(concept, rng)
 
     def _choose(self, concept: str, rng: np.random.Generator) -> Palette:

@@ -38,8 +38,8 @@ class Scene:
     Attributes:
         sound: samples at `SAMPLE_RATE`, shape (n_samples,), float32 in [-1, 1].
         sources: sources in the scene, sorted by onset.
-        snr_db: RMS level of all sources relative to the background in dB; infinite if there is no
-            background.
+        snr_db: RMS level of the mixture of all sources relative to the background noise, in dB;
+            infinite without background noise.
     """
 
     sound: FloatArray
@@ -52,8 +52,8 @@ def plan_scene(
 ) -> tuple[SceneSource, ...]:
     """Draw times and levels of sources in a scene, and return the sources sorted by onset.
 
-    `concepts` are the ids of their concepts, each at most once; `seconds` is the length of the
-    scene.
+    `concepts` has the concept id of each source, without repetitions. `seconds` is the length of
+    the scene.
     """
     levels = np.concatenate([[0.0], rng.uniform(-12, 0, len(concepts) - 1)])
     rng.shuffle(levels)
@@ -73,10 +73,10 @@ def render_scene(
     *,
     snr_db: float,
 ) -> Scene:
-    """Render a scene: the sounds of planned sources in a room, with background noise.
+    """Render a scene: the sounds of `sources` in a simulated room, with background noise.
 
-    `seconds` is the length of the scene, `snr_db` the RMS level of all sources relative to the
-    background.
+    `seconds` is the length of the scene. `snr_db` is the RMS level of the mixture of all sources,
+    relative to the background noise.
     """
     n = samples(seconds)
     mixture = np.zeros(n)
@@ -99,7 +99,7 @@ def render_isolated_scene(rng: np.random.Generator, palette: Palette, concept: s
 
 
 def _normalized(rng: np.random.Generator, sound: Float64Array) -> FloatArray:
-    """Scale a sound to a random peak between 0.1 and `MAX_PEAK`."""
+    """Scale a sound to a random peak amplitude between 0.1 and `MAX_PEAK`."""
     peak = rng.uniform(0.1, MAX_PEAK)
     scaled: FloatArray = (sound * peak / (np.abs(sound).max() + 1e-12)).astype(np.float32)
     return scaled
