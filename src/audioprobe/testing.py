@@ -1,8 +1,8 @@
 """Check that models, scorers and data sets follow their protocols; for tests of any backend.
 
-Each check calls a component as the library does, with short synthetic sounds and texts. It raises
-`ContractError` with the violated rule. In particular, each item must have one result, in order, and
-the result must be the same whether the item is processed alone or with others.
+Each check calls a component as the library does, with short synthetic sounds and texts. If a rule
+is violated, the check raises `ContractError` and names the rule. For example, each item must have
+one result, in order, and the result must be the same if the item is processed alone or with others.
 """
 
 import math
@@ -155,7 +155,7 @@ def check_scorer(scorer: Scorer) -> None:
 
 
 def check_dataset(dataset: Dataset) -> None:
-    """Check that clip ids are unique, labels are known, and no group of clips is in two splits."""
+    """Check that ids are unique, labels are in `labels`, and each group is in one split only."""
     _check_info(dataset, "dataset")
     known = set(dataset.labels)
     _require(len(known) == len(dataset.labels) > 0, "labels: at least one, all different")
@@ -178,7 +178,7 @@ def check_dataset(dataset: Dataset) -> None:
 
 
 def _require(holds: bool, rule: str) -> None:
-    """Raise `ContractError` with the rule if `holds` is False."""
+    """Raise `ContractError` if `holds` is False; the message contains the rule."""
     if not holds:
         raise ContractError(f"Contract violated: {rule}.")
 
@@ -259,7 +259,7 @@ def _check_array(array: FloatArray, name: str, n_dimensions: int) -> None:
 
 
 def _check_refusal(call: Callable[[], object], error: type[Exception], rule: str) -> None:
-    """Check that a call raises `error` and no other exception."""
+    """Check that a call raises the exception type `error`, not another one or none."""
     try:
         call()
     except error:
@@ -270,7 +270,7 @@ def _check_refusal(call: Callable[[], object], error: type[Exception], rule: str
 
 
 def _check_vectors(name: str, embed: Callable[[Sequence[str]], FloatArray]) -> FloatArray:
-    """Check a function that embeds texts, and return its vectors of `_TEXTS`."""
+    """Check a function that embeds texts; return its vectors of the example texts."""
     vectors = np.asarray(embed(_TEXTS))
     _check_array(vectors, name, n_dimensions=2)
     _require(len(vectors) == len(_TEXTS), f"{name}: one vector per text")

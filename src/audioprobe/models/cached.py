@@ -22,7 +22,7 @@ _MAX_CACHED_AHEAD = 64  # stop reading prompts after this many consecutive cache
 
 @dataclass(frozen=True, slots=True)
 class _Codec(Generic[T]):
-    """Conversion of results to bytes for the cache, and back."""
+    """Two functions that convert a result to bytes for the cache, and bytes to a result."""
 
     encode: Callable[[T], bytes]
     decode: Callable[[bytes], T]
@@ -80,7 +80,8 @@ class CachedModel:
 
         Args:
             prompts: read lazily.
-            decoding: decoding settings of the model. None, its default, has its own cache key.
+            decoding: decoding settings; None uses the model's default. Responses for None are
+                stored separately from responses for the same settings passed explicitly.
 
         Raises:
             InvalidInputError: if a stored response is damaged.
@@ -97,7 +98,14 @@ class CachedModel:
         ask: Callable[[Iterator[Prompt]], Iterator[T]],
         codec: _Codec[T],
     ) -> Iterator[T]:
-        """Yield a value for each prompt: the stored value, or else the value that `ask` yields."""
+        """Yield one value per prompt: from the cache, or else from the model.
+
+        Args:
+            scope: model and settings as text; part of each cache key.
+            prompts: read lazily.
+            ask: function that sends prompts to the model and yields one value per prompt.
+            codec: conversion of values to bytes and back.
+        """
         queue = ((key_of(scope, prompt.digest()), prompt) for prompt in prompts)
         for key, prompt in queue:
             value = self._read(key, codec)
@@ -115,9 +123,10 @@ class CachedModel:
         ask: Callable[[Iterator[Prompt]], Iterator[T]],
         codec: _Codec[T],
     ) -> Iterator[T]:
-        """Yield the values of `prompt` and of all further prompts that the model reads with it.
+        """Send `prompt`, which is not in the cache, to the model; yield its value.
 
-        The model receives only prompts without a stored value. It may read some in advance.
+        The model may read further prompts from `queue` in advance, for example to fill a batch. It
+        receives those without a stored value. The values of all prompts read are yielded in order.
         """
         waiting = deque([key])  # keys of prompts whose value has not been yielded, in order
         pending = {key}  # keys in `waiting` that the model has to answer
@@ -161,18 +170,21 @@ class CachedModel:
             )
 
     def _ready(self, waiting: deque[bytes], pending: set[bytes], codec: _Codec[T]) -> Iterator[T]:
-        """Yield the stored values of waiting prompts, up to the first one that is pending."""
+        """Yield stored values of the first prompts in `waiting`, until one needs the model.
+
+        The keys of prompts that need the model are in `pending`.
+        """
         while waiting and waiting[0] not in pending:
             self._count(hits=1)
             yield self._stored(waiting.popleft(), codec)
 
     def _read(self, key: bytes, codec: _Codec[T]) -> T | None:
-        """Return the stored value of a key, or None if there is none."""
+        """Return the stored value of a key; None if the key is not in the cache."""
         content = self._cache.read([key]).get(key)
         return None if content is None else self._decode(content, codec)
 
     def _stored(self, key: bytes, codec: _Codec[T]) -> T:
-        """Return the stored value of a key that is in the cache."""
+        """Return the stored value of a key; the key must be in the cache."""
         return self._decode(self._cache.read([key])[key], codec)
 
     def _decode(self, content: bytes, codec: _Codec[T]) -> T:
@@ -193,7 +205,7 @@ class CachedModel:
 
 
 class CachedLikelihoodModel(CachedModel):
-    """A `CachedModel` that also stores log-likelihoods, by prompt and list of continuations.
+    """A `CachedModel` that also stores log-likelihoods, one list per prompt and continuations.
 
     Create it with `CachedModel(model, cache)`.
     """

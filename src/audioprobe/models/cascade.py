@@ -98,7 +98,7 @@ class Cascade:
 
     @property
     def info(self) -> ComponentInfo:
-        """Caption question and template, with captioner and reasoner as parts."""
+        """Settings of captioning and template, and the `info` of captioner and reasoner."""
         options: dict[str, Option] = {
             "caption_question": self._caption_question,
             "template": self._template,
@@ -141,7 +141,10 @@ class Cascade:
     def _text_prompts(
         self, prompts: Iterable[Prompt]
     ) -> Iterator[tuple[Prompt, dict[str, Option]]]:
-        """Yield each prompt with captions instead of audio, and details for its response."""
+        """Yield each prompt with captions instead of audio, and a dict of details on the caption.
+
+        The details are added to `Response.details`.
+        """
         known: OrderedDict[str, Response] = OrderedDict()
         queue = iter(prompts)
         while batch := list(islice(queue, self._batch_size)):
@@ -157,7 +160,10 @@ class Cascade:
     def _captions(
         self, batch: Sequence[Prompt], known: OrderedDict[str, Response]
     ) -> dict[str, Response]:
-        """Return the captions of all clips of a batch by audio digest; add them to `known`."""
+        """Return the captions of all clips in a batch, keyed by the hash of the audio.
+
+        Captions in `known` are used again, and new captions are added to it.
+        """
         sounds = {sound.digest(): sound for prompt in batch for sound in _sounds_of(prompt)}
         new = [digest for digest in sounds if digest not in known]
         questions = (Prompt(self._caption_question, sounds[digest]) for digest in new)
@@ -171,7 +177,7 @@ class Cascade:
         return captions
 
     def _render(self, question: str, audio: Waveform | None, captions: dict[str, Response]) -> str:
-        """Insert the caption of the audio and the question into the template."""
+        """Insert caption and question into the template; return a question without audio as it is."""
         if audio is None or not question.strip():  # the reasoner raises for an empty question
             return question
         values = {"caption": captions[audio.digest()].text, "question": question}
@@ -187,7 +193,7 @@ class LikelihoodCascade(Cascade):
     ) -> Iterator[Sequence[LogLikelihood]]:
         """Yield, for each prompt, the reasoner's log-likelihood of each continuation.
 
-        The continuations follow a prompt with the caption and the question.
+        The reasoner receives captions instead of audio, as in `generate`.
         """
         reasoner = self._reasoner
         assert isinstance(reasoner, LikelihoodModel)  # noqa: S101 - ensured by __new__
@@ -203,7 +209,10 @@ def _sounds_of(prompt: Prompt) -> Iterator[Waveform]:
 
 
 def _details(prompt: Prompt, captions: dict[str, Response]) -> dict[str, Option]:
-    """Return the caption of a prompt's audio and its details, as details of a response."""
+    """Return the caption of the prompt's audio, to add to `Response.details`.
+
+    The dict also contains the details of the caption. It is empty for a prompt without audio.
+    """
     if prompt.audio is None:
         return {}
     caption = captions[prompt.audio.digest()]

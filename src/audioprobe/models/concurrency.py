@@ -67,7 +67,8 @@ class Workers:
         Args:
             items: read lazily.
             function: receives an item and an event; it should end early if the event is set.
-            key: must return equal keys only for items with equal results.
+            key: function that returns a key for an item. An unused result of an earlier call with
+                the same key is returned again, so items with different results need different keys.
             stop_at_any_error: if True, any `RemoteError` cancels all other calls and is raised
                 immediately. If False, only a `RemoteError` whose attribute `final` is True does so.
         """
@@ -104,7 +105,11 @@ class Workers:
             self._abandon(waiting)
 
     def _start(self, key: Hashable, call: Callable[[], object]) -> "Future[Any]":
-        """Queue a call, or return an earlier call with the same key."""
+        """Return the future result of a call.
+
+        If an earlier call with this key was started but its result was not used, return that
+        result. Otherwise, queue the call.
+        """
         with self._lock:
             unclaimed = self._unclaimed.pop(key, None)
         if unclaimed is not None and not _is_cancelled(unclaimed):
@@ -133,7 +138,7 @@ class Workers:
                     future.set_exception(error)
 
     def _abandon(self, waiting: Iterable[tuple[Hashable, "Future[Any]"]]) -> None:
-        """Cancel calls that have not started; store other calls, so that `_start` finds them."""
+        """Cancel calls that have not started; store the results of other calls for `_start`."""
         started = [(key, future) for key, future in waiting if not future.cancel()]
         with self._lock:
             self._unclaimed.update(started)

@@ -67,7 +67,7 @@ class Scripted:
 
     @property
     def info(self) -> ComponentInfo:
-        """Name and revision, and the single answer or the hash of the mapping as an option."""
+        """Name and revision; the option is a constant answer, or the hash of a mapping."""
         return self._info
 
     def generate(
@@ -108,7 +108,7 @@ class Scripted:
 
 
 def _as_function(answer: object) -> tuple[Answer, dict[str, Option]]:
-    """Return the answers as a function, and the options of `info` that identify them."""
+    """Return a function from prompt to answer, and the options for `Scripted.info`."""
     if isinstance(answer, str):
         return (lambda _: answer), {"answer": answer}
     if isinstance(answer, Mapping) and all(

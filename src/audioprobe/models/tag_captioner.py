@@ -61,7 +61,7 @@ class TagCaptioner:
 
     @property
     def info(self) -> ComponentInfo:
-        """Thresholds and maximum number of labels, with the tagger as a part."""
+        """Thresholds, maximum number of labels, and the `info` of the tagger."""
         options = {
             "certain": self._certain,
             "possible": self._possible,
@@ -89,7 +89,7 @@ class TagCaptioner:
             yield self._describe(probabilities)
 
     def _describe(self, probabilities: FloatArray) -> Response:
-        """Convert the probabilities of all labels to a caption."""
+        """Convert the probabilities of all labels to a caption; abstain if all are too low."""
         if not np.isfinite(probabilities).all():
             raise NonFiniteError(
                 f"Expected probabilities from the tagger {self._tagger.info.name!r}, got NaN or "

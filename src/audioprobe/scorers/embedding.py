@@ -125,7 +125,7 @@ class EmbeddingScorer:
         return np.maximum(scores, 0.0) if clips_negatives else scores
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return how many tokens of each caption the embedder ignores; None if unknown."""
+        """Return the number of tokens that the embedder ignores in each caption; None if unknown."""
         return self._excess_tokens([self._caption_text(text) for text in texts])
 
     def _excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
@@ -136,20 +136,20 @@ class EmbeddingScorer:
         return self._embedder.excess_tokens(valid)
 
     def _caption_text(self, caption: str) -> str:
-        """Return the text that is embedded for a caption."""
+        """Insert a caption into the template, or apply LTU's rule; the result is embedded."""
         if self._recipe is not None:
             return self._recipe.caption_text(caption)
         return self._template.replace("{}", caption.strip())
 
     def _label_texts(self, label: str) -> tuple[str, ...]:
-        """Return the texts that are embedded for a label: one per name."""
+        """Return the texts to embed for a label: one each for the label and its synonyms."""
         if self._recipe is not None:
             return (self._recipe.label_text(label),)
         names = label_variants(label, self._synonyms)
         return tuple(self._template.replace("{}", name) for name in names)
 
     def _label_vectors(self, texts: tuple[str, ...]) -> FloatArray:
-        """Return the unit vectors of all label texts; the last result is stored."""
+        """Return one unit vector per text; reuse the vectors if the last call had the same texts."""
         if self._label_cache is None or self._label_cache[0] != texts:
             excess = self._excess_tokens(texts) or [0] * len(texts)
             for text, n in zip(texts, excess, strict=True):

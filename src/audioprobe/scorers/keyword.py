@@ -52,7 +52,7 @@ class KeywordScorer:
         return np.array(rows, dtype=np.float64).reshape(len(captions), len(labels))
 
     def _variants(self, label: str) -> list[list[frozenset[str]]]:
-        """Return the words of the label and of each synonym; names without words are left out."""
+        """Return a list of words for the label and for each synonym; skip names without words."""
         names = label_variants(label, self._synonyms)
         variants = [words for name in names if (words := _words(name))]
         if not variants:
@@ -64,12 +64,12 @@ class KeywordScorer:
 
 
 def _words(text: str) -> list[frozenset[str]]:
-    """Return the words of a text, each as the set of its possible singular forms."""
+    """Split a text into words; return each word as a set of its possible forms (see `_forms`)."""
     return [_forms(word) for word in _WORD.findall(text.casefold())]
 
 
 def _forms(word: str) -> frozenset[str]:
-    """Return a word without "'s" and, if it may be an English plural, its possible singulars."""
+    """Return the forms that a word may have: without "'s", and as singular if it ends in "s"."""
     word = word.removesuffix("'s")
     forms = {word}
     if word.endswith("s") and not word.endswith(("ss", "us", "is")):
@@ -82,5 +82,5 @@ def _forms(word: str) -> frozenset[str]:
 
 
 def _share(label: Sequence[frozenset[str]], caption: frozenset[str]) -> float:
-    """Return the share of the label's words of which a form is in the caption."""
+    """Return the share of the label's words that are in the caption in any form."""
     return sum(bool(forms & caption) for forms in label) / len(label)

@@ -5,9 +5,10 @@ they cut captions and format labels. In this module, a recipe is the set of rule
 
 - esc: the text before the *last* colon is removed: "Speech: a man speaks" loses "Speech".
 - as, fsd50k, vggsound: the text up to the words "Audio caption" and two more characters are
-  removed; without these words, the first two *letters* are ("Sneezing" becomes "eezing").
-- bj, dcase, tut, vs: the text up to the last colon and one more character are removed; without a
-  colon, only the first character is.
+  removed. If these words are missing, the first two *letters* are removed ("Sneezing" becomes
+  "eezing").
+- bj, dcase, tut, vs: the text up to the last colon and one more character are removed. If there is
+  no colon, only the first character is removed.
 - Quotation marks are removed in some scripts only; the full stop is always embedded.
 - The mode "max" starts from zero, so negative cosines become 0 and are equal. This occurs with
   local models, but not with text-embedding-ada-002, whose cosines are positive.

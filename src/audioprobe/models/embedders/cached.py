@@ -52,7 +52,7 @@ class CachedEmbedder:
         return self._embedder.info
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return how many tokens of each text the embedder ignores; None if unknown."""
+        """Return the number of tokens that the embedder ignores in each text; None if unknown."""
         embedder = self._embedder
         return embedder.excess_tokens(texts) if isinstance(embedder, TextLimit) else None
 
@@ -105,7 +105,7 @@ class CachedEmbedder:
         return vectors
 
     def _vector(self, content: bytes) -> FloatArray:
-        """Convert a stored value to a vector."""
+        """Convert stored bytes to a vector; raise `InvalidInputError` if they are damaged."""
         vector = np.frombuffer(content, dtype="<f4") if len(content) % 4 == 0 else np.empty(0)
         if not vector.size or not np.isfinite(vector).all():
             raise damaged_value(self._cache.path)

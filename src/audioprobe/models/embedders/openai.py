@@ -108,21 +108,24 @@ class OpenAIEmbedder:
 
     @property
     def info(self) -> ComponentInfo:
-        """Model, width and service address; never the key."""
+        """Model name, and width and service address if they are set; never the key."""
         options = {"dimensions": self._dimensions, "base_url": self._client.base_url}
         set_options = {name: value for name, value in options.items() if value is not None}
         return ComponentInfo("embedder", self._model, "", set_options)
 
     @property
     def token_count(self) -> str:
-        """How tokens are counted; affects batches and budget, but not vectors."""
+        """Method of counting tokens: "tiktoken", or "utf-8 bytes (upper bound)" without tiktoken.
+
+        It affects batches and budget, but not vectors.
+        """
         _, is_exact = self._counter
         return "tiktoken" if is_exact else "utf-8 bytes (upper bound)"
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """Return one vector per text, float32, shape (n_texts, width).
 
-        If `texts` is empty, the shape is (0, width), with width 0 for an unknown model. After a
+        If `texts` is empty, the shape is (0, width), with width 0 if the width is unknown. After a
         permanent failure, no further batch is sent.
 
         Raises:
@@ -158,7 +161,7 @@ class OpenAIEmbedder:
         return np.concatenate(arrays)
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return how many tokens of each text exceed the service's limit; None if unknown."""
+        """Return the number of tokens above the limit for each text; None without exact counts."""
         self._client.check_key()
         count, is_exact = self._counter
         return [max(0, count(t) - MAX_TOKENS_PER_TEXT) for t in texts] if is_exact else None
@@ -220,10 +223,10 @@ def batches(
 def token_counter(
     model: str, timeout_s: float = _TABLE_TIMEOUT_S
 ) -> tuple[Callable[[str], int], bool]:
-    """Return a function that counts tokens, and whether its counts are exact.
+    """Return a function that counts the tokens of a text, and whether its counts are exact.
 
     tiktoken counts exactly. If its table can neither be found on this machine nor be downloaded
-    within the time limit, the function returns the number of UTF-8 bytes, an upper bound.
+    within `timeout_s`, the returned function counts UTF-8 bytes, which is an upper bound.
     """
     encodings: list[tiktoken.Encoding] = []
 
@@ -287,7 +290,7 @@ def read_vectors(
 
 
 def _unusable(n_texts: int, received: str) -> RequestFailedError:
-    """Return the error for an answer without the expected vectors."""
+    """Return a retryable error; `received` describes the invalid answer."""
     return RequestFailedError(
         f"Expected {n_texts} vectors of one width, as lists of finite numbers with the indices 0 "
         f"to {n_texts - 1}, got {received}.",

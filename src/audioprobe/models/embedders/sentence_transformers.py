@@ -67,7 +67,10 @@ class SentenceTransformerEmbedder:
         return vectors
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return how many tokens of each text exceed the model's limit; None if unknown."""
+        """Return the number of tokens above the model's limit for each text.
+
+        None if the model has no limit or no tokenizer that can count.
+        """
         limit: int | None = self._loaded.max_seq_length
         tokenizer: Any = getattr(self._loaded, "tokenizer", None)
         if limit is None or not isinstance(tokenizer, PreTrainedTokenizerBase):

@@ -116,7 +116,13 @@ class AST:
 
 
 def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
-    """Return a spectrogram with the settings that `ASTFeatureExtractor` saved in a folder."""
+    """Return a `Spectrogram`, which computes spectrograms, with the settings in a folder.
+
+    `ASTFeatureExtractor` saved the settings as `preprocessor_config.json`.
+
+    Raises:
+        WeightsError: if the file is not readable, or does not fit the model's `config`.
+    """
     path = folder / "preprocessor_config.json"
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))

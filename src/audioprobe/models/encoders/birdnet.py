@@ -124,7 +124,11 @@ class BirdNET:
 
     @cached_property
     def _embedder(self) -> Any:
-        """Interpreter without delegates, which would fuse layers and remove the embedding."""
+        """Interpreter that computes embeddings.
+
+        It has no TensorFlow Lite delegates (accelerators), because these merge layers, so that the
+        embedding would not be available.
+        """
         return self._interpreter(OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
 
     def _interpreter(self, resolver: Any = OpResolverType.AUTO) -> Any:
@@ -150,7 +154,10 @@ class BirdNET:
         return interpreter
 
     def _run(self, interpreter: Any, window: npt.NDArray[np.float32], offset: int) -> FloatArray:
-        """Run a window, and return the tensor `offset` places after the logits (-1: embedding)."""
+        """Run the network on a window; return the logits (offset 0) or the embedding (offset -1).
+
+        The embedding is the tensor directly before the logits in the model file.
+        """
         interpreter.set_tensor(interpreter.get_input_details()[0]["index"], window[None])
         interpreter.invoke()
         output = interpreter.get_output_details()[0]["index"]
@@ -166,7 +173,7 @@ def _windows(waveform: Waveform) -> list[npt.NDArray[np.float32]]:
 
 
 def _read_labels(path: Path) -> tuple[str, ...]:
-    """Read one label per line; raise `WeightsError` if they are not those of BirdNET 2.4."""
+    """Return the labels in a file; raise `WeightsError` unless it has 6,522 different lines."""
     if not path.is_file():
         raise WeightsError(
             f"{path}: no such file. Pass a folder with BirdNET 2.4's model and labels."
@@ -179,7 +186,7 @@ def _read_labels(path: Path) -> tuple[str, ...]:
 
 
 def _refuse_other_model(interpreter: Any, path: Path) -> None:
-    """Raise if the shapes of input and output are not those of BirdNET 2.4."""
+    """Raise `WeightsError` if input or output have other shapes than in BirdNET 2.4."""
     shapes = [
         tuple(int(n) for n in details[0]["shape"])
         for details in (interpreter.get_input_details(), interpreter.get_output_details())
@@ -206,7 +213,7 @@ _VOWEL_SOUND = re.compile(r"(?!eu|one|uni|usu)[aeiou]")
 
 
 def _is_proper(word: str) -> bool:
-    """Return whether a word keeps its capital letter: names of people, peoples and places."""
+    """Return whether a word is a name of people or places, which keeps its capital letter."""
     return word.endswith(("'s", "s'", "ian", "ese")) or word in _PROPER
 
 
@@ -226,7 +233,7 @@ _PROPER = frozenset(
 
 @contextmanager
 def without_tflite_notice() -> Iterator[None]:
-    """Context manager that hides TensorFlow Lite's notice about its delegate on standard error.
+    """Context manager that hides the notice that TensorFlow Lite prints to standard error.
 
     C++ code writes the notice to file descriptor 2. A separate process filters this descriptor, so
     that all other output appears even if this process crashes.

@@ -144,7 +144,7 @@ class CLAP:
             yield torch.stack(batch).to(self._device, self._torch_dtype)
 
     def _features(self, waveform: Waveform) -> Tensor:
-        """Return the spectrogram of a clip."""
+        """Return the model input of a clip: its spectrogram, or four spectrograms with fusion."""
         spectrogram = self._spectrogram
         if not spectrogram.fused:
             # Resample only the part that the model uses.
@@ -154,7 +154,7 @@ class CLAP:
         return spectrogram(resample(waveform, spectrogram.sample_rate).samples)
 
     def _inputs(self, features: Tensor) -> dict[str, Tensor]:
-        """Return the arguments of the network for a batch of spectrograms."""
+        """Return the keyword arguments of the network for a batch of spectrograms."""
         if not self._spectrogram.fused:
             return {"input_features": features}
         everyone = torch.ones(len(features), 1, dtype=torch.bool, device=features.device)
@@ -162,7 +162,11 @@ class CLAP:
 
     @property
     def _longest_text(self) -> int:
-        """Maximum number of tokens of a text; RoBERTa's positions start after the padding id."""
+        """Maximum number of tokens of a text.
+
+        It is less than the number of positions, because RoBERTa numbers the positions from
+        `pad_token_id + 1`.
+        """
         text = self._config.text_config
         longest: int = text.max_position_embeddings - text.pad_token_id - 1
         return longest
@@ -187,7 +191,11 @@ class CLAP:
 
 
 def _read_spectrogram(folder: Path, config: ClapConfig) -> ClapSpectrogram:
-    """Return a spectrogram with the settings in a folder; raise if the model expects others."""
+    """Return a `ClapSpectrogram` with the settings that a folder contains.
+
+    Raises:
+        WeightsError: if the settings are not readable, or do not fit the model's `config`.
+    """
     try:
         extractor = ClapFeatureExtractor.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError) as error:

@@ -23,12 +23,12 @@ POWER_FLOOR = 1e-10  # -100 dB, as in transformers
 
 
 class ClapSpectrogram:
-    """Conversion of samples to CLAP's input, with the settings of transformers' extractor.
+    """Conversion of samples to CLAP's input, with the settings of `ClapFeatureExtractor`.
 
     Audio shorter than the model's input (10 s for all published checkpoints) is repeated or padded,
-    as in the extractor. Of longer audio, checkpoints without fusion use the beginning (the
-    extractor chooses a random part). Checkpoints with fusion use a downsampled version of the whole
-    audio and three parts. `middle_starts` chooses these parts, instead of a random choice.
+    as `ClapFeatureExtractor` does. If audio is longer, checkpoints without fusion use its beginning
+    (`ClapFeatureExtractor` chooses a random part). Checkpoints with fusion use a downsampled
+    version of the whole audio and three parts at fixed positions (see `middle_starts`).
 
     Args:
         extractor: `ClapFeatureExtractor` of transformers.
@@ -98,7 +98,7 @@ class ClapSpectrogram:
         return features.clamp_(min=POWER_FLOOR).log10_().mul_(10)
 
     def _fitted(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Repeat or pad samples to the length of the model's input, if they are shorter."""
+        """Repeat or pad short audio to the length of the model's input; do not cut long audio."""
         missing = self.n_samples - samples.size
         if missing <= 0:
             return samples
@@ -110,9 +110,9 @@ class ClapSpectrogram:
 
     @cached_property
     def _window(self) -> Tensor:
-        """Periodic Hann window in float64, as in the extractor.
+        """Periodic Hann window in float64, as in `ClapFeatureExtractor`.
 
-        With float32, values near a loud tone would differ by 0.05 dB.
+        With float32, mel energies near a loud tone would differ from its results by 0.05 dB.
         """
         return torch.hann_window(self._size, periodic=True, dtype=torch.float64)
 
@@ -125,10 +125,10 @@ class ClapSpectrogram:
 
 
 def middle_starts(n_starts: int) -> tuple[int, int, int]:
-    """Divide the frames 0 to n_starts - 1 into thirds, and return the middle of each third.
+    """Return the first frames of the three parts of a long clip that fusion combines.
 
-    These are the first frames of the parts that fusion combines. The extractor of transformers
-    (`_random_mel_fusion`) chooses a random frame of each third.
+    The possible first frames, 0 to n_starts - 1, are divided into thirds. The result is the middle
+    of each third. transformers (`_random_mel_fusion`) chooses a random frame of each third.
     """
     thirds = np.array_split(np.arange(n_starts), 3)
     front, centre, back = (int(third[len(third) // 2]) if len(third) else 0 for third in thirds)
@@ -152,7 +152,7 @@ def mask_exactly(network: nn.Module) -> None:
 
 
 def _with_infinity(make_mask: Callable[..., Tensor | None]) -> Callable[..., Tensor | None]:
-    """Return a function that returns the masks of `make_mask` with -inf instead of -100."""
+    """Return a function like `make_mask`, but with masks that contain -inf instead of -100."""
 
     @cache
     def mask(height: int, width: int, *, dtype: torch.dtype, device: torch.device) -> Tensor | None:

@@ -11,9 +11,10 @@ from audioprobe.io.tensorflow_checkpoint import Variable
 
 
 def read_layers(file: Path) -> list[dict[str, Variable]]:
-    """Return the variables of each layer with weights, in the order of the layers.
+    """Return a list with one dict per layer that has weights: arrays, keyed by variable name.
 
-    A variable is named after the last part of its name in the file, without ":0".
+    The list has the order of the layers. A name is the last part of the name in the file, without
+    ":0": "kernel" for "conv/kernel:0".
 
     Raises:
         WeightsError: if the file is not HDF5, or has no names of layers and weights.
@@ -37,5 +38,5 @@ def read_layers(file: Path) -> list[dict[str, Variable]]:
 
 
 def _text(name: bytes | str) -> str:
-    """Return a name as text; old versions of h5py return bytes."""
+    """Convert a name to text; h5py returns some names as bytes."""
     return name.decode() if isinstance(name, bytes) else name

@@ -117,7 +117,10 @@ class YAMNet:
 
     @cached_property
     def concepts(self) -> Mapping[str, str]:
-        """Ids of shipped concepts by label, for the labels whose class a concept names."""
+        """Ids of the concepts shipped with audioprobe, keyed by label.
+
+        Labels whose AudioSet class belongs to no shipped concept are left out.
+        """
         by_class = {c.audioset.id: c.id for c in Concepts.shipped() if c.audioset}
         return {name: by_class[mid] for mid, name, _ in yamnet_classes() if mid in by_class}
 
@@ -152,7 +155,7 @@ class YAMNet:
         return path
 
     def _patches(self, waveform: Waveform) -> Iterator[Tensor]:
-        """Yield the patches of a clip in parts that need little memory."""
+        """Yield the patches of a clip in batches of limited size, to save memory."""
         samples = resample(waveform, SAMPLE_RATE).samples.astype(np.float32, copy=False)
         for part in torch.split(patches_of(samples, self._hop), _MAX_PATCHES):
             yield part.to(self._device)
@@ -160,7 +163,7 @@ class YAMNet:
 
 @cache
 def yamnet_classes() -> tuple[tuple[str, str, str], ...]:
-    """Return AudioSet id, name and phrase of each class, in the order of the outputs."""
+    """Return a tuple (AudioSet id, name, phrase) per class, in the order of the outputs."""
     with CLASSES.open(encoding="utf-8", newline="") as stream:
         return tuple((row["mid"], row["name"], row["phrase"]) for row in csv.DictReader(stream))
 
@@ -198,7 +201,10 @@ def load_yamnet(folder: Path, *, fold: bool = True) -> YAMNetNetwork:
 
 
 def _read_state(folder: Path) -> Mapping[str, Tensor]:
-    """Return the state dict of the weights in a folder, in the first format that it has."""
+    """Return the state dict of the weights in a folder.
+
+    The first format found is read: safetensors, TensorFlow SavedModel, Keras.
+    """
     if (folder / SAFETENSORS).is_file():
         try:
             return load_file(folder / SAFETENSORS)
@@ -221,7 +227,7 @@ def _read_state(folder: Path) -> Mapping[str, Tensor]:
 def _numbered(
     variables: Mapping[str, Variable],
 ) -> list[dict[str, Variable]]:
-    """Return the variables of each layer with weights, in order."""
+    """Group variables by the layer number in their names; return one dict per layer, in order."""
     layers: dict[int, dict[str, Variable]] = {}
     for name, values in variables.items():
         match = _VARIABLE.search(name)
@@ -231,7 +237,7 @@ def _numbered(
 
 
 def _layers(layers: list[dict[str, Variable]], folder: Path) -> list[dict[str, Variable]]:
-    """Return the layers if their variables are those of YAMNet; otherwise raise."""
+    """Return `layers` unchanged; raise `WeightsError` unless they have YAMNet's variable names."""
     norm = {"beta", "moving_mean", "moving_variance"}
     expected = [norm if n % 2 else {"kernel"} for n in range(_N_LAYERS - 1)]
     for n in range(2, _N_LAYERS - 1, 4):  # every second convolution is depthwise
@@ -253,7 +259,7 @@ def _layers(layers: list[dict[str, Variable]], folder: Path) -> list[dict[str, V
 
 
 def _check_package(folder: Path) -> None:
-    """Raise unless the files of the installed package are those of the known version."""
+    """Raise `WeightsError` unless the package's weight files have the expected SHA-256."""
     for name, expected in PACKAGE_SHA256.items():
         with (folder / "variables" / name).open("rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()

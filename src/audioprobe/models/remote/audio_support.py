@@ -26,7 +26,7 @@ class AudioSupport:
 
 
 def check_audio_support(ask: Callable[[Prompt], Response]) -> AudioSupport:
-    """Return whether audio reaches a model, according to its responses to a few prompts.
+    """Check whether audio reaches a model, from its responses to a few prompts.
 
     The prompts ask about noise, a tone, no audio, and the same noise again. No further prompt is
     sent when the result is certain.
@@ -78,7 +78,10 @@ def check_audio_support(ask: Callable[[Prompt], Response]) -> AudioSupport:
 
 
 def _count_without_audio(ask: Callable[[Prompt], Response]) -> int | None:
-    """Return the token count of the question without audio; None if the model requires audio."""
+    """Return the token count of the question without audio.
+
+    None if the model requires audio, or the service reports no count.
+    """
     try:
         return _count(ask(Prompt(QUESTION)), "prompt_tokens")
     except RemoteError as error:

@@ -77,7 +77,7 @@ class Budget:
 
     @contextmanager
     def charge(self, n_input: int, n_output: int, stop: Event) -> Iterator[TokenUsage]:
-        """Context manager in which one request is sent, and which counts the request.
+        """Context manager for one request: wait until the limits allow it, then count it.
 
         A request that the service rejects (status 4xx) costs nothing. Any other request costs the
         upper bounds `n_input` and `n_output` of its tokens, unless the caller replaces them in the
@@ -104,7 +104,7 @@ class Budget:
                 self._changed.notify_all()
 
     def count_redirect(self) -> None:
-        """Count the additional request after a redirect; `charge` has counted its tokens.
+        """Count the request that follows a redirect; its tokens are already counted by `charge`.
 
         Raises:
             RemoteError: if the request would exceed the maximum number of requests.
@@ -134,7 +134,13 @@ class Budget:
             self._n_in_progress += 1
 
     def _is_affordable(self, n_input: int, n_output: int) -> bool:
-        """Return whether a request is within the limits now; raise if waiting cannot help."""
+        """Return True if a request is within the limits; False if it may be after waiting.
+
+        It may be later if requests in progress cost less than expected.
+
+        Raises:
+            RemoteError: if waiting cannot help.
+        """
         self._check_n_requests()
         total = self._price(self.n_input_tokens + n_input, self.n_output_tokens + n_output)
         if self._max_usd is None or total <= self._max_usd:

@@ -48,7 +48,7 @@ class ServiceClient:
     Args:
         service: kind of service, for messages, such as "chat service".
         advice: what the user can do after an error, by HTTP status.
-        alternative: what the user can use without a key.
+        alternative: what the user can use without a key; for the message if the key is missing.
 
     `OpenAIChat` describes the other arguments.
 
@@ -119,7 +119,7 @@ class ServiceClient:
         n_output: int = 0,
         stop: Event,
     ) -> T:
-        """Send a request, repeat it if it fails, and return what `read` returns for the answer.
+        """Send a request, repeat it if it fails, and return the answer as converted by `read`.
 
         Args:
             path: path of the request after the base URL, such as "/embeddings".
@@ -142,15 +142,15 @@ class ServiceClient:
         return call_with_retries(attempt, self._retry, stop)
 
     def quote(self, text: str) -> str:
-        """Return a text of the service in one line of at most 200 characters, without the key."""
+        """Shorten a text from the service to one line of 200 characters, and remove the key."""
         return " ".join(self.redact(text).split())[:_MAX_QUOTE]
 
     def redact(self, text: str) -> str:
-        """Replace the key in a text of the service by "[key]"."""
+        """Replace the key in a text from the service by "[key]"."""
         return _redact(self._key, text)
 
     def _send(self, path: str, body: Mapping[str, object], expected: str) -> dict[str, Any]:
-        """Make one attempt and return the JSON of the answer."""
+        """Send the request once and return the answer as a dict; raise `RequestFailedError`."""
         connections = self._connect()
         route = Route(self.budget.count_redirect)
         try:
@@ -229,7 +229,7 @@ class ServiceClient:
         )
 
     def _connect(self) -> Connections:
-        """Return the connections of this process; open them at the first request."""
+        """Return the connections; create them at the first request and after a fork."""
         with self._lock:
             if self._connections is None or not self._connections.is_usable:
                 # Store the key that is sent, because the variable may change later.

@@ -72,7 +72,7 @@ def proxy_for(url: str) -> ProxySetting | None:
 
 
 def is_this_machine(host: str) -> bool:
-    """Return whether a host is a loopback address or a name of one, such as "localhost"."""
+    """Return whether a host refers to this machine, such as "localhost" or "127.0.0.1"."""
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -98,7 +98,7 @@ def check_base_url(base_url: str) -> str:
 
 
 def _is_address(url: str, schemes: tuple[str, ...]) -> bool:
-    """Return whether a URL has one of the schemes, a host, and no invalid port."""
+    """Return whether a URL has a host, a scheme that is in `schemes`, and a valid port or none."""
     try:
         parts = urlsplit(url)
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
@@ -113,7 +113,7 @@ def _public_part(url: str) -> str:
 
 
 def _is_exempt(parts: SplitResult) -> bool:
-    """Return whether a URL is reached without a proxy."""
+    """Return whether no proxy is used for a URL: this machine, and addresses in NO_PROXY."""
     host = parts.hostname or ""
     if is_this_machine(host) or proxy_bypass(host):
         return True
@@ -126,7 +126,10 @@ def _is_exempt(parts: SplitResult) -> bool:
 
 
 def _check_proxy(proxy: ProxySetting) -> None:
-    """Raise if requests cannot be sent through the proxy."""
+    """Raise `InvalidInputError` for an invalid address of a proxy.
+
+    Raise `MissingDependencyError` for a SOCKS proxy if the package socksio is missing.
+    """
     scheme = proxy.address.partition("://")[0]
     if not _is_address(proxy.address, _SCHEMES):
         received = f"the scheme {scheme[:20]!r}" if scheme not in _SCHEMES else "another text"
@@ -144,7 +147,7 @@ def _check_proxy(proxy: ProxySetting) -> None:
 
 
 def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    """Return the IP address that a host consists of; None for a name."""
+    """Convert a host to an IP address; return None if it is a name, such as "localhost"."""
     try:
         address = ipaddress.ip_address(host.strip("[]").partition("%")[0])
     except ValueError:
@@ -178,7 +181,7 @@ class Route:
     proxy: ProxySetting | None = None
 
     def __str__(self) -> str:
-        """Return proxy and redirects for a message, such as " (through the proxy ...)", or ""."""
+        """Return proxy and redirects, to append to an error message; "" if there were none."""
         parts = [] if self.proxy is None else [f"through {self.proxy}"]
         n_redirects = len(self.addresses) - 1
         if n_redirects > 0:
@@ -191,7 +194,7 @@ _route: ContextVar[Route] = ContextVar("route")
 
 
 class Connections:
-    """An openai client that several threads can use.
+    """HTTP connections to one service, which several threads can use.
 
     Requests run in the event loop of a separate thread, which can stop an attempt at any time, for
     example while an answer is received. (The time limits of httpx2 apply to single steps, such as
@@ -241,7 +244,7 @@ class Connections:
 
 
 class _RoutedTransport(httpx2.AsyncBaseTransport):
-    """HTTP transport that sends each request, including redirects, through its address's proxy."""
+    """HTTP transport that chooses the proxy for each request and each redirect by its address."""
 
     def __init__(self) -> None:
         self._transports: dict[str | None, httpx2.AsyncHTTPTransport] = {}

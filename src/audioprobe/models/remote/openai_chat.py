@@ -149,8 +149,9 @@ class OpenAIChat:
     ) -> Iterator[Response]:
         """Yield one response per prompt, in order.
 
-        The first error is raised after the responses to all earlier prompts. Requests that are in
-        progress then are not repeated if their prompts are passed again.
+        An error is raised after the responses to all earlier prompts. Requests that are then in
+        progress finish in the background. If their prompts are passed again, these responses are
+        used instead of new requests.
 
         Args:
             prompts: read lazily; up to twice the concurrency is read in advance.
@@ -204,7 +205,10 @@ class OpenAIChat:
         return check_audio_support(ask)
 
     def _require_audio_support(self, prompt: Prompt, stop: Event) -> None:
-        """Raise if the prompt has audio and the endpoint ignores or rejects audio."""
+        """Raise `RemoteError` if the prompt has audio, but the endpoint ignores or rejects audio.
+
+        Warn if the check has no certain result.
+        """
         if prompt.audio is None and all(e.audio is None for e in prompt.examples):
             return
         with self._check_lock:
@@ -227,7 +231,10 @@ class OpenAIChat:
             )
 
     def _audio_support_or_refusal(self, stop: Event) -> AudioSupport:
-        """Return the result of the check; if the service rejects the audio, it is unsupported."""
+        """Check whether audio reaches the model; a service that rejects audio does not support it.
+
+        Other failed requests raise `RemoteError`.
+        """
         try:
             return self._check_audio_support(stop)
         except RemoteError as error:
@@ -243,7 +250,7 @@ class OpenAIChat:
         read: Callable[[Mapping[str, Any]], T],
         stop: Event,
     ) -> T:
-        """Send a chat request, and return the result of `read` for the answer."""
+        """Send a chat request, and return the answer as converted by `read`."""
 
         def read_with_usage(answer: Mapping[str, Any], usage: TokenUsage) -> T:
             counts = read_usage(answer)
@@ -263,7 +270,11 @@ class OpenAIChat:
 
 
 def _checked_fields(extra_body: Mapping[str, object]) -> dict[str, object]:
-    """Return a copy of the extra request fields; raise if a field is reserved or not JSON."""
+    """Return a copy of `extra_body`.
+
+    Raises:
+        InvalidInputError: if a field is not JSON, or is one that `OpenAIChat` sets itself.
+    """
     reserved = sorted(_RESERVED & set(extra_body))
     if reserved:
         raise InvalidInputError(

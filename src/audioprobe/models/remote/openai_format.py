@@ -112,7 +112,10 @@ def decoding_fields(decoding: Decoding, *, is_openai: bool) -> dict[str, Any]:
 
 
 def read_usage(answer: Mapping[str, Any]) -> dict[str, int]:
-    """Return the token counts in an answer: prompt_tokens, completion_tokens, audio_tokens."""
+    """Return a dict with the reported prompt_tokens, completion_tokens and audio_tokens.
+
+    Counts that the service does not report are left out.
+    """
     usage = answer.get("usage")
     if not isinstance(usage, dict):
         return {}
@@ -123,7 +126,10 @@ def read_usage(answer: Mapping[str, Any]) -> dict[str, int]:
 
 
 def read_unchecked(answer: Mapping[str, Any], redact: Callable[[str], str]) -> Response:
-    """Return the text and token counts of an answer; the text may be incomplete or empty."""
+    """Convert an answer to a `Response` without raising; the text may be incomplete or empty.
+
+    The check whether audio reaches the model uses it. `redact` removes the key from the text.
+    """
     try:
         text = _text_of(answer["choices"][0]["message"]["content"])
     except (KeyError, IndexError, TypeError):
@@ -136,13 +142,13 @@ def read_unchecked(answer: Mapping[str, Any], redact: Callable[[str], str]) -> R
 def read_response(
     answer: Mapping[str, Any], model: str, limit: int, quote: Callable[[str], str]
 ) -> Response:
-    """Return the text of an answer, with token counts and reasoning in `details`.
+    """Convert an answer to a `Response` with token counts and reasoning in `details`.
 
     Args:
         answer: the answer as JSON.
         model: name of the requested model; another name in the answer is added to `details`.
-        limit: maximum number of new tokens.
-        quote: function that shortens a text of the service and removes the key from it.
+        limit: requested maximum number of new tokens, to detect that it was reached.
+        quote: function that shortens a text from the service and removes the key.
 
     Raises:
         RequestFailedError: if the answer is not a chat completion (retryable); or if it was
@@ -184,7 +190,10 @@ def read_response(
 
 
 def _check_answer(message: Mapping[str, Any], kind: str, quote: Callable[[str], str]) -> None:
-    """Raise if the answer was refused, withheld or interrupted, or is a tool call."""
+    """Raise `RequestFailedError` if there is no complete answer.
+
+    The model refused or called a tool, or the service withheld or interrupted the answer.
+    """
     refusal = message.get("refusal") or _part_of(message.get("content"), "refusal")
     if refusal:
         raise RequestFailedError(f"The model refused: {quote(str(refusal))!r}.")

@@ -64,7 +64,11 @@ class Retry:
             )
 
     def wait_s(self, error: RemoteError, n_attempts: int) -> float | None:
-        """Return the wait in seconds after a failed attempt; None if no attempt follows."""
+        """Return the wait in seconds before the next attempt; None if the request is not repeated.
+
+        It is not repeated if the error is permanent, if all attempts were made, or if the service
+        asks for a wait that is longer than `longest_wait_s`.
+        """
         if not error.retryable or n_attempts >= self.attempts:
             return None
         if error.wait_s is not None:
@@ -112,7 +116,10 @@ def call_with_retries(call: Callable[[], T], retry: Retry, stop: Event) -> T:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return the wait in seconds that `Retry-After-Ms` or `Retry-After` requests, or None."""
+    """Return the wait in seconds from the header `Retry-After-Ms` or `Retry-After`.
+
+    None if both headers are missing or invalid.
+    """
     with suppress(KeyError, ValueError):
         return max(0.0, float(headers["retry-after-ms"]) / 1000)
     value = headers.get("retry-after", "")
@@ -168,7 +175,7 @@ class ServiceError:
 
 
 def find_error(answer: Mapping[str, Any]) -> ServiceError | None:
-    """Return the error that an answer with HTTP status 200 contains, or None.
+    """Return the error that an answer with HTTP status 200 contains; None if it has no error.
 
     Known forms are {"error": {...}}, {"error": "text"}, {"errors": [...]}, {"object": "error"},
     {"choices": [{"error": {...}}]}, and an answer with only a message, such as {"detail": "text"}.

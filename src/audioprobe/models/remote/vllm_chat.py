@@ -80,7 +80,7 @@ class VllmChat(OpenAIChat):
 
 
 def read_likelihood(answer: Mapping[str, Any], continuation: str) -> LogLikelihood:
-    """Return the log-likelihood of a continuation at the end of a prompt that vLLM has read.
+    """Return the log-likelihood of a continuation, which vLLM received at the end of a prompt.
 
     `answer["prompt_logprobs"]` contains one entry per token of the prompt (None for the first
     token). An entry maps token ids to `logprob`, `rank` and `decoded_token`.
@@ -129,17 +129,17 @@ def read_likelihood(answer: Mapping[str, Any], continuation: str) -> LogLikeliho
 
 
 def _prompt_token(entry: Any) -> tuple[Any, Any]:  # noqa: ANN401 - JSON of the service
-    """Return log-probability and text of the prompt's token at one position.
+    """Return the log-probability and the text of the prompt's token at one position.
 
-    The entry contains the prompt's token and, if it is another one, the most probable token. The
-    prompt's token is the one with the larger `rank`.
+    `entry` contains the token of the prompt. If a different token is the most probable one, it
+    contains that token, too. The token of the prompt has the larger `rank`.
     """
     token = max(entry.values(), key=lambda item: item["rank"])
     return token["logprob"], token["decoded_token"]
 
 
 def _check_start(before: Sequence[Any], continuation: str) -> None:
-    """Raise if the token before the continuation has no text.
+    """Raise `RequestFailedError` if the token before the continuation has no text.
 
     Such a token may be part of the continuation's first character.
     """
