@@ -177,7 +177,7 @@ class Cascade:
         return captions
 
     def _render(self, question: str, audio: Waveform | None, captions: dict[str, Response]) -> str:
-        """Insert caption and question into the template; return a question without audio as it is."""
+        """Insert caption and question into the template; do not change a question without audio."""
         if audio is None or not question.strip():  # the reasoner raises for an empty question
             return question
         values = {"caption": captions[audio.digest()].text, "question": question}

@@ -35,7 +35,7 @@ class EmbeddingScorer:
         embedder: a text embedder, or its name: "sentence-transformers" (a local all-MiniLM-L6-v2),
             "openai:text-embedding-3-small".
         template: text around captions and labels; "{}" stands for the caption or label.
-        synonyms: alternative names by label; the scores of all names of a label are pooled.
+        synonyms: alternative names, keyed by label; scores of all names of a label are pooled.
         pooling: "max" uses the name with the highest cosine, "mean" the mean over all names.
         compat: None, or "ltu:NAME" for the text rules of LTU's evaluation script for the data set
             NAME (see `audioprobe.scorers.ltu`), which replace template and synonyms. "ltu" means
@@ -125,7 +125,7 @@ class EmbeddingScorer:
         return np.maximum(scores, 0.0) if clips_negatives else scores
 
     def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return the number of tokens that the embedder ignores in each caption; None if unknown."""
+        """Return the number of ignored tokens of each caption; None if they cannot be counted."""
         return self._excess_tokens([self._caption_text(text) for text in texts])
 
     def _excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
@@ -149,7 +149,7 @@ class EmbeddingScorer:
         return tuple(self._template.replace("{}", name) for name in names)
 
     def _label_vectors(self, texts: tuple[str, ...]) -> FloatArray:
-        """Return one unit vector per text; reuse the vectors if the last call had the same texts."""
+        """Return a unit vector per text; reuse the vectors if the last call had the same texts."""
         if self._label_cache is None or self._label_cache[0] != texts:
             excess = self._excess_tokens(texts) or [0] * len(texts)
             for text, n in zip(texts, excess, strict=True):
@@ -197,7 +197,7 @@ class CaptionQuality:
         similarity: mean similarity over clips, in [-1, 1], with its confidence interval.
         chance: baseline: mean similarity of each caption with the references of the next clip;
             None for a single clip.
-        by_clip: similarity by clip id.
+        by_clip: similarity of each caption, keyed by clip id.
         missing: ids of clips that have references but no caption; not included in the means.
     """
 
@@ -223,12 +223,12 @@ def caption_quality(
     scores to captions with common phrases but wrong sound sources.
 
     Args:
-        captions: captions of a model, by clip id.
-        references: one or more human captions, by clip id.
+        captions: captions of a model, keyed by clip id.
+        references: one or more human captions, keyed by clip id.
         embedder: model that computes the sentence embeddings.
         bootstrap: settings of the confidence intervals; None uses the defaults.
-        groups: group of each clip, such as its recording site, by clip id. The bootstrap resamples
-            groups instead of clips.
+        groups: group of each clip, such as its recording site, keyed by clip id. The bootstrap
+            resamples groups instead of clips.
 
     Raises:
         InvalidInputError: if no clip has both a caption and references, or if a list of references

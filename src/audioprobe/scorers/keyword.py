@@ -25,7 +25,7 @@ class KeywordScorer:
     too: "no rain" contains "rain".
 
     Args:
-        synonyms: alternative names by label.
+        synonyms: alternative names, keyed by label.
     """
 
     def __init__(self, *, synonyms: Mapping[str, Sequence[str]] | None = None) -> None:

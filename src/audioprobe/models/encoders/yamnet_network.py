@@ -164,8 +164,8 @@ def state_of(layers: list[dict[str, Variable]]) -> Mapping[str, Tensor]:
     """Return the state dict of a network from the weights of a TensorFlow checkpoint.
 
     Args:
-        layers: variables of each layer with weights, in order: 27 times a convolution and its
-            batch normalisation, then the classifier.
+        layers: one dict of variables per layer, in order: 27 pairs of a convolution and its batch
+            normalisation, then the classifier.
     """
     state: dict[str, Tensor] = {}
     for n in range(0, len(layers) - 1, 2):

@@ -33,9 +33,9 @@ def check_audio_support(ask: Callable[[Prompt], Response]) -> AudioSupport:
 
     Audio adds tokens to the prompt, so the token counts of the service are the strongest evidence.
     But a placeholder of constant size adds tokens, too. If noise (6 s) and tone (1 s) add equally
-    many tokens, the answers must differ. A service that samples answers may give different answers
-    without using the audio. Different answers therefore count only if both requests with the same
-    noise got the same answer.
+    many tokens, `supported` is True only if their answers differ. A service that samples answers
+    may give different answers without using the audio. Different answers are therefore evidence
+    only if both requests with the same noise got the same answer.
 
     Args:
         ask: function that returns the greedy response to a prompt, with the token counts of the

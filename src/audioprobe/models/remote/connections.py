@@ -1,7 +1,8 @@
 """HTTP connections to a remote service: time limit of an attempt, addresses and proxies.
 
-httpx2 reads the same proxy variables. But it sends requests to this machine through the proxy,
-too, ignores networks such as 10.0.0.0/8 in NO_PROXY, and does not name the variable in its errors.
+This module chooses the proxy itself, because httpx2 has three disadvantages: it uses the proxy even
+for this machine, it ignores networks such as 10.0.0.0/8 in NO_PROXY, and its errors do not name the
+environment variable of the proxy.
 """
 
 import asyncio

@@ -34,7 +34,7 @@ class ChatMessages:
 
     Attributes:
         turns: the messages as JSON.
-        n_tokens: upper bound of their number of tokens.
+        n_tokens: upper bound of the number of tokens, to check the budget.
         n_clipped: number of audio samples outside [-1, 1], which were clipped.
     """
 
@@ -73,7 +73,7 @@ class ChatMessages:
 
 
 def build_messages(prompt: Prompt, system: str | None, rate: int | None) -> ChatMessages:
-    """Convert a prompt to messages, in the order: system, examples, question of the prompt.
+    """Convert a prompt to messages in this order: system message, examples, question.
 
     Audio is resampled to `rate` (Hz); None does not resample.
     """
@@ -224,7 +224,7 @@ def _part_of(content: object, kind: str, name: str | None = None) -> str:
 
 
 def _finish(kind: str, n_new: object, limit: int) -> Literal["stop", "length"]:
-    """Return why an answer ended: "length" at the token limit, otherwise "stop"."""
+    """Return "length" if an answer ended at the token limit, otherwise "stop"."""
     if kind in _AT_LIMIT or (not kind and isinstance(n_new, int) and n_new >= limit):
         return "length"
     return "stop"

@@ -138,7 +138,7 @@ class ServiceError:
     Attributes:
         message: text of the error; "" if there is none.
         status: HTTP status from 400 to 599; None if there is none.
-        kinds: names that the service gives the error, such as "insufficient_quota".
+        kinds: error codes and types in the answer, such as "insufficient_quota".
     """
 
     message: str
@@ -147,7 +147,7 @@ class ServiceError:
 
     @classmethod
     def from_json(cls, body: object, status: int | None = None) -> Self:
-        """Read an error from JSON; `status` has priority over a status in the JSON."""
+        """Create an error from the JSON of an answer; `status` replaces a status in the JSON."""
         if not isinstance(body, Mapping):
             return cls(body if isinstance(body, str) else "", status)
         codes = [_http_status(body.get(name)) for name in _STATUS_FIELDS]
