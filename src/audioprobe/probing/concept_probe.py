@@ -123,7 +123,7 @@ class ConceptProbe:
             clips: labelled clips, a folder, or sound files named after their concept; None asks in
                 text only. If clips are given, concepts without clips are not asked about. The
                 model receives the first 10 s of each clip.
-            spoken: recordings of the spoken words, by concept id; see `spoken_words`.
+            spoken: recordings of the spoken words, keyed by concept id; see `spoken_words`.
             familiar: ids of concepts whose sounds the model was trained on.
             progress: called with the progress of each stage.
 
@@ -160,7 +160,7 @@ def prepare_probe(
         config: settings of the questions.
         relations: see `ConceptProbe.__call__`, also for `clips`, `spoken` and the errors.
         clips: labelled clips, a folder, or sound files.
-        spoken: recordings of the spoken words, by concept id.
+        spoken: recordings of the spoken words, keyed by concept id.
     """
     kinds: list[RelationKind] = [relations] if isinstance(relations, str) else list(relations)
     check_known("relation", kinds, RELATIONS)
@@ -210,7 +210,10 @@ def _check_assigned(clips: ClipsByConcept) -> None:
 
 
 def _conditions(config: QuestionConfig, has_clips: bool, has_spoken: bool) -> tuple[Condition, ...]:
-    """Return the conditions of the config, or by default all conditions that are possible."""
+    """Return the conditions of the config; if it has none, all conditions that are possible.
+
+    A condition is possible if the clips or spoken words that it needs exist.
+    """
     missing = dict.fromkeys(CONDITIONS, "" if has_clips else "clips (argument `clips`)")
     missing["text"] = ""
     missing["spoken word"] = "" if has_spoken else "recorded words (argument `spoken`)"

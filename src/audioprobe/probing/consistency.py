@@ -81,7 +81,8 @@ class HypernymChain:
         levels: phrases that the questions asked for: the concept itself (only if it was asked for),
             then the classes above it, the nearest class first.
         yes_rates: share of "yes" for each phrase, over clips and wordings.
-        depth: number of phrases before the first with a share of "yes" of one half or less.
+        depth: number of phrases up to which the model mostly agrees: those before the first phrase
+            with a share of "yes" of one half or less.
         contradictions: number of phrases with a share of "yes" above one half whose next phrase has
             a share of one half or less ("a grouse, but not a bird").
     """

@@ -62,20 +62,21 @@ class ProbeOutcome(Displayed):
 
     Attributes:
         trials: all trials.
-        clips: clips that questions are about, by id.
-        captions: the model's captions by clip id, for the condition "caption".
+        clips: clips that questions are about, keyed by clip id.
+        captions: the model's captions for the condition "caption", keyed by clip id.
         familiar: ids of concepts whose sounds the model was trained on; if there are any, all
             other concepts count as unfamiliar.
         unmatched: true pairs of concept and target that were not asked because no false pair
             exists, as (concept, target, negatives).
-        unassigned: names of the clips that belong to no concept or to several, by clip id.
+        unassigned: labels or file names of the clips that belong to no concept or to several, keyed
+            by clip id.
         without_clips: ids of concepts without clips.
         n_calls: number of prompts by stage (captions, answers, likelihoods).
         bootstrap: how confidence intervals are computed; concepts are resampled.
         provenance: components, options, seed and versions; `provenance.data` is a hash of the
             questions and sounds, to detect changes.
-        seconds_cut: seconds at the end of each clip that the model did not use, by clip id.
-        unused_clips: reason why no question is about a clip, by clip id.
+        seconds_cut: unused duration at the end of each clip in seconds, keyed by clip id.
+        unused_clips: reason why no question is about a clip, keyed by clip id.
     """
 
     trials: tuple[Trial, ...]
@@ -110,7 +111,8 @@ class ProbeOutcome(Displayed):
         """Return the trials with the given properties, as in `where(condition="audio")`.
 
         Args:
-            reading: how answers are turned into options; it matters for "recognised" only.
+            reading: how answers are turned into options; it matters only if "recognised" is among
+                the properties.
             values: value of each property; see `by` for the names of the properties.
 
         Raises:

@@ -121,7 +121,7 @@ class _Asker:
     """Asks a model the questions of a probe, and counts the prompts.
 
     Attributes:
-        captions: the model's captions by clip id, generated for questions about captions.
+        captions: the model's captions for questions about captions, keyed by clip id.
         n_calls: number of prompts by stage (captions, answers, likelihoods).
         digests: hash of each sound that was used, keyed by `ProbeQuestion.audio`, to detect
             changes; "failed" for a sound that could not be read.

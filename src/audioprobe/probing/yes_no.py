@@ -65,7 +65,7 @@ def score_yes_no(
     Args:
         questions: questions of the forms "yes-no" or "negated".
         scorer: function that returns the log-odds of "yes".
-        sounds: functions that load a waveform, by `ProbeQuestion.audio`.
+        sounds: functions that load a waveform, keyed by `ProbeQuestion.audio`.
         batch_size: number of questions per call of the scorer; questions about the same sound are
             put into the same batch if possible.
         progress: called after each batch.

@@ -64,7 +64,7 @@ def forest(rows: Sequence[ForestRow], axis: str, reference: float = 0.0) -> Figu
 
 
 def roc(curves: Mapping[str, RocCurve]) -> Figure:
-    """Plot mean ROC curves with their bands."""
+    """Plot mean ROC curves with their confidence bands."""
     figure, axes = _square("false-positive rate", "true-positive rate, mean over labels")
     for number, (name, curve) in enumerate(curves.items()):
         color = f"C{number % 10}"
@@ -81,7 +81,7 @@ def roc(curves: Mapping[str, RocCurve]) -> Figure:
 
 
 def reliability(curves: Mapping[str, Sequence[CalibrationBin]]) -> Figure:
-    """Plot the share of positives against the predicted probability.
+    """Plot a reliability diagram: the share of positives against the predicted probability.
 
     The area of a dot is proportional to its number of items.
     """
@@ -97,9 +97,9 @@ def reliability(curves: Mapping[str, Sequence[CalibrationBin]]) -> Figure:
 
 
 def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
-    """Plot a confusion matrix.
+    """Plot a confusion matrix: correct labels in rows, labels with the highest score in columns.
 
-    Rows are correct labels and sum to 1; columns are the labels with the highest score.
+    Each row is divided by its sum.
     """
     size = 2 + _CELL_INCHES * len(labels)
     figure, axes = blank(size, size)
@@ -178,7 +178,7 @@ def _attribute(text: str) -> str:
 
 
 def _square(across: str, up: str) -> tuple[Figure, Axes]:
-    """Return a figure with square axes from 0 to 1 and the diagonal, and its axes."""
+    """Return a figure with square axes and their diagonal from (0, 0) to (1, 1), and its axes."""
     figure, axes = blank(5.2, 4.6)
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle="--")
     axes.set_xlabel(across)

@@ -36,8 +36,8 @@ def place_labels(
     Args:
         axes: axes in which everything else is already drawn.
         labels: text of each label, and x and y of its point.
-        marks: other points that labels avoid.
-        lines: lines that labels avoid.
+        marks: further points that labels should not cover.
+        lines: lines that labels should not cover.
     """
     unit, inside = axes.figure.dpi / 72, np.array(axes.bbox.extents)
     points = _pixels(axes, [*((x, y) for _, x, y in labels), *marks])

@@ -140,10 +140,11 @@ def lines(
     """Plot curves: a thin line for each replicate, a thick line for their mean.
 
     Replicates may differ in length. The mean is drawn where at least half of the replicates have a
-    value. A None interrupts a line; a single value between two of these gaps is drawn as a dot.
+    value. A None interrupts a line; a single value between two None is drawn as a dot.
 
     Args:
-        series: replicates by name of the curve; a replicate is a sequence of y values.
+        series: replicates of each curve, keyed by the name of the curve; a replicate is a sequence
+            of y values.
         across: name of the x axis.
         up: name and unit of the values.
         first: x of the first value of each replicate.

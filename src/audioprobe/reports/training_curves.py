@@ -17,7 +17,7 @@ _SMOOTH = 25  # number of steps of the running mean
 
 
 def read_log(path: str | Path) -> tuple[Mapping[str, float], ...]:
-    """Read the log of a training run, which has one JSON object per line.
+    """Return the entries of a training log, which has one JSON object per line.
 
     Raises:
         InvalidInputError: if the file is not a log of a training run.
@@ -37,7 +37,8 @@ def save_curves(
     """Plot the loss of each stage over its steps (thin) and its running mean (thick).
 
     Args:
-        logs: log entries by name of the stage; each entry has "step" and "loss" (nats).
+        logs: log entries of each stage, keyed by the name of the stage; each entry has "step" and
+            "loss" (nats).
         path: file that ends in .png, .svg or .pdf; its folder is created.
         smooth: number of steps of the running mean.
 

@@ -54,11 +54,11 @@ def write_outputs(
 
 
 def trial_columns(cells: Sequence[ProbeCell]) -> dict[str, list[object]]:
-    """Return a table with one row per trial (question with its answer), as columns by name.
+    """Return a table with one row per trial, as a dict from column name to column.
 
-    The column `reading` is the way in which the answer was turned into an option, such as
-    "likelihood"; `choice` is the index of this option. Options are joined by "|". Missing values
-    are None.
+    A trial is a question with its answer. The column `reading` is the way in which the answer was
+    turned into an option, such as "likelihood"; `choice` is the index of this option. Options are
+    joined by "|". Missing values are None.
     """
     rows = []
     for cell in cells:

@@ -67,8 +67,8 @@ def from_ontology(
         edges: kind of each edge, or a table with the columns child_id, parent_id and kind; None
             uses the shipped table. An "is-a" edge may skip levels (from "bird" to "animal"). Edges
             that are not listed are ignored.
-        phrases: phrase for a node in a sentence, by node id. The default is the first name of the
-            node, with "a" or "an" if it is countable.
+        phrases: phrase for a node in a sentence, keyed by node id. The default is the first name of
+            the node, with "a" or "an" if it is countable.
         closed_world_kinds: see `ConceptSet`. The default is empty, because the ontology is
             incomplete (it has "duck" under "fowl", not under "bird").
 

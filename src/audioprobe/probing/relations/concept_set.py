@@ -235,7 +235,7 @@ def _depths(concept: ProbeConcept) -> dict[str, int]:
 
 
 def from_concepts(concepts: Concepts | None = None) -> ConceptSet:
-    """Return the concepts of a concept file; `AMBIGUOUS_CLASSES` are left out.
+    """Return the concepts of a concept file, without the classes in `AMBIGUOUS_CLASSES`.
 
     If people might accept a class that WordNet does not list (a bell is a musical instrument), the
     class counts as an ancestor: no question asks for it, and it is never a false target.
