@@ -103,10 +103,10 @@ def _kinds(sentence: str) -> list[_Kind] | None:
 
 
 def _disbelief_kinds(believed: str) -> list[_Kind] | None:
-    """Return the meanings of a sentence, given its words after "I don't think that".
+    """Return the meanings of a sentence such as "I don't think that it is a bird".
 
-    "I don't think that it is" means "no". Return None, for an invalid answer, if the first clause
-    after these words is not positive.
+    `believed` is the text after "that". The meaning of the whole example is "no".
+    Return None, for an invalid answer, if the first clause of `believed` is not positive.
     """
     first, *others = clauses.split_clauses(believed) or [""]
     kinds = list(_clause_kinds(first))
@@ -116,8 +116,9 @@ def _disbelief_kinds(believed: str) -> list[_Kind] | None:
 
 
 def _clause_kinds(clause: str) -> Iterator[_Kind]:
-    """Yield the meanings of a clause (see `_side`): of a leading "yes" or "no", then of the rest.
+    """Yield the meanings of a clause, such as "yes" or "negative"; `_side` explains the values.
 
+    A leading "yes" or "no" has its own meaning, followed by the meaning of the words after it.
     Example: "no it is not a bird" yields "no", then "negative".
     """
     while True:
