@@ -36,7 +36,7 @@ class UnusableResponseError(AudioProbeError):
 
 @dataclass(frozen=True, slots=True)
 class PromptFailure:
-    """Result for a prompt that has no answer: a message that states the cause."""
+    """Result that replaces the answer to a prompt: a message with the cause of the failure."""
 
     message: str
 
@@ -162,8 +162,8 @@ class InferenceResult(Generic[Output]):
     Attributes:
         outputs: outputs by clip id, one per window in order; excludes clips with a failed window.
         failures: first failure of each failed clip, by clip id.
-        digests: SHA-256 of the samples, by clip id; "failed" for a failed clip, because the part of
-            it that is read depends on the batch size.
+        digests: SHA-256 of the samples for the provenance, by clip id; "failed" for a failed clip,
+            of which an unknown part was read.
     """
 
     outputs: dict[str, list[Output]] = field(default_factory=dict)
@@ -172,7 +172,7 @@ class InferenceResult(Generic[Output]):
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the audio of all clips."""
+        """SHA-256 of the audio of all clips, which identifies the data in the provenance."""
         return combined_digest(self.digests.items())
 
     def fail(self, clip_id: str, stage: Stage, error: Exception) -> None:
@@ -236,7 +236,7 @@ def run_inference(
 def _windows(
     clips: Iterable[Clip], windowing: Windowing, result: InferenceResult[Output]
 ) -> Iterator[tuple[str, AudioWindow]]:
-    """Yield clip ids and windows; add digests and unreadable clips to `result`."""
+    """Yield pairs of clip id and window; add audio digests and read failures to `result`."""
     for clip in clips:
         result.digests[clip.id] = ""
         content = hashlib.sha256()
@@ -274,7 +274,7 @@ class _ItemQueue(Generic[Key, Item]):
         return pair[1]
 
     def retried(self, most: int) -> Iterator[tuple[Key, Item]]:
-        """Yield up to `most` unanswered items; put the others back into the queue."""
+        """Yield the first `most` unanswered items; iteration then resumes with the next item."""
         n = min(most, len(self.unanswered))
         self._again.extendleft(reversed(self.unanswered))
         self.unanswered.clear()
@@ -282,7 +282,7 @@ class _ItemQueue(Generic[Key, Item]):
             yield self._again.popleft()
 
     def remaining(self) -> Iterator[tuple[Key, Item]]:
-        """Yield the items that the model did not receive."""
+        """Yield all pairs of key and item that the model has not received yet."""
         yield from self._again
         yield from self._source
 

@@ -136,7 +136,7 @@ class CaptionClassifier:
     def rescore(
         self, result: ClassificationResult, labels: Iterable[str] | None = None
     ) -> ClassificationResult:
-        """Return an earlier result with new scores of its captions; the model is not run.
+        """Return a copy of a result with new scores for its captions, without running the model.
 
         Args:
             result: the earlier result. Captions whose scoring failed are scored again.
@@ -161,7 +161,10 @@ class CaptionClassifier:
         labels: tuple[str, ...],
         inference: InferenceResult[Caption],
     ) -> ClassificationResult:
-        """Return the result with scores of the captions, and with the failures of `inference`."""
+        """Return a copy of `result` with the captions in `inference` and new scores for them.
+
+        Clips whose captions cannot be scored are added to the failures of `inference`.
+        """
         captions = self._with_excess([c for windows in inference.outputs.values() for c in windows])
         scores = self._score(captions, labels, inference)
         windows: dict[str, list[FloatArray]] = {}
@@ -184,7 +187,10 @@ class CaptionClassifier:
         )
 
     def _with_excess(self, captions: Sequence[Caption]) -> tuple[Caption, ...]:
-        """Return the captions; those that are too long for the scorer have the excess tokens."""
+        """Return the captions with the number of tokens that the scorer cuts off in `details`.
+
+        Captions that are short enough for the scorer have no such entry.
+        """
         excess = None
         if captions and isinstance(self._scorer, TextLimit):
             excess = self._scorer.excess_tokens([caption.text for caption in captions])
@@ -200,7 +206,7 @@ class CaptionClassifier:
         labels: tuple[str, ...],
         inference: InferenceResult[Caption],
     ) -> dict[Caption, FloatArray]:
-        """Return the scores of each caption; add a failure for each clip that cannot be scored.
+        """Return the scores by caption; a caption that cannot be scored is added as a failure.
 
         An error of the scorer does not end the run: `rescore` can score the captions later.
         """
@@ -227,7 +233,10 @@ class CaptionClassifier:
         return rows
 
     def _options(self) -> dict[str, Option]:
-        """Return question, examples (texts and audio digests) and decoding for the provenance."""
+        """Return the settings to record in the provenance: question, examples and decoding.
+
+        An example is recorded as its texts and the SHA-256 of its audio.
+        """
         options: dict[str, Option] = {"question": self._question}
         if self._examples:
             digests = ("no sound" if e.audio is None else e.audio.digest() for e in self._examples)

@@ -38,7 +38,10 @@ class _WindowLikelihoods:
 
     @property
     def length(self) -> str:
-        """Key that is equal for windows of the same length, which share the scores of silence."""
+        """Length and sample rate as text, such as "160000 samples at 16000 Hz".
+
+        The scores of silence are computed once for each such text.
+        """
         return f"{self.n_samples} samples at {self.sample_rate} Hz"
 
 
@@ -206,9 +209,9 @@ class LikelihoodClassifier:
     def _subtract_silence(
         self, inference: InferenceResult[_WindowLikelihoods], labels: tuple[str, ...]
     ) -> None:
-        """Subtract, from the values of each window, those of silence of the same length, in place.
+        """Subtract the log-likelihoods for silence from those for each window, in place.
 
-        A clip for which this is not possible becomes a failure.
+        The silence is as long as the window. If the model fails on it, the clip becomes a failure.
         """
         by_length = {w.length: w for windows in inference.outputs.values() for w in windows}
         # A generator saves memory: each recording may have a different length.
@@ -241,7 +244,7 @@ def _checked_model(model: object) -> LikelihoodModel:
 
 
 def _as_array(likelihoods: Sequence[LogLikelihood], labels: tuple[str, ...]) -> Float64Array:
-    """Return the totals and the means per token in nats, shape (2, n_labels)."""
+    """Return total and mean per token of each log-likelihood in nats, shape (2, n_labels)."""
     is_complete = len(likelihoods) == len(labels)
     if not is_complete or not all(isinstance(value, LogLikelihood) for value in likelihoods):
         types = ", ".join(sorted({type(value).__name__ for value in likelihoods}))

@@ -28,7 +28,7 @@ EmbeddingMeasure: TypeAlias = Literal["cosine", "probability"]
 
 
 class ZeroVectorError(UnusableResponseError):
-    """Error for an audio embedding that is zero or not finite, so that it has no cosine."""
+    """Error for an audio embedding without a cosine: all zeros, or not finite."""
 
 
 class ZeroShotClassifier:
@@ -47,7 +47,7 @@ class ZeroShotClassifier:
         windowing: how recordings are cut into mono windows.
 
     Raises:
-        InvalidInputError: if the encoder has no joint space, the template has no "{}", or the
+        InvalidInputError: if the encoder cannot embed text, the template has no "{}", or the
             measure is unknown.
 
     Example:

@@ -56,13 +56,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def shipped(package: str, folder: str) -> tuple[str, ...]:
-    """Return the names of the shipped configs in a folder, without importing the package."""
+    """Return the names of the configs that ship in a folder of a package.
+
+    The package is not imported, so that the command starts quickly.
+    """
     configs = Path(__file__).parents[1].joinpath(*package.split(".")[1:], folder)
     return tuple(sorted(path.stem for path in configs.glob("*.toml")))
 
 
 def _replace_closed_streams() -> None:
-    """Replace closed standard streams (`>&-`) by the null device."""
+    """Replace standard output and standard error by the null device if the shell closed them."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             null = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115

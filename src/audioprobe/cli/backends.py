@@ -73,7 +73,7 @@ def _default(parameter: inspect.Parameter) -> str:
 
 
 def _state(backend: Backend) -> str:
-    """Return "ready", or what is missing before the backend can be used."""
+    """Return "ready", or a text that names the missing package, key or weights."""
     from audioprobe.weights import DEFAULT_WEIGHTS, find
 
     if backend.install:

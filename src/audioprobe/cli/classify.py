@@ -139,7 +139,10 @@ def demo(
 
 
 def _peers(names: str | None, model: str) -> list[str]:
-    """Return the names of the models to compare with, by default those that are installed."""
+    """Return the names of the models to compare `model` with.
+
+    `names` is a list separated by commas; None means the default models that are installed.
+    """
     from audioprobe.weights import DEFAULT_WEIGHTS, find
 
     if names is not None:
@@ -162,7 +165,7 @@ def _classified(
     output: Output,
     config: dict[str, Any],
 ) -> "list[ClassificationResult]":
-    """Return the result of each model; captions in the output folder are reused."""
+    """Classify the clips with each model; captions from an earlier run in the folder are reused."""
     from audioprobe.classification.caption import CaptionClassifier
     from audioprobe.experiments.run_metadata import audio_digests, clip_digests
     from audioprobe.io.json_codec import to_json
@@ -190,7 +193,7 @@ def _classified(
 
 
 def _expanded(sounds: Sequence[str]) -> list[str]:
-    """Return the paths with patterns such as "*.wav" expanded."""
+    """Return the paths after replacing each pattern such as "*.wav" by the matching files."""
     paths: list[str] = []
     for sound in sounds:
         if Path(sound).exists() or not glob.has_magic(sound):
@@ -217,7 +220,7 @@ def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:
 
 
 def _refuse_file_name(label: str) -> None:
-    """Raise if a label is the name of a file."""
+    """Raise an error with advice if the user passed a file name instead of a label."""
     suffix = Path(label).suffix.lower()
     if suffix in _LABEL_FILES or (suffix and _is_file(label)):
         raise InvalidInputError(

@@ -34,7 +34,7 @@ class EnvironmentCheck:
     Attributes:
         subject: what was checked.
         state: "ok", "note" (information) or "problem" (the demo cannot run).
-        status: the state as text.
+        status: details to print, such as a version or a path.
         advice: what the user can do; "" if nothing.
     """
 
@@ -102,7 +102,11 @@ def _gibibytes() -> float | None:
 
 
 def _mini(weights: Sequence[EnvironmentCheck], paths: Sequence[str]) -> Iterator[EnvironmentCheck]:
-    """Yield checks of the default model, its language model and its training data."""
+    """Yield the checks of the default model, `mini`.
+
+    The first check is whether its language model is in `weights`. If `paths` are passed, the second
+    check is whether `mini` was trained on recordings in them.
+    """
     data = TrainingData.from_csv(MINI / TRAINING_DATA, MINI.name)
     status = f"{MINI}; {len(data.recordings)} recordings that it was trained on are known"
     base = next(check for check in weights if check.subject == f"weights {MINI_BASE}")
@@ -124,7 +128,7 @@ def _mini(weights: Sequence[EnvironmentCheck], paths: Sequence[str]) -> Iterator
 
 
 def _large_models() -> EnvironmentCheck:
-    """Return a note about the published LTUs that fit into memory; no hub has their weights."""
+    """Return a note that states, for each published LTU, whether it fits into memory."""
     place, available_gib = _room()
     entries = []
     for ltu in PUBLISHED:
@@ -137,7 +141,10 @@ def _large_models() -> EnvironmentCheck:
 
 
 def _room() -> tuple[str, float]:
-    """Return where a model would be loaded, and the size of this memory in GiB (0 if unknown)."""
+    """Return where a model would be loaded, "accelerator" or "memory", and its size in GiB.
+
+    The size is 0.0 if it is unknown.
+    """
     try:
         import torch
     except (ImportError, OSError):  # reported by _accelerator

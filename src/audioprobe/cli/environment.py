@@ -72,7 +72,7 @@ def doctor(
 
 
 def _wrapped(lead: str, text: str) -> str:
-    """Return a text wrapped at spaces only, so that paths and commands can be copied."""
+    """Return a text with line breaks at spaces only: paths and commands are not broken."""
     return textwrap.fill(
         printable(text),
         terminal_width(),

@@ -63,7 +63,7 @@ def report_study(folder: Path, name: str, out: Path | None = None) -> int:
 
 
 def _list_runs(prepared: "FinetuningRun") -> None:
-    """Print the names of all training runs and the size of their data."""
+    """Print the sizes of the data of a study, and the number of seeds of each configuration."""
     materials = prepared.materials
     for name, clips in materials.clips.items():
         n_labels = len({label for clip in clips for label in clip.labels or ()})

@@ -124,7 +124,10 @@ class Output:
 
 
 def _refuse_others(out: Path, *, overwrite: bool) -> None:
-    """Raise if the folder belongs to another command, or has results but no manifest."""
+    """Raise if a classification would overwrite other files in the folder.
+
+    These are a run of another kind, or results without a manifest unless `overwrite` is set.
+    """
     from audioprobe.io.config import read_toml
 
     if (out / MANIFEST).is_file():
@@ -160,7 +163,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _in_utf8(value: Any) -> Any:  # noqa: ANN401 - plain TOML data
-    """Return a value with surrogates (file names that are not UTF-8) replaced by escapes."""
+    """Return TOML data in which characters that UTF-8 cannot encode are replaced by escapes."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, Mapping):

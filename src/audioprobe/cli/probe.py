@@ -105,7 +105,7 @@ def run_probe(text: str, source: str, folder: Path, *, embed: bool, dry_run: boo
 
 
 def read_probe_run(text: str, source: str) -> "ProbeRun":
-    """Return a prepared run from the text of a configuration."""
+    """Return the run that a TOML text describes; `source` is its path for error messages."""
     from audioprobe.experiments.probing.config import ProbeConfig
     from audioprobe.experiments.probing.run import ProbeRun
     from audioprobe.io.config import parse_config
@@ -117,7 +117,11 @@ def read_probe_run(text: str, source: str) -> "ProbeRun":
 def report_probe(
     prepared: "ProbeRun", cells: "Sequence[ProbeCell]", folder: Path, name: str, *, embed: bool
 ) -> int:
-    """Write the outputs of a run and print a summary; see `write_outputs` for the arguments."""
+    """Write the outputs of concept probes, and print a summary.
+
+    Returns:
+        The exit status: 0 if any question was answered, otherwise 1.
+    """
     from audioprobe.experiments.probing.outputs import write_outputs
 
     write_outputs(prepared, cells, folder, name, embed=embed)
@@ -153,7 +157,7 @@ def _show(prepared: "ProbeRun") -> None:
 
 
 def _show_unused(n_clips: int, unused: "Mapping[str, str]") -> None:
-    """Print the clips that no question is about, with the reason."""
+    """Print the clips without questions, and the reason for each clip."""
     if not unused:
         return
     write(f"  {len(unused)} of {n_clips} clips have no questions:")

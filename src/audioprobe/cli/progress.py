@@ -33,7 +33,7 @@ class StageProgress:
         unit: unit of the counts.
         done: number of items or bytes done.
         total: total number of items or bytes; None if unknown.
-        remark: number of failures, costs; "" if there are none.
+        remark: text about failures and costs, such as "2 failed"; "" if there are none.
     """
 
     name: str
@@ -56,7 +56,7 @@ class StageProgress:
         would overestimate the speed of the model.
 
         Returns:
-            The rate; None if no item was done in this half, or the time is too short.
+            None if no item was done in this half, or if too little time has passed.
         """
         middle = (self.start + now) / 2
         if not self._marks:
@@ -72,7 +72,7 @@ class StageProgress:
         return gained / elapsed if elapsed >= _FIRST_RATE_S and gained > 0 else None
 
     def counts(self) -> str:
-        """Return the counts as text, such as "16/24"; "" if the total is unknown."""
+        """Return a text with the numbers done and in total, "16/24"; "" if the total is unknown."""
         if self.total is None:
             return ""
         if self.unit == "bytes":
@@ -80,7 +80,7 @@ class StageProgress:
         return f"{self.done}/{self.total}"
 
     def speed(self, now: float) -> str:
-        """Return the rate as text, per second, minute or hour; "" if unknown."""
+        """Return the rate as text, such as "1.4/s" or "3.0/min"; "" if the rate is unknown."""
         rate = self.rate(now)
         if rate is None:
             return ""
@@ -92,7 +92,7 @@ class StageProgress:
         return f"{rate * 3600:.1f}/h"
 
     def left(self, now: float) -> str:
-        """Return the estimated remaining time; "" if unknown."""
+        """Return the remaining time as text, such as "6 s left"; "" if unknown or finished."""
         rate = self.rate(now)
         if rate is None or self.total is None or self.done >= self.total:
             return ""
@@ -140,7 +140,7 @@ def progress_bars(*, every_s: float = LINE_EVERY_S) -> Iterator[ProgressCallback
 
 
 class _View(Protocol):
-    """Display of the progress: bars or lines."""
+    """Interface of `_Bars` and `_Lines`, which display the progress of a stage."""
 
     def show(self, stage: StageProgress) -> None: ...
 
@@ -173,7 +173,7 @@ class _Bars:
 
 
 class _Lines:
-    """Lines about the latest stage, printed at regular intervals."""
+    """Printer of one line about the latest stage at regular intervals, for logs."""
 
     def __init__(self, every_s: float) -> None:
         self._every_s = every_s
@@ -198,7 +198,7 @@ class _Lines:
 
 
 class _StageColumn(ProgressColumn):
-    """Column of a progress bar with a text about the stage."""
+    """Column of a progress bar that shows a text computed from the stage."""
 
     def __init__(self, text: Callable[[StageProgress], str]) -> None:
         super().__init__()

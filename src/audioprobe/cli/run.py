@@ -151,7 +151,11 @@ def compare(
 
 
 def _read_groups(path: Path, clips: set[str]) -> dict[str, str]:
-    """Read the groups of a table, by clip id."""
+    """Return the group of each clip, keyed by clip id, from the columns "clip" and "group".
+
+    Raises:
+        InvalidInputError: if the table contains none of `clips`.
+    """
     from audioprobe.io.tables import read_rows
 
     rows = read_rows(path, ("clip", "group"))
@@ -225,7 +229,11 @@ def _report_classification(
     *,
     embed: bool,
 ) -> int:
-    """Write the outputs of a run and print a summary; see `write_outputs` for the arguments."""
+    """Write the outputs of a classification run, and print a summary.
+
+    Returns:
+        The exit status: 0 if any clip has scores, otherwise 1.
+    """
     from audioprobe.experiments.classification.outputs import write_outputs
     from audioprobe.experiments.classification.tables import headline, notes
 
@@ -238,7 +246,7 @@ def _report_classification(
 
 
 def _show(prepared: "ClassificationRun") -> None:
-    """Print the prompts of each evaluation set, and their number and size."""
+    """Print the prompts of each evaluation set, and the total number of calls and text tokens."""
     n_calls = n_characters = 0
     for clips, questions in prepared.questions:
         write(f"{printable(clips.name)}: {len(clips.clips)} clips, {len(clips.labels)} labels")

@@ -30,7 +30,7 @@ def most_likely_option(log_likelihoods: Sequence[float]) -> int | None:
         log_likelihoods: one per option, in nats; a prior may have been subtracted.
 
     Returns:
-        None if there are no options, if the highest value is tied, or if a value is not finite.
+        An index; None if there are no options, the highest value is tied, or a value is not finite.
     """
     if not log_likelihoods or not all(map(math.isfinite, log_likelihoods)):
         return None
@@ -118,7 +118,11 @@ def criterion(targets: npt.ArrayLike, answers: npt.ArrayLike) -> Statistic:
 def _combined_scores(
     targets: npt.ArrayLike, answers: npt.ArrayLike, hit_weight: float, false_alarm_weight: float
 ) -> Statistic:
-    """Return a function for a weighted sum of the normal scores of hit and false-alarm rate."""
+    """Return a function that computes d' or the criterion of many resamples.
+
+    Its value is `hit_weight` times the normal score of the hit rate, plus `false_alarm_weight`
+    times the normal score of the false-alarm rate.
+    """
     right, yes = validate_predictions(targets, answers, n_dimensions=1)
     indicators = np.stack([right & yes, right, ~right & yes, ~right], axis=1).astype(np.float64)
 

@@ -125,7 +125,10 @@ class Bootstrap:
     def _interval(
         self, statistic: Statistic, sampler: "_Sampler", value: float, present: BoolArray | None
     ) -> tuple[float, float, str] | str:
-        """Return the ends of the interval and its settings, or the reason for its absence."""
+        """Return low end, high end and a description of the interval.
+
+        If there is no interval, return a text with the reason instead.
+        """
         if sampler.grouping.n_groups < 2:
             return "a single group"
         if present is not None and not has_both(sampler.grouping, present):
@@ -172,7 +175,10 @@ class _Sampler:
         return f"{self.grouping}{merged}"
 
     def resamples(self, n: int, seed: int) -> Iterator[Float64Array]:
-        """Yield counts in chunks; the draws do not depend on the chunk size or on other strata."""
+        """Yield how often each resample contains each item, in chunks of shape (n, n_items).
+
+        The draws in a stratum do not depend on the chunk size or on the other strata.
+        """
         rngs = [np.random.default_rng([seed, number]) for number in range(len(self.strata))]
         for n_rows in self._chunk_sizes(n):
             counts = np.zeros((n_rows, self.grouping.n_groups))
@@ -182,7 +188,10 @@ class _Sampler:
             yield counts[:, self.grouping.of_item]
 
     def leave_one_out(self) -> Iterator[Float64Array]:
-        """Yield counts in chunks: one row per group, 0 for the items of this group, otherwise 1."""
+        """Yield the counts of the jackknife, in chunks of shape (n, n_items).
+
+        There is one row per group: 0 for the items of this group, 1 for the other items.
+        """
         start = 0
         for n_rows in self._chunk_sizes(self.grouping.n_groups):
             removed = np.arange(start, start + n_rows)[:, None]
@@ -198,7 +207,14 @@ class _Sampler:
 def _bca_quantiles(
     ends: tuple[float, float], value: float, resampled: Float64Array, jackknife: Float64Array
 ) -> tuple[float, float]:
-    """Return the quantiles `ends` after correction for bias and acceleration (Efron 1987)."""
+    """Return the lower and upper quantile level of the BCa interval (Efron 1987).
+
+    Args:
+        ends: quantile levels before the correction, such as (0.025, 0.975).
+        value: value of the statistic over all items.
+        resampled: values of the bootstrap resamples.
+        jackknife: values without each group, from which the acceleration is computed.
+    """
     below = float(np.mean(resampled < value) + np.mean(resampled == value) / 2)
     # The normal quantile is infinite at 0 and 1: stay half a resample away from both.
     margin = 0.5 / len(resampled)

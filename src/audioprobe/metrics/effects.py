@@ -141,7 +141,10 @@ def pareto_front(
 
 
 def _indicators(names: Sequence[Hashable], fitted: BoolArray) -> BoolArray:
-    """Return whether each fitted run has each distinct name, shape (n_names, n_fitted)."""
+    """Return indicator variables for the regression, shape (n_names, n_fitted).
+
+    An entry is True if the fitted run (column) has the name (row) of a level, block or unit.
+    """
     selected = [name for name, is_fitted in zip(names, fitted, strict=True) if is_fitted]
     rows = [[name == other for other in selected] for name in dict.fromkeys(selected)]
     return np.array(rows, dtype=np.bool_).reshape(len(rows), len(selected))

@@ -144,7 +144,7 @@ def has_both(grouping: Grouping, present: BoolArray) -> bool:
 
 
 def _is_missing(value: object) -> bool:
-    """Return whether a value is None, NaN, NaT or pandas.NA; NaN and NaT differ from themselves."""
+    """Return True if a group name is None, NaN, NaT or pandas.NA, otherwise False."""
     if value is None:
         return True
     is_equal = value == value  # noqa: PLR0124

@@ -95,7 +95,8 @@ def macro(values: Sequence[float | None]) -> Estimate:
 def micro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
     """Return the ROC AUC over all pairs of clip and label.
 
-    The value is None if there are no positives or no negatives. Arrays: (n_clips, n_labels).
+    The value is None if there are no positives or no negatives. Both arguments have shape
+    (n_clips, n_labels).
     """
     present, values = validate(targets, scores, n_dimensions=2)
     return micro_estimate(roc_auc(present.ravel(), values.ravel()), present.size)
@@ -104,14 +105,19 @@ def micro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
 def micro_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Estimate:
     """Return the average precision over all pairs of clip and label.
 
-    The value is None if there are no positives. Arrays: (n_clips, n_labels).
+    The value is None if there are no positives. Both arguments have shape (n_clips, n_labels).
     """
     present, values = validate(targets, scores, n_dimensions=2)
     return micro_estimate(average_precision(present.ravel(), values.ravel()), present.size)
 
 
 def micro_estimate(value: float | None, n_pairs: int) -> Estimate:
-    """Return a micro average as an estimate that counts pairs of clip and label."""
+    """Return a micro average as an `Estimate` whose counts are pairs of clip and label.
+
+    Args:
+        value: the micro average; None if it is undefined.
+        n_pairs: number of clips times number of labels.
+    """
     undefined = value is None
     return Estimate(
         value=value,

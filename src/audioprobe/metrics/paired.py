@@ -289,9 +289,9 @@ def _exchange_test(
 
 
 def _placements(present: BoolArray, scores: FloatArray) -> tuple[Float64Array, Float64Array]:
-    """Return DeLong's placement values: shapes (n_systems, n_positives), (n_systems, n_negatives).
+    """Return the share of negatives below each positive, and of positives above each negative.
 
-    They are the share of negatives below each positive, and of positives above each negative.
+    DeLong's variance needs these (n_systems, n_positives) and (n_systems, n_negatives) arrays.
     """
     ranks = stats.rankdata(scores, axis=1)
     positives, negatives = scores[:, present], scores[:, ~present]

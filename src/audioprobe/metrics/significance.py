@@ -94,12 +94,12 @@ def exchanges_of(n_units: int, n_permutations: int, seed: int) -> BoolArray:
 
 
 def is_exact(n_units: int, n_permutations: int) -> bool:
-    """Return whether a permutation test computes all possible exchanges, not random ones."""
+    """Return True if a test computes all possible exchanges, False if it draws some at random."""
     return n_units <= math.log2(n_permutations + 1)
 
 
 def exchanges_text(n_units: int, n_permutations: int, seed: int) -> str:
-    """Return the text for the name of a test: "all 16 exchanges" or "2000 times, seed 0"."""
+    """Return the number of exchanges as text: "all 16 exchanges" or "2000 times, seed 0"."""
     if is_exact(n_units, n_permutations):
         return f"all {2**n_units} exchanges"
     return f"{n_permutations} times, seed {seed}"
@@ -113,12 +113,18 @@ def smallest_p_value(n_units: int, n_permutations: int) -> float:
 
 
 def smallest_text(smallest: float | None) -> str:
-    """Return the text after a printed p-value: " (smallest 0.125)", or "" if it is below 0.001."""
+    """Return the smallest possible p-value as text to print after a p-value: " (smallest 0.125)".
+
+    The text is "" if `smallest` is None or below 0.001.
+    """
     return "" if smallest is None or smallest < 0.001 else f" (smallest {smallest:.3g})"
 
 
 def two_sided_p_value(differences: Float64Array) -> float:
-    """Return the share of differences that are at least as far from 0 as the first difference.
+    """Return the p-value of a permutation test.
+
+    It is the share of differences that are at least as far from 0 as the observed difference.
+
 
     Args:
         differences: difference after each exchange, shape (n_exchanges,); the first is the observed
@@ -200,7 +206,7 @@ def smallest_detectable(
 
 
 def standard_error_of(estimate: Estimate, level: float) -> float | None:
-    """Return the standard error that the width of a confidence interval implies.
+    """Return the standard error computed from the width of a confidence interval.
 
     The interval is treated as normal, and the standard error is corrected for a small number of
     groups. The result is None if there is no interval or the number of groups is unknown.

@@ -73,7 +73,8 @@ def precision_recall_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> P
 def micro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Estimate:
     """Return F1 over all pairs of clip and label; the value is None if there are no positives.
 
-    Predictions of a label without positives are false positives. Arrays: (n_clips, n_labels).
+    Predictions of a label without positives are false positives. Both arguments have shape
+    (n_clips, n_labels).
     """
     present, predicted = validate_predictions(targets, predictions, n_dimensions=2)
     return micro_estimate(precision_recall_f1(present.ravel(), predicted.ravel()).f1, present.size)
@@ -200,7 +201,10 @@ class TunedThreshold:
 
 @dataclass(frozen=True, slots=True)
 class OracleThreshold:
-    """Threshold policy with the best F1 on the evaluated data: an upper bound of F1, no result."""
+    """Threshold policy with the best F1 on the evaluated data itself.
+
+    Its F1 is an upper bound for other policies and does not generalise to other data.
+    """
 
     @property
     def name(self) -> str:

@@ -38,7 +38,7 @@ def validate_predictions(
 
 
 def finite_columns(name: str, *columns: npt.ArrayLike) -> list[npt.NDArray[np.float64]]:
-    """Return arrays as float64 if they are finite and have the same shape (n_items,).
+    """Return the arrays as float64; raise unless all are finite and of the same shape (n_items,).
 
     `name` is the name of the statistic in error messages.
     """

@@ -202,9 +202,9 @@ def _macro_ranking(
 
 
 def _mid_ranks(values: Float64Array) -> Statistic:
-    """Return a function of counts that returns the mid-rank of each item, up to a constant.
+    """Return a function that computes the mid-rank of each item in every resample.
 
-    The function returns an array of shape (n_resamples, n_items).
+    Its result has shape (n_resamples, n_items). All ranks are too small by the same constant.
     """
     levels, position = np.unique(values, return_inverse=True)
     is_level = (position[:, None] == np.arange(len(levels))).astype(np.float64)
@@ -217,7 +217,7 @@ def _mid_ranks(values: Float64Array) -> Statistic:
 
 
 def _centered(counts: Float64Array, ranks: Float64Array) -> Float64Array:
-    """Return ranks minus their mean; it is exactly 0 if all ranks of a resample are equal."""
+    """Return the ranks of each resample minus their mean; equal ranks give exactly 0."""
     means = (counts * ranks).sum(axis=1, keepdims=True) / counts.sum(axis=1, keepdims=True)
     return ranks - np.asarray(means, dtype=np.float64)
 
@@ -233,13 +233,17 @@ def _quotient(numerators: Float64Array, denominators: Float64Array) -> Float64Ar
 
 
 def _mean_curves(labels: Sequence[RankedLabel], counts: Float64Array) -> Float64Array:
-    """Return the mean curve at `GRID` in each resample, shape (n_resamples, n_points)."""
+    """Return the mean ROC curve of the labels in each resample, shape (n_resamples, n_points)."""
     by_clip = np.ascontiguousarray(counts.T)
     return mean_of_defined([_curves(*label.cumulative_counts(by_clip)) for label in labels])
 
 
 def _curves(hits: Float64Array, false_alarms: Float64Array) -> Float64Array:
-    """Return true-positive rates at `GRID`; NaN if a resample lacks positives or negatives."""
+    """Return the ROC curve of one label in each resample, shape (n_resamples, n_points).
+
+    A row has the true-positive rates at the false-positive rates `GRID`; it is NaN if the resample
+    has no positives or no negatives.
+    """
     curves = np.full((hits.shape[1], len(GRID)), np.nan)
     for row in np.flatnonzero((hits[-1] > 0) & (false_alarms[-1] > 0)):
         x, y = (np.append(0.0, n[:, row] / n[-1, row]) for n in (false_alarms, hits))

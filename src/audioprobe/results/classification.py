@@ -68,18 +68,18 @@ class ClassificationResult(ScoredClips, Displayed):
         )
 
     def table(self) -> Table:
-        """Return one row per scored clip: caption, if any, and the best labels with their scores.
+        """Return a table with one row per scored clip: caption (if any) and best labels.
 
         No labels are shown for clips in which the model recognised nothing.
         """
         return clip_table(self)
 
     def failure_table(self) -> Table:
-        """Return one row per clip without scores."""
+        """Return a table with one row per failed clip: id, step that failed, and cause."""
         return failure_table(self)
 
     def summary(self) -> str:
-        """Return the counts of scored and failed clips, and the pooling, as a sentence."""
+        """Return a sentence with the numbers of scored and failed clips, and the pooling."""
         return summary_sentence(self)
 
     def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
@@ -96,10 +96,10 @@ class ClassificationResult(ScoredClips, Displayed):
         return iter(self.clip_ids)
 
     def __getitem__(self, clip_id: str) -> dict[str, float]:
-        """Return the scores of a clip by label.
+        """Return the scores of a clip, keyed by label.
 
         Raises:
-            KeyError: if the clip has no scores, with the cause if it failed.
+            KeyError: if the clip failed (the message has the cause), or if it is unknown.
         """
         for failure in self.failures:
             if failure.clip_id == clip_id:

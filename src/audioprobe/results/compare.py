@@ -72,7 +72,7 @@ class Comparison(Displayed):
 
     @property
     def units(self) -> str:
-        """Number and kind of the units that tests exchange, such as "4 groups" or "22 clips"."""
+        """Number and kind of the units that the tests exchange, as text: "4 groups", "22 clips"."""
         return f"{self.macro_auc.n_units} {self.macro_auc.unit}"
 
     def table(self) -> Table:
@@ -221,7 +221,10 @@ def _joined_groups(first: ClassificationResult, second: ClassificationResult) ->
 
 
 def _shared_groups(clip_ids: Sequence[str], groups: Mapping[str, str]) -> list[str | None] | None:
-    """Return the group of each clip; None if no two clips share a group."""
+    """Return the group of each clip, in the order of `clip_ids`; None for a clip without a group.
+
+    The result is None instead of a list if no two clips share a group.
+    """
     by_id = {nfc(clip_id): group for clip_id, group in groups.items()}
     of_clips = [by_id.get(clip_id) for clip_id in clip_ids]
     sizes = Counter(group for group in of_clips if group is not None)
@@ -231,7 +234,7 @@ def _shared_groups(clip_ids: Sequence[str], groups: Mapping[str, str]) -> list[s
 def _left_out(
     first: ClassificationResult, second: ClassificationResult, annotated: Mapping[str, object]
 ) -> dict[str, int]:
-    """Count the clips that are not compared, by reason."""
+    """Return the number of clips that are not compared, keyed by reason ("failed in both")."""
     scored_1, scored_2 = set(first.clip_ids), set(second.clip_ids)
     failed_1, failed_2 = ({f.clip_id for f in result.failures} for result in (first, second))
     clips_by_reason = {
@@ -252,14 +255,20 @@ def _rows(result: ClassificationResult, clip_ids: tuple[str, ...]) -> FloatArray
 
 
 def _best_is_right(targets: BoolArray, scores: FloatArray) -> BoolArray:
-    """Return whether the best label of each clip (or all tied best labels) is correct."""
+    """Return a boolean per clip: whether its label with the highest score is correct.
+
+    If several labels have the highest score, all of them must be correct.
+    """
     is_best = scores == scores.max(axis=1, keepdims=True)
     right: BoolArray = ~(is_best & ~targets).any(axis=1)
     return right
 
 
 def _row(name: str, test: PairedTest, numbers: tuple[float | None, ...]) -> tuple[str, ...]:
-    """Return a table row; `numbers` are the p-values (Holm, BH) and the detectable difference."""
+    """Return a table row: name, difference, p-value, and `numbers`.
+
+    The numbers are the Holm and Benjamini-Hochberg p-values and the detectable difference.
+    """
     p_value = _cell(test.p_value)
     if test.p_value is not None:
         p_value += smallest_text(test.smallest_p_value)

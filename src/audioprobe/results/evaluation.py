@@ -189,7 +189,7 @@ def evaluate(
 def targets_of(
     truth: Mapping[str, tuple[str, ...]], clip_ids: tuple[str, ...], labels: tuple[str, ...]
 ) -> BoolArray:
-    """Return reference labels as a boolean matrix, shape (n_clips, n_labels).
+    """Return a boolean matrix, shape (n_clips, n_labels): True where a clip has a label.
 
     Ids and labels are compared in Unicode NFC and without surrounding spaces.
 
@@ -226,7 +226,9 @@ def targets_of(
 def check_labels_occur(
     targets: BoolArray, truth: Iterable[Iterable[str]], labels: Sequence[str]
 ) -> None:
-    """Raise `InvalidInputError` if the clips have reference labels, but none of `labels`.
+    """Raise `InvalidInputError` if none of `labels` is a reference label of any clip.
+
+    It is not an error if no clip has reference labels.
 
     Args:
         targets: boolean matrix, shape (n_clips, n_labels).
@@ -262,7 +264,7 @@ def _normalized(name: str) -> str:
 
 
 def _spelling(text: str) -> str:
-    """Return the text in one case, without underscores and repeated spaces."""
+    """Return a label in lower case with single spaces instead of "_", to compare spellings."""
     return " ".join(text.casefold().replace("_", " ").split())
 
 

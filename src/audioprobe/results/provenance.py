@@ -70,7 +70,11 @@ class Provenance:
 
 
 def combined_digest(digests: Iterable[tuple[str, str]]) -> str:
-    """Return the SHA-256 of pairs of an id and a digest, as 64 hexadecimal digits."""
+    """Return one SHA-256 digest for several files or clips, as 64 hexadecimal digits.
+
+    Args:
+        digests: pairs of the id and the digest of each file or clip.
+    """
     content = hashlib.sha256()
     for name, digest in digests:
         content.update(f"{name}\t{digest}\n".encode("utf-8", "surrogatepass"))
@@ -83,7 +87,7 @@ def now() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of Python and of the installed libraries that can change results."""
+    """Return the versions of Python and of libraries that can change results, keyed by name."""
     installed = {"python": platform.python_version()}
     for library in _LIBRARIES:
         try:

@@ -24,12 +24,12 @@ Stage: TypeAlias = Literal["read", "caption", "score"]
 
 
 def truth_of(clips: Iterable[Clip]) -> dict[str, tuple[str, ...]]:
-    """Return the reference labels by clip id, for the clips that have any."""
+    """Return the reference labels of clips, keyed by clip id; clips without any are left out."""
     return {clip.id: clip.labels for clip in clips if clip.labels is not None}
 
 
 def groups_of(clips: Iterable[Clip]) -> dict[str, str]:
-    """Return the group (such as the recording site) by clip id, for the clips that have one."""
+    """Return the groups (recording sites) keyed by clip id; clips without one are left out."""
     return {clip.id: clip.group for clip in clips if clip.group is not None}
 
 
@@ -91,7 +91,7 @@ class LabelScores:
         )
 
     def of(self, clip_id: str) -> dict[str, float]:
-        """Return the scores of a clip by label.
+        """Return the scores of a clip, keyed by label.
 
         Raises:
             KeyError: if there is no such clip; the message suggests a similar id.
@@ -201,22 +201,22 @@ class ScoredClips:
 
     @property
     def scores(self) -> FloatArray:
-        """Scores, shape (n_clips, n_labels), higher means a better match; rows are `clip_ids`."""
+        """Score of each clip and label, shape (n_clips, n_labels); higher means a better match."""
         return self.label_scores.values
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Labels: names of the columns of `scores`."""
+        """All labels, in the order of the columns of `scores`."""
         return self.label_scores.labels
 
     @property
     def clip_ids(self) -> tuple[str, ...]:
-        """Ids of the scored clips: names of the rows of `scores`."""
+        """Ids of the scored clips, in the order of the rows of `scores`."""
         return self.label_scores.clip_ids
 
     @property
     def measures(self) -> dict[str, LabelScores]:
-        """Scores by measure (kind of score), the measure of `scores` first."""
+        """All scores, keyed by measure such as "cosine"; the measure of `scores` is first."""
         return {self.measure: self.label_scores, **self.alternatives}
 
     def ranked_by(self, measure: str) -> Self:
@@ -250,7 +250,10 @@ class ScoredClips:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Number of clips: all ("clips"), "scored", "failed" and, with captions, "unrecognised"."""
+        """Numbers of clips, keyed by "clips" (all), "scored" and "failed".
+
+        If there are captions, "unrecognised" counts the clips in which nothing was recognised.
+        """
         n_scored, n_failed = len(self.clip_ids), len(self.failures)
         counts = {"clips": n_scored + n_failed, "scored": n_scored, "failed": n_failed}
         if self.by_captions:
@@ -259,13 +262,16 @@ class ScoredClips:
 
     @property
     def recognised(self) -> frozenset[str]:
-        """Ids of clips in which the model recognised something; all ids if no clip is captioned."""
+        """Ids of the clips in which the model recognised something.
+
+        All scored clips if the scores are not computed from captions.
+        """
         if not self.by_captions:
             return frozenset(self.clip_ids)
         return frozenset(c.clip_id for c in self.captions if not c.abstained)
 
     def captions_by_clip(self) -> dict[str, tuple[Caption, ...]]:
-        """Return the captions of each clip, in the order of its windows; () if it has none."""
+        """Return the captions of each clip in window order, keyed by clip id; () for no caption."""
         captions: dict[str, list[Caption]] = {clip_id: [] for clip_id in self.clip_ids}
         captions |= {failure.clip_id: [] for failure in self.failures}
         for caption in self.captions:

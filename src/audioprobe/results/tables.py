@@ -18,7 +18,7 @@ _SHOWN_LABELS = 3  # more columns do not fit into a terminal
 
 
 def remove_common_folder(clip_ids: Sequence[str]) -> tuple[str, ...]:
-    """Return clip ids (file paths) without the first folders, which all ids share."""
+    """Return file paths without the leading folders that are the same in all paths."""
     if len(clip_ids) < 2:
         return tuple(clip_ids)
     parts = [clip_id.split("/") for clip_id in clip_ids]
@@ -28,7 +28,7 @@ def remove_common_folder(clip_ids: Sequence[str]) -> tuple[str, ...]:
 
 
 def displayed_caption(text: str) -> str:
-    """Return a caption without LTU's prefix."""
+    """Return a caption without "Audio caption: ", with which LTU starts its captions."""
     return text.removeprefix(CAPTION_PREFIX) or text
 
 
@@ -142,7 +142,10 @@ def compare_captions(results: Mapping[str, ScoredClips]) -> Table:
 
 
 def _caption_cell(captions: Sequence[Caption]) -> str:
-    """Return the first caption that recognises something, and the number of further windows."""
+    """Return the text of a table cell: one caption of a clip, and how many windows are not shown.
+
+    The caption is the first one in which the model recognised something, if there is one.
+    """
     first = min(captions, key=lambda caption: (caption.abstained, caption.start))
     more = f" (+{len(captions) - 1} windows)" if len(captions) > 1 else ""
     return displayed_caption(first.text) + more
@@ -157,7 +160,10 @@ def _joined_captions(result: ScoredClips) -> dict[str, str]:
 
 
 def _caption_columns(captions: Mapping[str, Sequence[Caption]]) -> dict[str, dict[str, str]]:
-    """Return the columns "caption" and (if any) "details", with windows joined by " | "."""
+    """Return the table columns "caption" and "details", each keyed by clip id.
+
+    The texts of a clip's windows are joined by " | ". Without any details, that column is left out.
+    """
 
     def joined(windows: Sequence[str]) -> str:
         return " | ".join(windows) if any(windows) else ""
@@ -171,7 +177,10 @@ def _caption_columns(captions: Mapping[str, Sequence[Caption]]) -> dict[str, dic
 
 
 def _unique_names(result: ScoredClips, reserved: Sequence[str]) -> list[str]:
-    """Return a column name for each score; "label " is added in front of names that are taken."""
+    """Return a unique column name for each label of each measure.
+
+    A name that another column already has gets the prefix "label ".
+    """
     alternatives: Mapping[str, LabelScores] = result.alternatives
     names: list[str] = []
     used = set(reserved)
