@@ -25,9 +25,10 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class GeneratedTokens:
-    """Token ids of a response, and whether the model ended it with an end-of-sequence token.
+    """Token ids of one response, and the reason why generation stopped.
 
-    Otherwise, the response reached the limit of new tokens.
+    `ended` is True if the model generated an end-of-sequence token, and False if the response
+    reached the maximum number of new tokens.
     """
 
     ids: tuple[int, ...]
@@ -35,12 +36,12 @@ class GeneratedTokens:
 
     @property
     def finish(self) -> Literal["stop", "length"]:
-        """Value of `Response.finish`: "stop" for an ended response, "length" at the limit."""
+        """Value for `Response.finish`: "stop" if `ended` is True, otherwise "length"."""
         return "stop" if self.ended else "length"
 
 
 def run_single(compute: Callable[[], Result]) -> Result:
-    """Return the result of a computation for one prompt.
+    """Call `compute()` once for a single prompt, and return its result.
 
     Raises:
         OutOfMemoryError: if the computation does not fit into memory.
@@ -128,7 +129,11 @@ def generate_each(
     decoding: Decoding,
     generate: Callable[[Sequence[Item]], Sequence[GeneratedTokens]],
 ) -> list[GeneratedTokens]:
-    """Generate greedily in one batch, or sample for each prompt separately with the same seed."""
+    """Return the generated tokens of each prompt, in order.
+
+    Greedy decoding processes all prompts in one batch. Sampling processes each prompt separately,
+    with the same seed.
+    """
     if decoding.temperature == 0:
         return list(generate(prompts))
     outputs: list[GeneratedTokens] = []
@@ -145,13 +150,13 @@ def continue_batch(
     decoding: Decoding,
     ends: Sequence[int],
 ) -> list[GeneratedTokens]:
-    """Generate a continuation of each row of a batch.
+    """Return the generated tokens of each prompt in a batch.
 
     Args:
         model: a causal model of transformers.
-        inputs: inputs of the model. `input_ids` has shape (n_prompts, n_text). It must be padded on
-            the left with tokens of the same row, so that padding does not change the repetition
-            penalty.
+        inputs: inputs of the model. `input_ids` has shape (n_prompts, n_text). A shorter
+            prompt must be padded on the left with tokens that it contains, because the repetition
+            penalty also counts padding.
         decoding: decoding settings.
         ends: ids of end-of-sequence tokens; () if the model has no such token.
 

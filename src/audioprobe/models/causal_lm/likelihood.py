@@ -32,7 +32,7 @@ def warn_of_truncation(truncated: Mapping[str, Option]) -> None:
     """Warn about audio that a model does not use.
 
     Args:
-        truncated: seconds of audio by name, as in `Response.details`.
+        truncated: seconds of unused audio, keyed by a description such as "truncated audio (s)".
     """
     for name, seconds in truncated.items():
         warnings.warn(
@@ -121,12 +121,12 @@ def _full_pass(
 
 
 def _token_scores(logits: Tensor, targets: Tensor) -> Tensor:
-    """Return the log-probability of each target token."""
+    """Return the log-probability of each target token under the logits at the same position."""
     return logits.float().log_softmax(-1).gather(-1, targets[..., None])[..., 0]
 
 
 def _parameters(model: Any) -> Mapping[str, inspect.Parameter]:  # noqa: ANN401
-    """Return the parameters of a model's forward method by name."""
+    """Return the arguments that a model's `forward` method accepts, keyed by argument name."""
     return inspect.signature(model.forward).parameters
 
 
@@ -136,16 +136,17 @@ def _cache_name(model: Any) -> str:  # noqa: ANN401
 
 
 def _can_be_shared(cache: Any) -> bool:  # noqa: ANN401
-    """Return whether a cache contains only keys and values."""
+    """Return whether continuations can share a cache: it stores only attention keys and values."""
     return type(cache) is DynamicCache and all(
         type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers
     )
 
 
 def _rope_delta(model: Any) -> int:  # noqa: ANN401
-    """Return the difference between rotary position and token position after the last prompt.
+    """Return the number to add to a token's index to get its rotary position.
 
-    Only models whose rotary positions have several axes (Qwen's omni models) store a difference.
+    The number belongs to the prompt that the model processed last. It is 0 for most models; only
+    Qwen's omni models, whose rotary positions have several axes, store another number.
     """
     delta = getattr(getattr(model, "model", None), "rope_deltas", None)
     return 0 if delta is None else int(delta.flatten()[0])

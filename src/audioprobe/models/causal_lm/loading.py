@@ -43,7 +43,7 @@ _GGUF_CACHE = "gguf-2"  # increase when the conversion changes, so that old resu
 
 
 def dtype_of(name: str) -> torch.dtype:
-    """Return the torch data type "float32", "bfloat16" or "float16".
+    """Return the torch data type named "float32", "bfloat16" or "float16".
 
     Raises:
         InvalidInputError: if the name is not supported.
@@ -125,8 +125,8 @@ def read_config(folder: Path, kind: type[Config], expected: str) -> Config:
     """Read the configuration of a transformers model from the file config.json.
 
     Raises:
-        WeightsError: if the configuration is missing or damaged, or has another class than `kind`.
-            The message contains the description `expected`, such as "a CLAP".
+        WeightsError: if the configuration is missing or damaged, or is not an instance of `kind`.
+            The message contains `expected`, a description of the model such as "a CLAP".
     """
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
@@ -169,7 +169,7 @@ def load_network(
         kind: class of transformers with `from_pretrained`.
         folder: folder with config.json and safetensors.
         dtype: data type of the parameters.
-        ignored: prefixes of parameters in the files that the model does not need.
+        ignored: prefixes of parameter names; such parameters in the files are not loaded.
         options: other arguments of `from_pretrained`.
 
     Raises:
@@ -223,7 +223,7 @@ def plain_folder(weights: Weights) -> Path:
 
 @without_weight_bars()
 def _convert_gguf(file: Path, plain: Path) -> None:
-    """Write the model in a GGUF file as safetensors to the folder `plain`, all files at once."""
+    """Convert a GGUF file to safetensors; the folder `plain` appears only when it is complete."""
     optional_import("gguf", extra="gguf")  # raises an error that names the extra to install
     options: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
     try:

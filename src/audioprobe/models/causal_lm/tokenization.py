@@ -93,16 +93,20 @@ def refuse_ids_beyond(tokenizer: Any, n_rows: int, source: str) -> None:  # noqa
 
 
 def _matches_added_tokens(tokenizer: Any) -> bool:  # noqa: ANN401
-    """Return whether a tokenizer searches texts for added tokens; False for mistral-common."""
+    """Return whether a tokenizer has a list of added tokens, which it searches for in texts.
+
+    The result is False for tokenizers of mistral-common.
+    """
     return isinstance(getattr(type(tokenizer), "added_tokens_decoder", None), property)
 
 
 @lru_cache(maxsize=8)
 def _control_tokens(tokenizer: Any, n_tokens: int, *, with_special: bool) -> dict[int, str]:  # noqa: ANN401
-    """Return the added tokens that look like control tokens, by id.
+    """Return the added tokens that look like control tokens, as a dictionary from id to text.
 
-    `n_tokens` is only a part of the cache key, because the vocabulary of a tokenizer may grow.
-    `with_special` includes the special tokens, which the tokenizer can split into ordinary tokens.
+    `n_tokens`, the vocabulary size, makes cached results invalid when tokens are added. Special
+    tokens, which the tokenizer can split into ordinary tokens, are included if `with_special` is
+    True.
     """
     del n_tokens
     return {
@@ -113,7 +117,10 @@ def _control_tokens(tokenizer: Any, n_tokens: int, *, with_special: bool) -> dic
 
 
 def _refuse_ids(text: str, ids: list[int], control: Mapping[int, str]) -> None:
-    """Raise if one of the token ids of a text is the id of a control token."""
+    """Raise `InvalidInputError` if `ids` contains the id of a control token.
+
+    `control` is a dictionary from id to text; `text` is used for the error message.
+    """
     token = next((control[n] for n in ids if n in control), None)
     if token is not None:
         raise InvalidInputError(

@@ -35,7 +35,8 @@ class EncodedPrompt:
 
     Attributes:
         inputs: input tensors with batch size 1.
-        truncated: seconds of audio that the processor dropped, by name as in `Response.details`.
+        truncated: seconds of audio that the processor dropped, for `Response.details`; keyed by a
+            description such as "truncated audio (s)".
         reasoning_mark: mark that starts reasoning at the end of the prompt, such as "<think>"; ""
             if there is no mark.
     """
@@ -175,7 +176,7 @@ class PromptEncoder:
         return resample(waveform, self._rate).samples
 
     def _truncated_seconds(self, turns: Sequence[Turn]) -> dict[str, float]:
-        """Return the seconds of audio that the processor drops, by name; omit zeros."""
+        """Return the seconds of dropped audio in question and examples; {} if none is dropped."""
         *examples, question = turns
         samples = {
             name: sum(map(self._truncation.n_truncated, audio_of(part)))
@@ -187,7 +188,7 @@ class PromptEncoder:
         return {name: round(n / (self._rate or 1), 2) for name, n in samples.items() if n}
 
     def _process(self, turns: Sequence[Turn]) -> tuple[dict[str, Tensor], str]:
-        """Return the input tensors of a conversation, and its text ("" for a template in code)."""
+        """Return input tensors and prompt text; the text is "" if code formats the prompt."""
         audio, text = audio_of(turns), ""
         if self._template.in_code:
             options: dict[str, Any] = {"tokenize": True, "return_dict": True}
@@ -235,7 +236,7 @@ class PromptEncoder:
         return inputs
 
     def _too_short(self, audio: list[FloatArray], reason: str) -> UnsupportedInputError:
-        """Return the error for audio that is too short for the processor."""
+        """Return an error to raise for audio that is too short for the processor."""
         seconds = min(map(len, audio)) / (self._rate or 1)
         return UnsupportedInputError(
             f"The model's processor rejects audio of {seconds:.3f} s: {reason}. Pad the "
@@ -246,9 +247,9 @@ class PromptEncoder:
 class _TruncationDetector:
     """Measurement of how many samples at the end of audio a processor drops.
 
-    Processors drop the end of long audio without a warning, each after another length. The detector
-    replaces the end of the audio by noise: if the model's input does not change, the processor has
-    dropped these samples.
+    Processors drop the end of long audio without a warning, and their maximum lengths differ. The
+    detector replaces the end of the audio by noise: if the model's input does not change, the
+    processor drops these samples.
 
     Args:
         features: function that returns the model's input for audio.

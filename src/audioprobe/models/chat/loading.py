@@ -1,4 +1,7 @@
-"""Load chat models of transformers and their processors from a folder; its code is never run."""
+"""Load chat models of transformers and their processors from a folder.
+
+Python code in the folder is never run.
+"""
 
 import copy
 from collections.abc import Callable
@@ -192,7 +195,7 @@ def _without_vision(folder: Path, kind: Any) -> Any:  # noqa: ANN401
 
 
 def _missing_package(folder: Path, error: ImportError) -> MissingDependencyError:
-    """Return an error with the message of transformers, which names the missing package."""
+    """Return an error to raise; its message quotes transformers, which names the package."""
     return MissingDependencyError(
         f"{folder}: transformers needs another package for this model. Its message: "
         f"{' '.join(str(error).split())[:400]}"

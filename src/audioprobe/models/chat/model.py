@@ -172,7 +172,7 @@ class TransformersLM:
         return responses
 
     def _batch_key(self, encoded: EncodedPrompt) -> Hashable:
-        """Return a key that is equal for prompts that can be computed in one batch."""
+        """Return a grouping key: prompts with equal keys can be processed in one batch."""
         features = tuple(
             (name, tuple(tensor.shape[1:]))
             for name, tensor in sorted(encoded.inputs.items())
@@ -202,7 +202,7 @@ class TransformersLM:
         }
 
     def _switch_adapters(self, inputs: Mapping[str, Tensor]) -> None:
-        """Enable Granite Speech's LoRA for prompts with audio, as its `generate` does."""
+        """Enable Granite Speech's LoRA for prompts with audio; disable it for text prompts."""
         loaded = getattr(self._net, "_hf_peft_config_loaded", False)
         if loaded and getattr(self._net.config, "has_lora_adapter", False):
             with_audio = "input_features" in inputs

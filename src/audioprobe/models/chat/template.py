@@ -119,7 +119,7 @@ def as_plain_text(turns: Sequence[Turn]) -> str:
 
 
 def as_files(turns: Sequence[Turn], rate: int) -> list[Message]:
-    """Return messages in which audio is a float WAV file, encoded as base64."""
+    """Return chat messages in which each audio clip is a float WAV file, encoded as base64."""
     messages: list[Message] = []
     for turn in turns:
         content: str | list[Message] = turn.text
@@ -143,9 +143,9 @@ def reasoning_mark(prompt: str, question: str) -> str:
 
 
 def _as_parts(turns: Sequence[Turn], *, text_as_string: bool = False) -> list[Message]:
-    """Return messages whose content is a list of audio and text parts.
+    """Return chat messages whose content is a list of audio and text parts.
 
-    With `text_as_string`, the content of a turn without audio is a string.
+    If `text_as_string` is True, the content of a turn without audio is a string instead.
     """
     messages: list[Message] = []
     for turn in turns:
@@ -158,7 +158,7 @@ def _as_parts(turns: Sequence[Turn], *, text_as_string: bool = False) -> list[Me
 
 
 def _as_strings(turns: Sequence[Turn], placeholder: str | None) -> list[Message]:
-    """Return messages whose content is a string, with an audio placeholder before the text."""
+    """Return chat messages whose content is a string; a placeholder before it stands for audio."""
     return [
         {
             "role": turn.role,

@@ -92,7 +92,7 @@ class NameMapping:
 
 
 def map_names(published: Iterable[str]) -> NameMapping:
-    """Map published names, which may have peft's prefix, to the names in `LTUNetwork`."""
+    """Map parameter names of a published checkpoint to the names in `LTUNetwork`."""
     every_name = list(published)
     # The block that CAV-MAE shares with images follows the audio blocks.
     n_audio_blocks = len({n for name in every_name for n in _AUDIO_BLOCK.findall(name)})
@@ -253,7 +253,7 @@ def _lora_tensors(config: LTUConfig) -> dict[str, Tensor]:
 
 
 def _peft_name(name: str, expected: Collection[str]) -> str:
-    """Return the name of a parameter in the network, where LoRA adds "base_layer" to the name."""
+    """Return `name` with "base_layer" inserted if LoRA wraps its layer, otherwise unchanged."""
     module, _, parameter = name.rpartition(".")
     inner = f"{module}.base_layer.{parameter}"
     return inner if inner in expected else name

@@ -263,7 +263,7 @@ class TltrBlock(nn.Module):
 def _finish_block(
     block: CavMaeBlock | TltrBlock, tokens: Tensor, query: Tensor, key: Tensor, value: Tensor
 ) -> Tensor:
-    """Return the tokens plus the outputs of attention and MLP; shared by both kinds of block."""
+    """Return the output of a transformer block: add attention, then the MLP, to the tokens."""
     heads = functional.scaled_dot_product_attention(query, key, value)
     tokens = tokens + block.output(heads.transpose(1, 2).flatten(2))
     mixed: Tensor = block.narrow(functional.gelu(block.widen(block.norm2(tokens))))

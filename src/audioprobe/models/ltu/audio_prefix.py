@@ -61,10 +61,10 @@ class GatedCrossAttention(nn.Module):
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor], prefix: str) -> Self | None:
-        """Build an adapter with the sizes of saved tensors, but not with their values.
+        """Build an untrained adapter whose sizes are those of saved tensors.
 
-        The names of the tensors start with a prefix such as "prefix.gate". The result is None if
-        there are no such tensors.
+        `prefix` is the start of the names of the adapter's tensors, such as "prefix.gate". Return
+        None if `tensors` contains no adapter.
         """
         texts, query = (tensors.get(f"{prefix}.{name}") for name in ("texts", "query.weight"))
         if texts is None or query is None:
@@ -139,7 +139,7 @@ class AudioPrefix(nn.Module):
 
 
 def _encoder(config: AudioConfig) -> nn.Module:
-    """Return the encoder inside the prefix; features of a separate encoder pass unchanged."""
+    """Build the encoder of a prefix; an identity layer if features come from another encoder."""
     if isinstance(config, CavMaeConfig):
         return CavMaeEncoder(config)
     return TltrEncoder(config) if isinstance(config, TltrConfig) else nn.Identity()

@@ -101,7 +101,7 @@ class LTUCheckpoint:
     training_data: TrainingData | None = None
 
     def info(self, options: Mapping[str, Option]) -> ComponentInfo:
-        """Return the provenance of the model, including the options it is used with."""
+        """Return name, file hashes and `options` of the model, to store with results."""
         name = f"LTU {Path(self.origin.checkpoint).stem}"
         return ComponentInfo(
             "language_model", name, self.revision, {**asdict(self.origin), **options}
@@ -241,7 +241,7 @@ def _load_converted(folder: Path, base: str | Path | None) -> LTUCheckpoint:
 
 
 def _check_base(folder: Path, card: ModelCard, weights: Weights) -> None:
-    """Raise if a base does not fit an adapter; warn if it is not the base of the training."""
+    """Raise `WeightsError` if a base has other sizes than the card; warn if its hash differs."""
     llama = _llama_config(plain_folder(weights))
     different = [
         f"{size} {llama.get(size)} instead of {card.config.llama.get(size)}"
@@ -263,7 +263,7 @@ def _check_base(folder: Path, card: ModelCard, weights: Weights) -> None:
 
 
 def _expected(name: str) -> str:
-    """Return a description of the expected files, for error messages."""
+    """Return the end of an error message: the files that loading `name` requires."""
     known = published(name)
     source = f" {known.needs()}" if known else f" The authors publish checkpoints at {AUTHORS}"
     return (

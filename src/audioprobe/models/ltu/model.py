@@ -185,7 +185,7 @@ class LTU:
         Args:
             prompts: prompts with one audio clip or none; examples must be text only and are placed
                 before the question.
-            decoding: decoding settings; None is greedy. `PAPER` and `DEMO` are the authors'.
+            decoding: decoding settings; None is greedy. `PAPER` and `DEMO` are from LTU's authors.
 
         Raises:
             InvalidInputError: if a question is empty.
@@ -264,14 +264,14 @@ class LTU:
         return tokens[0]
 
     def _transcribe(self, waveform: Waveform) -> str:
-        """Return the words that the transcriber writes down; "" without a transcriber."""
+        """Return the transcript of a waveform; "" if there is no transcriber or no answer."""
         if self._transcriber is None:
             return ""
         (response,) = self._transcriber.generate([Prompt(TRANSCRIBE, waveform)])
         return "" if response.abstained else response.text.strip()
 
     def _truncation(self, waveform: Waveform | None) -> dict[str, Option]:
-        """Return the seconds of audio beyond the model's input; empty if nothing is truncated."""
+        """Return the seconds of truncated audio for `Response.details`; {} if none is truncated."""
         if waveform is None or waveform.duration <= self._frontend.seconds:
             return {}
         return {"truncated audio (s)": round(waveform.duration - self._frontend.seconds, 3)}

@@ -151,7 +151,7 @@ def expand_lora(net: LTUNetwork, rank: int, targets: Sequence[str], seed: int) -
 
 
 def _projections(net: LTUNetwork) -> list[tuple[str, nn.Module]]:
-    """Return the projections in the layers of the LLaMA with their names."""
+    """Return (name, module) of each attention or MLP projection in the layers of the LLaMA."""
     return [
         (name, module)
         for name, module in net.llama.named_modules()
@@ -160,7 +160,10 @@ def _projections(net: LTUNetwork) -> list[tuple[str, nn.Module]]:
 
 
 def _remove_lora(net: LTUNetwork) -> dict[str, tuple[Tensor, Tensor]]:
-    """Replace LoRA layers by their base layers; return the removed A and B matrices by name."""
+    """Replace LoRA layers by their base layers.
+
+    Return the removed A and B matrices, keyed by the name of the projection.
+    """
     maps = {}
     for name, layer in _projections(net):
         if isinstance(layer, LoraLayer):
@@ -171,7 +174,7 @@ def _remove_lora(net: LTUNetwork) -> dict[str, tuple[Tensor, Tensor]]:
 
 
 def _lora_maps(net: LTUNetwork, name: str) -> tuple[Tensor, Tensor]:
-    """Return the A and B matrices of a projection's adapter, which peft calls "default"."""
+    """Return LoRA's A and B matrices of the projection `name`."""
     down, up = (net.llama.get_parameter(f"{name}.lora_{part}.default.weight") for part in "AB")
     return down, up
 
@@ -216,7 +219,7 @@ def quantize(llama: nn.Module, kind: Quantization, dtype: torch.dtype) -> None:
 
 
 def linear_layers(llama: nn.Module) -> list[tuple[str, nn.Linear]]:
-    """Return the linear layers in the blocks of a LLaMA, without LoRA, with their names."""
+    """Return (name, layer) of each linear layer in the blocks of a LLaMA, except LoRA layers."""
     return [
         (name, module)
         for name, module in llama.named_modules()

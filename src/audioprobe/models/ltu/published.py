@@ -125,5 +125,5 @@ def published(name: str) -> PublishedLTU | None:
 
 
 def _letters(name: str) -> str:
-    """Return the letters and digits of a name, in lower case."""
+    """Return the lower-case letters and digits of a name, to compare different spellings."""
     return re.sub(r"[^a-z0-9]", "", name.lower())

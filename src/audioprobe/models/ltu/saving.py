@@ -110,7 +110,8 @@ def save_adapter(
         checkpoint: the model; its `origin` names the base.
         out: folder to create; it appears only when it is complete.
         name: name of the model.
-        training_clips: as for `save_ltu`.
+        training_clips: clips that the model was trained on, in addition to
+            `checkpoint.training_data`.
 
     Raises:
         InvalidInputError: if `out` exists.
@@ -146,14 +147,14 @@ def _write_card(checkpoint: LTUCheckpoint, folder: Path) -> None:
 def _write_training_data(
     known: TrainingData | None, folder: Path, name: str, clips: Iterable[Clip]
 ) -> None:
-    """Write a table of the known training recordings and the files of further training clips."""
+    """Write a table of training recordings: those of `known` and those of `clips`."""
     recordings = [r for clip in clips if (r := recording_of(clip)) is not None]
     if known is not None or recordings:
         (known or TrainingData(name, ())).joined(recordings).to_csv(folder / TRAINING_DATA)
 
 
 def _write_whisper(whisper: str | Path, folder: Path) -> None:
-    """Write the encoder of a Whisper model, with transformers' parameter names."""
+    """Write the encoder and configuration of a Whisper model to a new folder."""
     source = resolve(str(whisper)).folder
     features = load_whisper(source)
     folder.mkdir()

@@ -25,8 +25,8 @@ _END = "### Response:\n"
 class LTUPrompts:
     """LTU's prompt template together with the tokenizer of its base, the LLaMA.
 
-    Texts never give control tokens: "<s>" in a text gives ordinary tokens, or raises
-    `InvalidInputError` if the tokenizer cannot split it.
+    A control token in a text, such as "<s>", is split into ordinary tokens. If the tokenizer cannot
+    split it, `InvalidInputError` is raised.
     """
 
     def __init__(self, tokenizer: Any) -> None:  # noqa: ANN401 - transformers has no types
@@ -86,7 +86,10 @@ class TrainableLTU:
         return list(self.network.llama.model.layers)
 
     def group_of(self, name: str) -> str:
-        """Return the group of trainable modules that a parameter belongs to, such as "lora"."""
+        """Return the group of a parameter.
+
+        Groups are "encoder", "cross-attention", "projector", "lora" and "llm".
+        """
         if name.startswith("prefix.encoder."):
             return "encoder"
         if name.startswith(f"prefix.{GATE}."):
@@ -114,7 +117,10 @@ class TrainableLTU:
         *,
         last_only: bool = False,
     ) -> tuple[Tensor, ...]:
-        """Return the hidden states of each layer of the LLaMA, or of the last layer only."""
+        """Return the input of the first layer and the output of every layer of the LLaMA.
+
+        If `last_only` is True, the tuple contains only the output of the last layer.
+        """
         outputs = self.network.llama.model(
             inputs_embeds=embeddings.to(self.network.llama.dtype),
             attention_mask=attention_mask,
@@ -137,7 +143,7 @@ class TrainableLTU:
         expand_lora(self.network, rank, targets, seed)
 
     def add_cross_attention(self, text_states: Tensor, width: int, seed: int) -> None:
-        """Add a gated cross-attention adapter after the projector."""
+        """Add an adapter after the projector; in it, audio tokens attend to `text_states`."""
         adapter = GatedCrossAttention.from_texts(text_states, width, seed)
         self.network.prefix.gate = adapter.to(self._projection.device, self._projection.dtype)
 
