@@ -73,7 +73,7 @@ def loudness_shape(waveform: Waveform) -> str:
 
     The waveform is divided into 32 parts of equal length. Each part has a level from 0 to 255,
     relative to the loudest part. The level is proportional to the fourth root of the mean squared
-    sample, because the RMS amplitude itself would give most quiet parts the same level.
+    sample; with the RMS itself, most quiet parts would have the same level.
 
     Returns:
         64 hexadecimal digits, two for the level of each part; "" for silence, for nearly constant

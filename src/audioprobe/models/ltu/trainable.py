@@ -117,9 +117,10 @@ class TrainableLTU:
         *,
         last_only: bool = False,
     ) -> tuple[Tensor, ...]:
-        """Return the input of the first layer and the output of every layer of the LLaMA.
+        """Return the embeddings, then the hidden states after each layer of the LLaMA.
 
-        If `last_only` is True, the tuple contains only the output of the last layer.
+        The states after the last layer are normalised by the LLaMA's final norm. If `last_only` is
+        True, the tuple contains only these.
         """
         outputs = self.network.llama.model(
             inputs_embeds=embeddings.to(self.network.llama.dtype),
