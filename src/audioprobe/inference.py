@@ -140,7 +140,7 @@ class WindowModel(Generic[Item, Answer, Output]):
     Attributes:
         name: description of the model in error messages, such as "language model".
         item: description of an input in error messages, such as "prompt".
-        stage: stage of the failures that the model causes.
+        stage: name of the processing step, which is stored in a failure if the model fails.
         infer: function that runs the model.
         make_input: function that converts the waveform of a window to an input.
         make_output: function that converts clip id, window and answer to an output, or raises
@@ -163,7 +163,7 @@ class InferenceResult(Generic[Output]):
         outputs: outputs by clip id, one per window in order; excludes clips with a failed window.
         failures: first failure of each failed clip, by clip id.
         digests: SHA-256 of the samples for the provenance, by clip id; "failed" for a failed clip,
-            of which an unknown part was read.
+            because only an unknown part of it was read.
     """
 
     outputs: dict[str, list[Output]] = field(default_factory=dict)

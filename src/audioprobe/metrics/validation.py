@@ -43,11 +43,14 @@ def finite_columns(name: str, *columns: npt.ArrayLike) -> list[npt.NDArray[np.fl
     `name` is the name of the statistic in error messages.
     """
     arrays = [np.asarray(column, dtype=np.float64) for column in columns]
-    is_valid = all(a.ndim == 1 and a.shape == arrays[0].shape for a in arrays)
-    if not is_valid or not all(np.isfinite(array).all() for array in arrays):
+    if any(a.ndim != 1 or a.shape != arrays[0].shape for a in arrays):
         raise InvalidInputError(
-            f"{name} needs finite values of shape (n_items,), got shapes "
+            f"{name} needs arrays of the same shape (n_items,), got shapes "
             f"{' and '.join(str(array.shape) for array in arrays)}."
+        )
+    if n_invalid := sum(int((~np.isfinite(array)).sum()) for array in arrays):
+        raise InvalidInputError(
+            f"{name} needs finite values, got {n_invalid} values that are NaN or infinite."
         )
     return arrays
 

@@ -25,10 +25,11 @@ _JOINED = "contains several streams one after the other; only the first would be
 
 
 def complete_flac(stream: BinaryIO, size: int, *, accept: bool = False) -> BinaryIO:
-    """Return a FLAC file, or a stream whose header declares the actual number of samples.
+    """Return a stream of the FLAC file whose header declares the actual number of samples.
 
-    The actual number is computed from the last frame. If `accept` is True, a truncated file of
-    `size` bytes is read up to its last complete frame.
+    The actual number is computed from the last frame. If the header is correct, the result is
+    `stream` itself. If `accept` is True, the result of a truncated file of `size` bytes ends with
+    its last complete frame.
 
     Raises:
         IncompleteAudioError: if the header declares no length and the last frame is incomplete.

@@ -90,7 +90,10 @@ def noise(n: int, rng: np.random.Generator, slope: float = 0.0) -> Float64Array:
 
 
 def band(sound: Float64Array, low: float, high: float) -> Float64Array:
-    """Apply a band-pass filter from `low` to `high` in Hz, with edges of 0.4 octaves."""
+    """Return the sound after a band-pass filter from `low` to `high`, in Hz.
+
+    The gain rises and falls over 0.4 octaves at each end of the band.
+    """
     spectrum = np.fft.rfft(sound)
     octave = np.log2(np.maximum(np.fft.rfftfreq(len(sound), 1 / SAMPLE_RATE), 1e-3))
     gain = _smooth_step((octave - np.log2(low)) * 5) * _smooth_step((np.log2(high) - octave) * 5)

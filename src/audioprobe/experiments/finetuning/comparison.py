@@ -168,10 +168,11 @@ def paired_difference(
 def mean_values(
     table: StudyTable, by: Sequence[str], bootstrap: Bootstrap
 ) -> dict[tuple[str | int | None, ...], Estimate]:
-    """Return the mean of each measure over the seeds of each group, with a confidence interval.
+    """Return the mean over seeds of each measure, for each group of rows, as a dict.
 
-    The keys are tuples: the values of the group in the columns `by`, then the measure. Intervals
-    resample clusters of items.
+    A group of rows has the same values in the columns `by`. A key of the dict is a tuple: these
+    values, then the measure. A value is the mean with a confidence interval, for which whole
+    clusters of items (such as the clips of a recording) are resampled.
     """
     estimates = {}
     for key, rows in group(table, (*by, "measure")).items():

@@ -87,8 +87,9 @@ def _gain(summary: StudySummary) -> str:
     worse = len(_consistent(summary, "in-domain AUC", -1))
     return (
         f"{better} of {n} strategies improved in-domain captioning AUC consistently, {worse} "
-        f"worsened it and {n - better - worse} showed no consistent change; out-of-domain AUC "
-        f"improved with {len(_consistent(summary, 'out-of-domain AUC', 1))}."
+        f"worsened it, and {n - better - worse} showed no consistent change. "
+        f"{len(_consistent(summary, 'out-of-domain AUC', 1)) or 'None'} of the {n} improved "
+        "out-of-domain AUC consistently."
     )
 
 
@@ -106,9 +107,10 @@ def _forgetting(summary: StudySummary) -> str:
     )
     return (
         f"Of {len(updated)} strategies that train the language model, {worse} increased the text "
-        f"loss consistently, {better} decreased it, and {accuracy} lowered text accuracy; the "
-        f"{n - len(updated)} others cannot change either. Of all {n}, {pretraining} lowered "
-        f"pretraining-domain AUC and {audio} lowered audio accuracy."
+        f"loss consistently, {better} decreased it, and {accuracy} lowered text accuracy. The "
+        f"other {n - len(updated)} do not train the language model and cannot change these "
+        f"measures. Of all {n}, {pretraining} lowered pretraining-domain AUC, and {audio} audio "
+        "accuracy."
     )
 
 
@@ -123,8 +125,8 @@ def _gap(summary: StudySummary) -> str:
     details = f", {n_better} of them without lower text accuracy" if reduced else ""
     return (
         f"With {n_behind} of {len(gaps)} strategies, audio accuracy was below text accuracy on the "
-        f"same questions (the interval of the gap is above 0); {len(reduced)} reduced the gap "
-        f"consistently{details}. This is one model of one size."
+        f"same questions (the interval of the gap is above 0); {len(reduced) or 'none'} reduced "
+        f"the gap consistently{details}. This is one model of one size."
     )
 
 
@@ -183,13 +185,14 @@ def _transfer(summary: StudySummary) -> str:
         return "yes" if all(results) else "for some concepts" if any(results) else "no"
 
     return (
-        "Accuracy on novel classes above both the model before and the control, consistently: "
-        f"trained in text, asked in text: {learned('text', 'text')}; asked in audio: "
-        f"{learned('text', 'audio')}. Trained in audio of half of the concepts, asked in audio of "
-        f"these: {learned('audio', 'audio', IN_AUDIO)}; of the other half: "
-        f"{learned('audio', 'audio', NOT_IN_AUDIO)}; in text: {learned('audio', 'text')}. Trained "
-        "in both, asked in audio of the concepts trained only in text: "
-        f"{learned('text+audio', 'audio', NOT_IN_AUDIO)}."
+        "Is accuracy on novel classes consistently above that of the model before fine-tuning and "
+        f"of the control? After training in text: {learned('text', 'text')} for questions in text, "
+        f"{learned('text', 'audio')} for questions in audio. After training in audio of half of "
+        f"the concepts: {learned('audio', 'audio', IN_AUDIO)} for questions in audio about this "
+        f"half, {learned('audio', 'audio', NOT_IN_AUDIO)} for those about the other half, "
+        f"{learned('audio', 'text')} for questions in text. After training in both: "
+        f"{learned('text+audio', 'audio', NOT_IN_AUDIO)} for questions in audio about the concepts "
+        "that were trained only in text."
     )
 
 

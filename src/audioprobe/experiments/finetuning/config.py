@@ -66,7 +66,7 @@ class ClipSubset:
 
 @dataclass(frozen=True, slots=True)
 class TrainableLevel:
-    """Level (setting) of the first factor: trainable modules and their learning rate.
+    """Level of the factor "trainable": trainable modules and their learning rate.
 
     Attributes:
         modules: module names joined by "+", such as "projector+lora"; see `set_trainable`.
@@ -130,14 +130,14 @@ class _CombinedLevel:
 
 @dataclass(frozen=True, slots=True)
 class RegularizationLevel(_CombinedLevel):
-    """Level of the second factor: regularizers, which limit forgetting."""
+    """Level of the factor "regularization": regularizers, which limit forgetting."""
 
     components: tuple[Regularizer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class AlignmentLevel(_CombinedLevel):
-    """Level of the third factor: losses that align audio with text."""
+    """Level of the factor "alignment": the losses that align audio with text in fine-tuning."""
 
     components: tuple[Alignment, ...] = ()
 
@@ -262,7 +262,7 @@ class StudyConfig:
 
     @property
     def levels(self) -> tuple[TrainableLevel, ...]:
-        """Levels of the first factor: each trainable level at each point of the grid."""
+        """Levels of the factor "trainable": each of them at each point of the grid."""
         return tuple(point for level in self.trainable for point in self.grid.levels(level))
 
     @property

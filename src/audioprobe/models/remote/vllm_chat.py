@@ -103,8 +103,8 @@ def read_likelihood(answer: Mapping[str, Any], continuation: str) -> LogLikeliho
             tail = text + tail
         except _FORMAT_ERRORS as error:
             raise RequestFailedError(
-                f"prompt_logprobs do not contain the whole continuation, only {tail!r:.60} "
-                f"({type(error).__name__})."
+                f"Expected prompt_logprobs for the whole continuation {continuation!r:.60}, got "
+                f"them only for its end {tail!r:.60} ({type(error).__name__}). Update the server."
             ) from None
         if tail == continuation:
             _check_start(entries[:-n_tokens], continuation)
