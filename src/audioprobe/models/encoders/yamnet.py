@@ -214,19 +214,17 @@ def _read_state(folder: Path) -> Mapping[str, Tensor]:
             ) from error
     if (folder / "variables" / INDEX).is_file():
         variables = read_variables(folder / "variables")
-        return state_of(_layers(_numbered(variables), folder))
+        return state_of(_check_layers(_numbered(variables), folder))
     if files := sorted(folder.glob(KERAS)):
         keras = optional_import("audioprobe.models.encoders.keras_weights", "keras")
-        return state_of(_layers(keras.read_layers(files[0]), folder))
+        return state_of(_check_layers(keras.read_layers(files[0]), folder))
     raise WeightsError(
         f"{folder}: no weights of YAMNet. Expected {SAFETENSORS}, variables/{INDEX} of a "
         f"TensorFlow SavedModel, or {KERAS} of Keras."
     )
 
 
-def _numbered(
-    variables: Mapping[str, Variable],
-) -> list[dict[str, Variable]]:
+def _numbered(variables: Mapping[str, Variable]) -> list[dict[str, Variable]]:
     """Group variables by the layer number in their names; return one dict per layer, in order."""
     layers: dict[int, dict[str, Variable]] = {}
     for name, values in variables.items():
@@ -236,26 +234,29 @@ def _numbered(
     return [layers[number] for number in sorted(layers)]
 
 
-def _layers(layers: list[dict[str, Variable]], folder: Path) -> list[dict[str, Variable]]:
+def _check_layers(layers: list[dict[str, Variable]], folder: Path) -> list[dict[str, Variable]]:
     """Return `layers` unchanged; raise `WeightsError` unless they have YAMNet's variable names."""
-    norm = {"beta", "moving_mean", "moving_variance"}
-    expected = [norm if n % 2 else {"kernel"} for n in range(_N_LAYERS - 1)]
-    for n in range(2, _N_LAYERS - 1, 4):  # every second convolution is depthwise
-        expected[n] = {"depthwise_kernel"}
-    expected.append({"kernel", "bias"})
-    names = [set(layer) for layer in layers]
-    if names != expected:
-        n = next(
-            (n for n, pair in enumerate(zip(names, expected, strict=False)) if pair[0] != pair[1]),
-            0,
-        )
-        received = sorted(names[n]) if names else []
-        raise WeightsError(
-            f"{folder}: not the weights of YAMNet. Expected {len(expected)} layers with weights, "
-            f"received {len(names)}; layer {n} has the variables {received}, expected "
-            f"{sorted(expected[n])}."
-        )
+    for n in range(max(len(layers), _N_LAYERS)):
+        expected = _variables_of(n)
+        received = set(layers[n]) if n < len(layers) else set()
+        if received != expected:
+            raise WeightsError(
+                f"{folder}: not the weights of YAMNet. Expected the variables "
+                f"{sorted(expected) or 'none'} in layer {n}, received {sorted(received) or 'none'}."
+            )
     return layers
+
+
+def _variables_of(n: int) -> set[str]:
+    """Return the variable names of a layer by its number; an empty set if there is no such layer.
+
+    Convolutions and batch normalisations alternate; every second convolution is depthwise.
+    """
+    if n >= _N_LAYERS - 1:
+        return {"kernel", "bias"} if n == _N_LAYERS - 1 else set()
+    if n % 2:
+        return {"beta", "moving_mean", "moving_variance"}
+    return {"depthwise_kernel"} if n % 4 == 2 else {"kernel"}
 
 
 def _check_package(folder: Path) -> None:
