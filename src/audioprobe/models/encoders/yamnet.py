@@ -1,8 +1,8 @@
 """YAMNet: audio embeddings and probabilities of 521 AudioSet classes, under a free licence.
 
 Source: Plakal and Ellis, research/audioset/yamnet in https://github.com/tensorflow/models
-(Apache-2.0). The weights are read from TensorFlow's and Keras's files without these libraries, and
-run in PyTorch.
+(Apache-2.0; its README names no separate licence for the weights). The weights are read from files
+of TensorFlow and Keras without these libraries, and run in PyTorch.
 """
 
 import csv
