@@ -5,7 +5,7 @@ Pickled code in a model folder is never executed.
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from huggingface_hub import cached_assets_path, constants
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -251,3 +251,25 @@ def _convert_gguf(file: Path, plain: Path) -> None:
         shutil.rmtree(plain, ignore_errors=True)
         Path(folder).replace(plain)
         Path(folder).mkdir()  # the context manager removes it
+
+
+def load_state(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
+    """Use tensors as the parameters of a module without copying; set it to evaluation mode.
+
+    Raises:
+        WeightsError: if a tensor is missing or unexpected, or has the wrong shape. The message
+            names `source`.
+    """
+    expected = module.state_dict()
+    refuse_differences(
+        source,
+        missing=expected.keys() - tensors.keys(),
+        unexpected=tensors.keys() - expected.keys(),
+        mismatched=[
+            f"{name}: got {tuple(tensors[name].shape)}, expected {tuple(expected[name].shape)}"
+            for name in expected.keys() & tensors.keys()
+            if tensors[name].shape != expected[name].shape
+        ],
+    )
+    module.load_state_dict(tensors, assign=True)
+    module.eval().requires_grad_(requires_grad=False)

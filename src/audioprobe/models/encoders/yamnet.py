@@ -15,8 +15,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from audioprobe import weights
@@ -24,6 +23,7 @@ from audioprobe.audio.transforms import resample
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError, WeightsError, optional_import
 from audioprobe.io.tensorflow_checkpoint import INDEX, VALUES, Variable, read_variables
+from audioprobe.models.causal_lm.loading import load_state, read_tensors
 from audioprobe.models.encoders.yamnet_network import (
     FRAME_SHIFT,
     SAMPLE_RATE,
@@ -85,7 +85,6 @@ class YAMNet:
             raise InvalidInputError(
                 f"hop must be a positive multiple of 0.01 s (the distance of frames), got {hop} s."
             )
-        self._name = model
         self._weights = weights.resolve(model)
         if self._weights.origin == "package":
             _check_package(self._weights.folder)
@@ -181,23 +180,10 @@ def load_yamnet(folder: Path, *, fold: bool = True) -> YAMNetNetwork:
         MissingDependencyError: for weights of Keras, if h5py is not installed.
     """
     network = YAMNetNetwork()
-    state = _read_state(folder)
-    expected = network.state_dict()
-    weights.refuse_differences(
-        str(folder),
-        missing=expected.keys() - state.keys(),
-        unexpected=state.keys() - expected.keys(),
-        mismatched=(
-            f"{name}: {tuple(state[name].shape)} instead of {tuple(tensor.shape)}"
-            for name, tensor in expected.items()
-            if name in state and state[name].shape != tensor.shape
-        ),
-    )
-    network.load_state_dict(state)
-    network.eval()
+    load_state(network, _read_state(folder), source=str(folder))
     if fold:
         network.fold()
-    return network
+    return network.requires_grad_(not fold)
 
 
 def _read_state(folder: Path) -> Mapping[str, Tensor]:
@@ -206,12 +192,7 @@ def _read_state(folder: Path) -> Mapping[str, Tensor]:
     The first format found is read: safetensors, TensorFlow SavedModel, Keras.
     """
     if (folder / SAFETENSORS).is_file():
-        try:
-            return load_file(folder / SAFETENSORS)
-        except SafetensorError as error:
-            raise WeightsError(
-                f"{folder / SAFETENSORS}: damaged ({error}). Download or write it again."
-            ) from error
+        return read_tensors(folder / SAFETENSORS)
     if (folder / "variables" / INDEX).is_file():
         variables = read_variables(folder / "variables")
         return state_of(_check_layers(_numbered(variables), folder))

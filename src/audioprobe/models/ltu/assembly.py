@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from audioprobe.errors import WeightsError
+from audioprobe.models.causal_lm.loading import load_state
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, TltrConfig
 from audioprobe.models.ltu.audio_prefix import (
     GATE,
@@ -27,7 +28,7 @@ from audioprobe.models.ltu.audio_prefix import (
     AudioPrefix,
     GatedCrossAttention,
 )
-from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, load_state
+from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 
 N_HEADS = 12  # attention heads of LTU's published encoders; tensor shapes do not tell
 

@@ -26,9 +26,8 @@ from audioprobe.audio.filterbank import LTU as LTU_SPECTROGRAM
 from audioprobe.audio.filterbank import fit_length
 from audioprobe.audio.transforms import resample
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
-from audioprobe.models.causal_lm.loading import read_folder, read_json
+from audioprobe.models.causal_lm.loading import load_state, read_folder, read_json
 from audioprobe.models.ltu.audio_encoder import FeatureConfig, TltrConfig
-from audioprobe.models.ltu.network import load_state
 from audioprobe.protocols import AudioEncoder
 from audioprobe.registry import factory_of, load
 from audioprobe.types import Option, Waveform

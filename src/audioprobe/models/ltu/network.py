@@ -17,7 +17,6 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from audioprobe.errors import InvalidInputError, optional_import
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.audio_prefix import AudioConfig, AudioPrefix
-from audioprobe.weights import refuse_differences
 
 Quantization: TypeAlias = Literal["8bit", "4bit"]
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
@@ -225,25 +224,3 @@ def linear_layers(llama: nn.Module) -> list[tuple[str, nn.Linear]]:
         for name, module in llama.named_modules()
         if ".layers." in name and type(module) is nn.Linear and ".lora_" not in name
     ]
-
-
-def load_state(module: nn.Module, tensors: Mapping[str, Tensor], *, source: str) -> None:
-    """Use tensors as the parameters of a module without copying; set it to evaluation mode.
-
-    Raises:
-        WeightsError: if a tensor is missing or unexpected, or has the wrong shape. The message
-            names `source`.
-    """
-    expected = module.state_dict()
-    refuse_differences(
-        source,
-        missing=expected.keys() - tensors.keys(),
-        unexpected=tensors.keys() - expected.keys(),
-        mismatched=[
-            f"{name}: got {tuple(tensors[name].shape)}, expected {tuple(expected[name].shape)}"
-            for name in expected.keys() & tensors.keys()
-            if tensors[name].shape != expected[name].shape
-        ],
-    )
-    module.load_state_dict(tensors, assign=True)
-    module.eval().requires_grad_(requires_grad=False)
