@@ -1,11 +1,12 @@
 """A recipe that trains in seconds, on a tiny LLaMA."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.small_ltu.encoder_training import EncoderStage
-from audioprobe.small_ltu.recipe import Recipe, RecipeStage, SceneConfig
+from audioprobe.small_ltu.recipe import FrozenEncoder, Recipe, RecipeStage, SceneConfig
 from audioprobe.training.trainer import TrainingArguments
 
 ARGUMENTS = TrainingArguments(steps=3, learning_rate=1e-3, warmup_steps=1, save_every=1)
@@ -34,3 +35,11 @@ def recipe(base: Path) -> Recipe:
         ),
         encoder=CavMaeConfig(width=24, n_heads=2, n_blocks=1, mlp_width=24),
     )
+
+
+def on_yamnet(trained: Recipe) -> Recipe:
+    """The same recipe on frozen features of YAMNet."""
+    stages = tuple(
+        replace(stage, train=stage.train.replace("encoder+", "")) for stage in trained.stages
+    )
+    return replace(trained, encoder=FrozenEncoder("yamnet"), encoder_stages=(), stages=stages)

@@ -13,6 +13,7 @@ from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.text_corpora import encode_passages
 from audioprobe.io.config import parse_config
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
+from audioprobe.models.ltu.audio_frontend import SpectrogramFrontend
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.probing.trial import ConceptPair
@@ -46,7 +47,7 @@ def tiny_model(base: Path, *, dropout: float = 0.05) -> TrainableLTU:
 def tiny_clips(folder: Path, sources: Sequence[str], n_clips: int) -> CaptionedClips:
     """Scenes of two seconds with one source each."""
     clips = Synthetic(n_clips=n_clips, max_sources=1, palette=sources, seconds=2.0).clips("train")
-    return captioned_clips("tiny", clips, folder)
+    return captioned_clips("tiny", clips, folder, SpectrogramFrontend())
 
 
 def tiny_data(folder: Path, **changes: Any) -> TrainingSampler:

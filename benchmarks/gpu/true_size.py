@@ -25,6 +25,7 @@ from audioprobe.finetuning.strategy import ContrastiveAlignment, Distillation, S
 from audioprobe.finetuning.text_corpora import encode_passages, read_texts
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.models.ltu.assembly import build_network
+from audioprobe.models.ltu.audio_frontend import SpectrogramFrontend
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, Origin
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, quantize
 from audioprobe.models.ltu.saving import save_ltu
@@ -117,7 +118,7 @@ def tuning(size: str) -> Iterator[str]:
     """A row per strategy: memory and seconds of a step."""
     every = Synthetic(n_clips=CLIPS, max_sources=1, seed=0).clips("train")
     with tempfile.TemporaryDirectory() as home:
-        clips = captioned_clips("made", every, Path(home) / "spectrograms")
+        clips = captioned_clips("made", every, Path(home) / "features", SpectrogramFrontend())
         prompts = LTUPrompts(random_ltu(size).tokenizer)
         passages = encode_passages(read_texts("rehearsal").passages, prompts)
         data = TrainingSampler(

@@ -16,4 +16,4 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingSampler:
-    return tiny_data(tmp_path_factory.mktemp("spectrograms"))
+    return tiny_data(tmp_path_factory.mktemp("features"))

@@ -63,10 +63,10 @@ def decode(batch: AnswerBatch) -> list[Sequence]:
     return sequences
 
 
-def rows_of(spectrograms: Tensor, clips: CaptionedClips) -> list[int]:
-    """The clips that spectrograms belong to."""
-    known = clips.cache.spectrograms(torch.arange(len(clips)))
-    return [next(n for n, k in enumerate(known) if torch.equal(k, s)) for s in spectrograms]
+def rows_of(features: Tensor, clips: CaptionedClips) -> list[int]:
+    """The clips that features belong to."""
+    known = clips.cache.features(torch.arange(len(clips)))
+    return [next(n for n, k in enumerate(known) if torch.equal(k, s)) for s in features]
 
 
 def clip_rows(data: TrainingSampler, batch: TrainingBatch) -> list[int]:

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 from tests.datasets.debian_packages import PACKAGES, lay_out, small_tables
 from tests.tiny_ltu import write_base
-from tests.tiny_recipe import ARGUMENTS, SOURCES, recipe
+from tests.tiny_recipe import ARGUMENTS, SOURCES, on_yamnet, recipe
 
 from audioprobe import LTU, Prompt
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
@@ -38,7 +38,7 @@ class StopError(Exception):
 
 
 @pytest.mark.parametrize(
-    "where", ["scenes: spectrograms 7", "encoder: steps 2", "projector: steps 1", "closed: steps 2"]
+    "where", ["scenes: features 7", "encoder: steps 2", "projector: steps 1", "closed: steps 2"]
 )
 def test_interrupted_training_reaches_the_same_weights(
     where: str, base: Path, trained: Path, tmp_path: Path
@@ -83,7 +83,7 @@ def test_other_recipe_and_overwriting_are_refused(trained: Path, base: Path) -> 
     with pytest.raises(InvalidInputError, match="another recipe"):
         Curriculum(replace(recipe(base), seed=1), trained)
     curriculum = Curriculum(recipe(base), trained)
-    checkpoint = curriculum.init_model(curriculum.train_encoder(curriculum.spectrograms()))
+    checkpoint = curriculum.init_model(curriculum.features())
     with pytest.raises(InvalidInputError, match="already exists"):
         save_adapter(checkpoint, trained / "ltu", name="again")
 
@@ -106,6 +106,30 @@ def test_missing_recordings_are_refused_at_construction(base: Path, tmp_path: Pa
     with pytest.raises(InvalidInputError, match="fetch-sounds"):
         Curriculum(wanted, tmp_path / "run", recordings=tmp_path)
     assert not (tmp_path / "run").exists()
+
+
+def test_training_on_a_frozen_encoder_resumes_and_its_model_answers(
+    base: Path, tmp_path: Path
+) -> None:
+    wanted = on_yamnet(recipe(base))
+
+    def stop(event: ProgressEvent) -> None:
+        if (event.stage, event.done) == ("closed: steps", 2):
+            raise StopError
+
+    with pytest.raises(StopError):
+        Curriculum(wanted, tmp_path / "interrupted", progress=stop).train()
+    resumed = Curriculum(wanted, tmp_path / "interrupted").train()
+    complete = Curriculum(wanted, tmp_path / "complete").train()
+    first, second = (load_file(folder / "adapter.safetensors") for folder in (resumed, complete))
+    assert first.keys() == second.keys()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not any("encoder" in name for name in first), "YAMNet's weights are not stored again"
+    model = LTU.from_pretrained(complete, base=base)
+    assert model.info.options["encoder"] == "YAMNet"
+    clip = build_scenes(wanted.scenes).clips("test")[0]
+    (answer,) = model.generate([Prompt("What is heard?", audio=clip.waveform)])
+    assert answer.finish in ("stop", "length")
 
 
 def test_held_out_relations_are_not_asked(base: Path, tmp_path: Path) -> None:

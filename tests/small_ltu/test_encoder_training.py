@@ -8,6 +8,7 @@ import torch
 from audioprobe import Synthetic
 from audioprobe.metrics import macro, per_label, roc_auc
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder
+from audioprobe.models.ltu.audio_frontend import SpectrogramFrontend
 from audioprobe.small_ltu.encoder_training import (
     EncoderStage,
     LabelBatch,
@@ -15,7 +16,7 @@ from audioprobe.small_ltu.encoder_training import (
     init_classifier,
     train_encoder,
 )
-from audioprobe.training.spectrogram_cache import SpectrogramCache
+from audioprobe.training.feature_cache import FeatureCache
 from audioprobe.training.trainer import TrainingArguments
 
 SOURCES = ("owl", "siren", "cricket", "rain")
@@ -30,29 +31,31 @@ STAGE = EncoderStage(
 
 
 @pytest.fixture(scope="module")
-def caches(tmp_path_factory: pytest.TempPathFactory) -> tuple[SpectrogramCache, SpectrogramCache]:
+def caches(tmp_path_factory: pytest.TempPathFactory) -> tuple[FeatureCache, FeatureCache]:
     """64 training clips and 32 test clips."""
     folder = tmp_path_factory.mktemp("caches")
 
-    def cached(split: str, n_clips: int) -> SpectrogramCache:
+    def cached(split: str, n_clips: int) -> FeatureCache:
         scenes = Synthetic(
             n_clips=n_clips, max_sources=1, palette=SOURCES, seconds=8.0, snr_db=(20.0, 40.0)
         )
         clips = scenes.clips(split)
-        return SpectrogramCache(clips, scenes.labels, folder / split, source={"split": split})
+        return FeatureCache(
+            clips, scenes.labels, folder / split, SpectrogramFrontend(), source={"split": split}
+        )
 
     return cached("train", 64), cached("test", 32)
 
 
-def trained_classifier(cache: SpectrogramCache, folder: Path) -> LabelLoss:
+def trained_classifier(cache: FeatureCache, folder: Path) -> LabelLoss:
     classifier = init_classifier(SMALL, cache.labels.shape[1], seed=0)
     train_encoder(classifier, cache, STAGE, folder)
     return classifier
 
 
-def auc(classifier: LabelLoss, cache: SpectrogramCache) -> float:
+def auc(classifier: LabelLoss, cache: FeatureCache) -> float:
     with torch.inference_mode():
-        logits = classifier.logits(cache.spectrograms(torch.arange(len(cache))))
+        logits = classifier.logits(cache.features(torch.arange(len(cache))))
     value = macro(per_label(roc_auc, cache.labels.numpy(), logits.double().numpy())).value
     assert value is not None
     return value
@@ -60,7 +63,7 @@ def auc(classifier: LabelLoss, cache: SpectrogramCache) -> float:
 
 @pytest.mark.slow  # trains two encoders
 def test_encoder_learns_labels_but_not_shuffled_ones(
-    caches: tuple[SpectrogramCache, SpectrogramCache], tmp_path: Path
+    caches: tuple[FeatureCache, FeatureCache], tmp_path: Path
 ) -> None:
     train, test = caches
     assert auc(trained_classifier(train, tmp_path / "true"), test) > 0.8

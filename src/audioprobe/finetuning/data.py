@@ -37,7 +37,7 @@ from audioprobe.training.examples import (
     encode_record,
     relation_question,
 )
-from audioprobe.training.spectrogram_cache import epoch_rows
+from audioprobe.training.feature_cache import epoch_rows
 from audioprobe.training.trainable import PromptTokenizer
 
 MatchedPair: TypeAlias = tuple[ConceptPair, ConceptPair]
@@ -127,16 +127,16 @@ class TrainingSampler:
         audio: dict[str, Tensor] = {}
         rows = []
         n_clips = strategy.clips_per_step
-        for row, record, spectrogram in self.clips.questions("new", n_clips, step, seed):
-            audio[record.audio_id] = spectrogram
+        for row, record, features in self.clips.questions("new", n_clips, step, seed):
+            audio[record.audio_id] = features
             examples.append(self._encode(record))
             rows.append(row)
         if (rehearsal := strategy.get(Rehearsal)) is not None:
             examples += self._passages(rehearsal.texts, step, seed)
             earlier, n_clips = self.rehearsal_clips, rehearsal.clips
             if earlier is not None and n_clips:
-                for _, record, spectrogram in earlier.questions("earlier", n_clips, step, seed):
-                    audio[record.audio_id] = spectrogram
+                for _, record, features in earlier.questions("earlier", n_clips, step, seed):
+                    audio[record.audio_id] = features
                     examples.append(self._encode(record))
         if (paired := strategy.get(PairedQuestionTraining)) is not None:
             rng = np.random.default_rng([self.seed, strategy.arguments.seed, step])
@@ -160,8 +160,8 @@ class TrainingSampler:
                 yield self._collate([example], {})
         elif self.rehearsal_clips is not None:
             questions = self.rehearsal_clips.questions("earlier", n_examples, 0, self.seed)
-            for _, record, spectrogram in questions:
-                yield self._collate([self._encode(record)], {record.audio_id: spectrogram})
+            for _, record, features in questions:
+                yield self._collate([self._encode(record)], {record.audio_id: features})
 
     def _passages(self, n: int, step: int, seed: int) -> list[TrainingExample]:
         rows = epoch_rows(len(self.rehearsal_texts), n, step, seed).tolist() if n else ()
@@ -192,7 +192,7 @@ class TrainingSampler:
         rng: np.random.Generator,
         audio: dict[str, Tensor],
     ) -> Iterator[QARecord]:
-        """Yield random paired questions; add the spectrograms of audio questions to `audio`."""
+        """Yield random paired questions; add the features of audio questions to `audio`."""
         for condition in paired.conditions:
             pairs = self._pairs(paired, condition)
             for k in rng.integers(len(pairs), size=paired.pairs).tolist():
@@ -203,14 +203,14 @@ class TrainingSampler:
                     else:
                         rows = self.clips.rows_by_concept[pair.concept]
                         row = rows[int(rng.integers(len(rows)))]
-                        audio[f"new {row}"] = self.clips.spectrogram(row)
+                        audio[f"new {row}"] = self.clips.features(row)
                         yield relation_question(relation, rng, f"new {row}")
 
     def _alignment_targets(self, rows: Sequence[int]) -> AlignmentTargets:
         labels = ["; ".join(self.clips.labels[row]) for row in rows]
         captions = [caption_of(self.clips.phrases[row]) for row in rows]
         return AlignmentTargets(
-            self.clips.cache.spectrograms(torch.tensor(rows)),
+            self.clips.cache.features(torch.tensor(rows)),
             encode_texts(self.tokenizer, labels),
             encode_texts(self.tokenizer, captions),
         )

@@ -22,6 +22,9 @@ from audioprobe.datasets.synthetic import (
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
+from audioprobe.models.ltu.audio_frontend import feature_config, load_frontend
+from audioprobe.models.ltu.audio_prefix import AudioConfig
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.saving import save_adapter
@@ -33,7 +36,7 @@ from audioprobe.small_ltu.questions import QASampler
 from audioprobe.small_ltu.recipe import Recipe, RecipeStage, SceneConfig
 from audioprobe.training.answer_loss import AnswerBatch, AnswerLoss, collate
 from audioprobe.training.examples import CAPTION_QUESTION
-from audioprobe.training.spectrogram_cache import SpectrogramCache
+from audioprobe.training.feature_cache import FeatureCache
 from audioprobe.training.trainable import set_trainable
 from audioprobe.training.trainer import train, training_lock
 from audioprobe.types import Decoding, Prompt
@@ -56,6 +59,8 @@ class Curriculum:
     Raises:
         InvalidInputError: if the folder contains the training of another recipe, or the recipe uses
             recordings and their folder is not valid.
+        BackendNotFoundError: if the frozen encoder of the recipe is not installed.
+        WeightsError: if the weights of the frozen encoder are missing.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Curriculum:
         self.folder = Path(folder)
         self._recordings = DebianSounds(recordings) if recipe.scenes.recordings else None
         self.scenes = build_scenes(recipe.scenes, self._recordings)
+        self._audio = audio_config(recipe)
         self._workers = workers
         self._progress = progress
         self._check_same_recipe()
@@ -91,8 +97,8 @@ class Curriculum:
             if self._recordings is not None:
                 _refuse_missing(self._recordings)
                 refuse_leaks(self._recordings)
-            cache = self.spectrograms()
-            checkpoint = self.init_model(self.train_encoder(cache))
+            cache = self.features()
+            checkpoint = self.init_model(cache)
             sampler = self.qa_sampler(TRAIN, len(cache))
             for stage in self.recipe.stages:
                 self.train_stage(checkpoint, sampler, cache, stage)
@@ -105,32 +111,37 @@ class Curriculum:
             )
             return save_adapter(checkpoint, out, name=self.folder.name, training_clips=clips)
 
-    def spectrograms(self) -> SpectrogramCache:
-        """Compute the spectrograms of the training scenes, or read those that are stored."""
-        return SpectrogramCache(
+    def features(self) -> FeatureCache:
+        """Compute the encoder's inputs for the training scenes, or read those that are stored."""
+        return FeatureCache(
             self.scenes.clips(TRAIN),
             self.scenes.labels,
             self.folder / "scenes",
+            load_frontend(self._audio),
             source={"dataset": json.loads(to_json(self.scenes.info)), "split": TRAIN},
             workers=self._workers,
             progress=prefixed(self._progress, "scenes"),
         )
 
-    def train_encoder(self, cache: SpectrogramCache) -> LabelLoss:
+    def init_model(self, cache: FeatureCache) -> LTUCheckpoint:
+        """Return the base LLaMA joined to the encoder, before the first model stage.
+
+        If the recipe trains the encoder, it is trained first.
+        """
+        checkpoint = untrained_model(self.recipe, self._audio)
+        if isinstance(self._audio, CavMaeConfig):
+            classifier = self._train_encoder(self._audio, cache)
+            checkpoint.net.prefix.encoder.load_state_dict(classifier.encoder.state_dict())
+        return checkpoint
+
+    def _train_encoder(self, config: CavMaeConfig, cache: FeatureCache) -> LabelLoss:
         """Train the encoder in all encoder stages and return it with its classification head."""
-        recipe = self.recipe
-        classifier = init_classifier(recipe.encoder, cache.labels.shape[1], recipe.seed)
-        for number, stage in enumerate(recipe.encoder_stages, 1):
+        classifier = init_classifier(config, cache.labels.shape[1], self.recipe.seed)
+        for number, stage in enumerate(self.recipe.encoder_stages, 1):
             folder = self.folder / f"encoder-{number}"
             progress = prefixed(self._progress, "encoder")
             train_encoder(classifier, cache, stage, folder, progress=progress)
         return classifier
-
-    def init_model(self, classifier: LabelLoss) -> LTUCheckpoint:
-        """Return the base LLaMA joined to the trained encoder, before the first model stage."""
-        checkpoint = untrained_model(self.recipe)
-        checkpoint.net.prefix.encoder.load_state_dict(classifier.encoder.state_dict())
-        return checkpoint
 
     def qa_sampler(self, split: str, n_scenes: int) -> QASampler:
         """Return the sampler of questions about the first `n_scenes` scenes of a split."""
@@ -141,12 +152,12 @@ class Curriculum:
         self,
         checkpoint: LTUCheckpoint,
         sampler: QASampler,
-        cache: SpectrogramCache,
+        cache: FeatureCache,
         stage: RecipeStage,
     ) -> None:
         """Train `checkpoint` in one stage; its weights are changed in place.
 
-        The sampler draws the questions of each step; the cache holds the training spectrograms.
+        The sampler draws the questions of each step; the cache holds the encoder's inputs.
         """
         model, prompts = TrainableLTU(checkpoint.net), LTUPrompts(checkpoint.tokenizer)
         set_trainable(model, stage.train)
@@ -156,7 +167,7 @@ class Curriculum:
             examples = sampler.examples(stage, number, prompts)
             ids = sorted({example.audio_id for example in examples if example.audio_id})
             rows = torch.tensor([int(audio_id) for audio_id in ids], dtype=torch.long)
-            audio = dict(zip(ids, cache.spectrograms(rows), strict=True))
+            audio = dict(zip(ids, cache.features(rows), strict=True))
             return collate(examples, audio, targets=stage.targets, pad_id=prompts.eos_token_id)
 
         train(
@@ -201,14 +212,31 @@ class Curriculum:
             )
 
 
-def untrained_model(recipe: Recipe) -> LTUCheckpoint:
+def audio_config(recipe: Recipe) -> AudioConfig:
+    """Return the configuration of the audio encoder of a recipe.
+
+    Raises:
+        BackendNotFoundError: if the frozen encoder of the recipe is not installed.
+        WeightsError: if the weights of the frozen encoder are missing.
+    """
+    encoder = recipe.encoder
+    if isinstance(encoder, CavMaeConfig):
+        return encoder
+    return feature_config(encoder.name, encoder.options)
+
+
+def untrained_model(recipe: Recipe, audio: AudioConfig) -> LTUCheckpoint:
     """Return the untrained LTU of a recipe; in text, it answers like the base LLaMA.
+
+    Args:
+        recipe: settings of the training.
+        audio: configuration of the audio encoder; see `audio_config`.
 
     Raises:
         WeightsError: if the base model is missing.
     """
     lora = {f"lora_{name}": value for name, value in asdict(recipe.lora).items()}
-    return init_ltu(recipe.base, {"audio": recipe.encoder, **lora}, seed=recipe.seed)
+    return init_ltu(recipe.base, {"audio": audio, **lora}, seed=recipe.seed)
 
 
 def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synthetic:
@@ -221,7 +249,9 @@ def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synt
     """
     palette: Palette = ProceduralPalette(config.sources or None)
     if recordings is not None:
-        palette = BlendedPalette(palette, RecordedPalette(recordings, TRAIN))
+        recorded = RecordedPalette(recordings, TRAIN)
+        share = config.synthesised_share
+        palette = BlendedPalette(palette, recorded, weights=(share, 1 - share))
     return Synthetic(
         n_clips=config.n_train,
         max_sources=config.max_sources,

@@ -17,7 +17,7 @@ from audioprobe.audio.filterbank import LTU
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder
 from audioprobe.progress import ProgressCallback, ignore_progress
-from audioprobe.training.spectrogram_cache import SpectrogramCache, epoch_rows
+from audioprobe.training.feature_cache import FeatureCache, epoch_rows
 from audioprobe.training.trainable import load_trainable_weights
 from audioprobe.training.trainer import STATE, History, TrainingArguments, load_state, train
 
@@ -141,7 +141,7 @@ def load_classifier(config: CavMaeConfig, n_labels: int, folder: str | Path) -> 
 
 def train_encoder(
     classifier: LabelLoss,
-    cache: SpectrogramCache,
+    cache: FeatureCache,
     stage: EncoderStage,
     folder: str | Path,
     *,
@@ -180,7 +180,7 @@ def train_encoder(
         number = step * n_processes + process
         rows = chosen[epoch_rows(len(chosen), stage.batch_size, number, seed)]
         generator = torch.Generator().manual_seed(seed * 7_919 + number)
-        spectrograms, labels = cache.spectrograms(rows), cache.labels[rows].float()
+        spectrograms, labels = cache.features(rows), cache.labels[rows].float()
         if stage.augment:
             spectrograms, labels = augment(spectrograms, labels, generator)
         patches = draw_patches(len(rows), n_patches, n_visible, generator)

@@ -17,12 +17,19 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.model import LTU
 from audioprobe.probing.modality_gap import modality_gap
 from audioprobe.probing.trial import ConceptPair
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
-from audioprobe.small_ltu.curriculum import MODEL, RECIPE, build_scenes, untrained_model
+from audioprobe.small_ltu.curriculum import (
+    MODEL,
+    RECIPE,
+    audio_config,
+    build_scenes,
+    untrained_model,
+)
 from audioprobe.small_ltu.encoder_training import load_classifier
 from audioprobe.small_ltu.measures import (
     EvaluationResult,
@@ -143,8 +150,13 @@ class SmallLTUEvaluation:
         return result
 
     def _measure_encoder(self) -> list[Measure]:
-        """Return the AUC of the encoder as a classifier, before the language model was trained."""
+        """Return the AUC of the encoder as a classifier, before the language model was trained.
+
+        A frozen encoder has no classifier, so the result is an empty list.
+        """
         recipe, labels = self._recipe, self._training_scenes.labels
+        if not isinstance(recipe.encoder, CavMaeConfig):
+            return []
         last = self._folder / f"encoder-{len(recipe.encoder_stages)}"
         classifier = load_classifier(recipe.encoder, len(labels), last)
         groups = {
@@ -176,7 +188,7 @@ class SmallLTUEvaluation:
             "held out": relations_with_role(self._pairs, ["held_out"], concepts),
             "of concepts not in the training": self._relations_of_new_concepts(),
         }
-        base = untrained_model(self._recipe)
+        base = untrained_model(self._recipe, audio_config(self._recipe))
         untrained = LTU(base.net.eval(), base.tokenizer, base.info({}))
         measures = []
         for time, model in (("before", untrained), ("after", self._model)):

@@ -30,7 +30,7 @@ from audioprobe.training.examples import (
     relation_question,
     yes_or_no,
 )
-from audioprobe.training.spectrogram_cache import epoch_rows
+from audioprobe.training.feature_cache import epoch_rows
 from audioprobe.training.trainable import PromptTokenizer
 
 N_OPTIONS = 4

@@ -1,5 +1,6 @@
 """Recipes: all settings of the training of a small LTU, in one TOML file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.small_ltu.encoder_training import EncoderStage
 from audioprobe.training.examples import MAX_TOKENS, LossTargets
 from audioprobe.training.trainer import TrainingArguments
+from audioprobe.types import Option
 
 SHIPPED = Path(__file__).parent / "recipes"
 
@@ -25,6 +27,8 @@ class SceneConfig:
             noise, in [0, 1].
         sources: ids of the concepts to synthesise, such as "crow"; () uses all possible concepts.
         recordings: whether recorded sources are used in addition to synthesised sources.
+        synthesised_share: probability that a source is synthesised if it could also be a recording,
+            in [0, 1].
         seed: random seed of the scenes.
     """
 
@@ -34,7 +38,27 @@ class SceneConfig:
     bare_share: float = 0.25
     sources: tuple[str, ...] = ()
     recordings: bool = True
+    synthesised_share: float = 0.5
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.synthesised_share <= 1:
+            raise InvalidInputError(
+                f"scenes: expected a synthesised_share in [0, 1], got {self.synthesised_share}."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class FrozenEncoder:
+    """Pretrained audio encoder, which is not trained; its features are computed once.
+
+    Attributes:
+        name: name of the encoder in the registry, such as "yamnet".
+        options: options of the encoder, such as `{ hop = 0.48 }`.
+    """
+
+    name: str
+    options: Mapping[str, Option] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,19 +139,24 @@ class Recipe:
 
     base: str
     scenes: SceneConfig
-    encoder_stages: tuple[EncoderStage, ...]
     stages: tuple[RecipeStage, ...]
-    encoder: CavMaeConfig = field(default_factory=CavMaeConfig)
+    encoder: CavMaeConfig | FrozenEncoder = field(default_factory=CavMaeConfig)
+    encoder_stages: tuple[EncoderStage, ...] = ()
     lora: RecipeLora = field(default_factory=RecipeLora)
     held_out: float = 0.15
     seed: int = 0
 
     def __post_init__(self) -> None:
         names = [stage.name for stage in self.stages]
-        if not self.encoder_stages or not names or len(set(names)) < len(names):
+        if not names or len(set(names)) < len(names):
             raise InvalidInputError(
-                "Expected at least one encoder stage and at least one stage, with different names; "
-                f"got {len(self.encoder_stages)} encoder stages and the stages {names}."
+                f"Expected at least one stage, and stages with different names, got {names}."
+            )
+        if isinstance(self.encoder, FrozenEncoder) == bool(self.encoder_stages):
+            raise InvalidInputError(
+                "Expected encoder_stages for an encoder that is trained, and none for the frozen "
+                f"encoder of a registry name, got {len(self.encoder_stages)} encoder stages and "
+                f"{type(self.encoder).__name__}."
             )
 
 

@@ -10,6 +10,8 @@ from tests.tiny_ast import save_tiny_ast
 from tests.tiny_clap import save_tiny_clap
 from tests.tiny_ltu import write_base
 
+from audioprobe import Synthetic
+from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import BackendNotFoundError, InvalidInputError, WeightsError
 from audioprobe.models.encoders.yamnet import YAMNet
 from audioprobe.models.ltu.audio_encoder import FeatureConfig
@@ -21,6 +23,7 @@ from audioprobe.models.ltu.trainable import TrainableLTU
 from audioprobe.protocols import AudioEncoder
 from audioprobe.registry import load
 from audioprobe.testing import check_language_model
+from audioprobe.training.feature_cache import FeatureCache
 from audioprobe.training.trainable import set_trainable
 from audioprobe.types import Prompt, Waveform
 
@@ -81,7 +84,7 @@ def test_features_of_any_encoder_become_tokens(
 
 @pytest.fixture(scope="module")
 def saved(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    checkpoint = tiny_model(base, feature_config("yamnet", hop=0.32))
+    checkpoint = tiny_model(base, feature_config("yamnet", {"hop": 0.32}))
     return save_adapter(checkpoint, tmp_path_factory.mktemp("model") / "tiny", name="tiny")
 
 
@@ -91,15 +94,15 @@ def model(saved: Path, base: Path) -> LTU:
 
 
 def test_number_of_tokens_is_that_of_the_hop() -> None:
-    fine, coarse = feature_config("yamnet", hop=0.32), feature_config("yamnet")
+    fine, coarse = feature_config("yamnet", {"hop": 0.32}), feature_config("yamnet")
     assert (fine.n_steps, coarse.n_steps) == (30, 21)
     assert fine.options == {"hop": 0.32}
     assert fine.revision == YAMNet().info.revision
 
 
 def test_saved_model_loads_its_encoder(model: LTU, base: Path) -> None:
-    direct = tiny_model(base, feature_config("yamnet", hop=0.32))
-    frontend = EncoderFrontend(feature_config("yamnet", hop=0.32))
+    direct = tiny_model(base, feature_config("yamnet", {"hop": 0.32}))
+    frontend = EncoderFrontend(feature_config("yamnet", {"hop": 0.32}))
     whole = LTU(direct.net, direct.tokenizer, direct.info({}), frontend=frontend)
     prompts = [Prompt("what", audio=noise(2.0, seed)) for seed in range(2)]
     stored, original = (
@@ -185,6 +188,23 @@ def test_encoder_that_does_not_fit_raises(
         attempt(feature_config("yamnet"))
 
 
-def test_studies_refuse_a_model_on_features(base: Path) -> None:
-    with pytest.raises(InvalidInputError, match="from a mel spectrogram"):
-        tiny_model(base, feature_config("yamnet")).require_spectrogram()
+def test_features_are_cached_once_and_by_encoder(tmp_path: Path) -> None:
+    """The features of a worker process, which loads the encoder itself, equal those made here."""
+    clips = Synthetic(n_clips=3, max_sources=1, palette=("owl", "bell"), seconds=1.5).clips()
+    frontend = EncoderFrontend(feature_config("yamnet"))
+
+    def cached(name: str, hop: float = 0.48, workers: int = 1) -> FeatureCache:
+        extractor = EncoderFrontend(feature_config("yamnet", {"hop": hop}))
+        labels = ("owl", "bell")
+        source = {"data": "three scenes"}
+        return FeatureCache(
+            clips, labels, tmp_path / name, extractor, source=source, workers=workers
+        )
+
+    rows = torch.arange(3)
+    here, there = cached("here").features(rows), cached("there", workers=2).features(rows)
+    assert torch.equal(here, there)
+    expected = torch.cat([frontend(read_waveform(clip)) for clip in clips])
+    assert torch.equal(here, expected.half().float())
+    with pytest.raises(InvalidInputError, match="another audio encoder"):
+        cached("here", hop=0.96)

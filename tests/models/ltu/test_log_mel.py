@@ -9,7 +9,7 @@ from tests.signals import chirp_10s, sweep
 from transformers import WhisperFeatureExtractor
 
 from audioprobe.errors import UnsupportedInputError
-from audioprobe.models.ltu.audio_frontend import log_mel
+from audioprobe.models.ltu.whisper_frontend import log_mel
 from audioprobe.types import Waveform
 
 

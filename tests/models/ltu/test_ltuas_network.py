@@ -20,9 +20,9 @@ from torch import Tensor
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.ltu.assembly import map_names
 from audioprobe.models.ltu.audio_encoder import TltrConfig
-from audioprobe.models.ltu.audio_frontend import WhisperFeatures, log_mel
 from audioprobe.models.ltu.generation import TokenPrompt, generate
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
+from audioprobe.models.ltu.whisper_frontend import WhisperFeatures, log_mel
 from audioprobe.types import Decoding, Waveform
 
 

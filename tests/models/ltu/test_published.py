@@ -8,9 +8,9 @@ from torch import nn
 from transformers import WhisperConfig
 
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, TltrConfig
-from audioprobe.models.ltu.audio_frontend import WhisperFeatures
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, linear_layers
 from audioprobe.models.ltu.published import PRECISIONS, PUBLISHED, PublishedLTU, published
+from audioprobe.models.ltu.whisper_frontend import WhisperFeatures
 
 LLAMA = {
     "7B": {"hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32},

@@ -172,23 +172,33 @@ class RecordedPalette:
 class BlendedPalette:
     """Palette with the concepts of several palettes.
 
-    If several palettes have a concept, each sound comes from one of them, with equal probability.
+    If several palettes have a concept, each sound comes from one of them, chosen at random.
 
     Args:
         palettes: at least one palette.
+        weights: relative probability of each palette, at least 0; None means equal probabilities.
+            The only palette that has a concept is always used for it.
     """
 
-    def __init__(self, *palettes: Palette) -> None:
+    def __init__(self, *palettes: Palette, weights: Sequence[float] | None = None) -> None:
         if not palettes:
             raise InvalidInputError("Expected at least one palette, got none. Add a palette.")
         self._palettes = palettes
+        self._weights = tuple(weights or (1.0,) * len(palettes))
+        if len(self._weights) != len(palettes) or min(self._weights) < 0:
+            raise InvalidInputError(
+                f"Expected {len(palettes)} weights (one per palette) of at least 0, got "
+                f"{self._weights}."
+            )
         self.concepts = tuple(sorted({name for palette in palettes for name in palette.concepts}))
 
     @property
     def info(self) -> ComponentInfo:
-        """Name of this palette, and `info` of each combined palette; stored in results."""
+        """Name, weights if they differ, and `info` of each palette; stored in results."""
         parts = {str(n): palette.info for n, palette in enumerate(self._palettes)}
-        return ComponentInfo("palette", "blend", "1", {}, parts)
+        listed = ", ".join(f"{weight:g}" for weight in self._weights)
+        options: dict[str, Option] = {"weights": listed} if len(set(self._weights)) > 1 else {}
+        return ComponentInfo("palette", "blend", "1", options, parts)
 
     def render(self, concept: str, rng: np.random.Generator, n: int) -> Float64Array:
         """Return n samples of a concept's sound from a random palette that has the concept."""
@@ -203,5 +213,8 @@ class BlendedPalette:
 
     def _choose(self, concept: str, rng: np.random.Generator) -> Palette:
         """Return a random palette that has a concept."""
-        candidates = [palette for palette in self._palettes if concept in palette.concepts]
-        return candidates[int(rng.integers(len(candidates)))]
+        candidates = [n for n, palette in enumerate(self._palettes) if concept in palette.concepts]
+        weights = np.array([self._weights[n] for n in candidates])
+        if len(set(weights.tolist())) == 1:  # includes a single palette of weight 0
+            return self._palettes[candidates[int(rng.integers(len(candidates)))]]
+        return self._palettes[int(rng.choice(candidates, p=weights / weights.sum()))]

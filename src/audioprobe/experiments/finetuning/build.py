@@ -18,6 +18,7 @@ from audioprobe.experiments.finetuning.config import (
 from audioprobe.finetuning.captioned_clips import CaptionedClips, captioned_clips
 from audioprobe.finetuning.data import MatchedPair, TrainingSampler
 from audioprobe.finetuning.text_corpora import TextSet, encode_passages, read_texts, refuse_leaks
+from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, load_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.probing.clips import clips_by_concept
@@ -31,7 +32,7 @@ from audioprobe.probing.relations.concept_set import (
 )
 from audioprobe.probing.trial import PreparedProbe
 from audioprobe.probing.wordings import read_wordings
-from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
+from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import Dataset
 from audioprobe.texts import stable_hash
 from audioprobe.types import Clip, ComponentInfo
@@ -82,7 +83,6 @@ def load_model(study: StudyConfig) -> LTUCheckpoint:
         raise WeightsError(
             f"A fine-tuning study needs an LTU, got model.name {study.model.name!r}: {error}"
         ) from error
-    checkpoint.require_spectrogram()
     return checkpoint
 
 
@@ -143,20 +143,19 @@ def select_clips(name: str, subset: ClipSubset, dataset: Dataset) -> tuple[Clip,
             drawn = sorted(labelled, key=lambda clip: stable_hash(clip.id))
             half = {"all": drawn, "first": drawn[::2], "second": drawn[1::2]}[subset.half]
             ids.update(clip.id for clip in half[: subset.max_per_label or None])
-    selected = tuple(clip for clip in clips if clip.id in ids)
-    if not selected:
+    if not ids:
         raise InvalidInputError(
             f"{name}: no clip is left of the split {subset.split!r}. It has {len(clips)} labelled "
             f"clips, but no label with {subset.min_per_label} clips. Lower min_per_label."
         )
-    return selected
+    return tuple(clip for clip in clips if clip.id in ids)
 
 
 def novel_classes(concepts: ConceptSet, names: Sequence[str]) -> ConceptSet:
     """Return the concepts with one invented class per kind (category) instead of real classes.
 
     Args:
-        concepts: concepts; a kind with fewer than three concepts gets no class.
+        concepts: a kind with fewer than three concepts gets no class.
         names: invented names of one word each; the largest kinds get the first names.
 
     Raises:
@@ -190,14 +189,14 @@ def novel_classes(concepts: ConceptSet, names: Sequence[str]) -> ConceptSet:
 
 
 def training_data(
-    study: StudyConfig, materials: Materials, folder: Path, prompts: LTUPrompts, *, novel: bool
+    study: StudyConfig, materials: Materials, folder: Path, model: LTUCheckpoint, *, novel: bool
 ) -> TrainingSampler:
-    """Return the training data of a run; spectrograms are stored in `folder`.
+    """Return the training data of a run; features of the clips are stored in `folder`.
 
     Paired questions are about invented classes if `novel` is True, otherwise about real classes.
     """
-    names = {"train", "rehearsal"} & materials.clips.keys()
-    clips = {name: clips_with_spectrograms(materials, name, folder) for name in names}
+    prompts = LTUPrompts(model.tokenizer)
+    clips = clips_with_features(materials, folder, load_frontend(model.net.config.audio))
     texts = encode_passages(materials.rehearsal_texts, prompts, max_tokens=study.max_tokens)
     return TrainingSampler(
         tokenizer=prompts,
@@ -211,13 +210,18 @@ def training_data(
     )
 
 
-def clips_with_spectrograms(
-    materials: Materials, name: str, folder: Path, progress: ProgressCallback = ignore_progress
-) -> CaptionedClips:
-    """Return the clips of a clip set with their spectrograms, which are stored in `folder`."""
-    return captioned_clips(
-        name, materials.clips[name], folder / name, progress=prefixed(progress, name)
-    )
+def clips_with_features(
+    materials: Materials,
+    folder: Path,
+    frontend: AudioFrontend,
+    progress: ProgressCallback = ignore_progress,
+) -> dict[str, CaptionedClips]:
+    """Return the training and rehearsal clips with features, which are stored in `folder`."""
+    return {
+        name: captioned_clips(name, clips, folder / name, frontend, progress=progress)
+        for name, clips in materials.clips.items()
+        if name in ("train", "rehearsal")
+    }
 
 
 def _check_disjoint(clips: Mapping[str, Sequence[Clip]]) -> None:
@@ -233,10 +237,8 @@ def _check_disjoint(clips: Mapping[str, Sequence[Clip]]) -> None:
         except AudioReadError:
             continue  # counted as a failure by the evaluation
         if same is not None:
-            raise InvalidInputError(
-                f"{name}: the clip {clip.id!r} has the same samples as the training clip {same!r}. "
-                "Choose other splits, or halves of the data set."
-            )
+            problem = f"the clip {clip.id!r} has the same samples as the training clip {same!r}"
+            raise InvalidInputError(f"{name}: {problem}. Choose other splits, or other halves.")
 
 
 def _shared_concepts(clips: Mapping[str, Sequence[Clip]], study: StudyConfig) -> ConceptSet:
@@ -248,8 +250,7 @@ def _shared_concepts(clips: Mapping[str, Sequence[Clip]], study: StudyConfig) ->
     shared = [c.id for c in concepts.concepts if c.id in occurring[0] & occurring[1]]
     if len(shared) < 2:
         raise InvalidInputError(
-            "Expected at least two concepts with clips in both train and in_domain, got "
-            f"{len(shared)}."
+            f"Expected two or more concepts with clips in train and in_domain, got {len(shared)}."
         )
     drawn = sorted(shared, key=lambda name: stable_hash(f"{study.seed} {name}"))
     chosen = set(drawn[: study.evaluation.n_concepts or None])

@@ -1,10 +1,8 @@
-"""Evaluation of a model before and after fine-tuning: captions, text loss and yes/no questions.
-
-Functions measure how much weights and hidden states have changed.
-"""
+"""Evaluation before and after fine-tuning: captions, texts, questions, weights and states."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -16,7 +14,6 @@ import torch
 from accelerate.utils import send_to_device
 from torch import Tensor
 
-from audioprobe.audio.filterbank import LTU as FILTERBANK
 from audioprobe.audio.windowing import Windowing, read_waveform
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import AudioReadError, TrainingError
@@ -26,6 +23,7 @@ from audioprobe.experiments.finetuning.storage import Measurement
 from audioprobe.finetuning.text_corpora import encode_passages, evaluation_mode, text_losses
 from audioprobe.metrics.answers import most_likely_option
 from audioprobe.metrics.similarity import linear_cka
+from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
@@ -109,14 +107,15 @@ class ModelEvaluator:
         texts = [torch.tensor(example.ids) for example in self._passages(model)[:_N_STATES]]
         hidden = {"text": mean_states(network, texts)}
         clips = self.materials.clips["in_domain"]
-        spectrograms = (_spectrogram(partial(read_waveform, clip)) for clip in clips)
-        readable = list(islice((x for x in spectrograms if x is not None), _N_STATES))
+        frontend = load_frontend(model.net.config.audio)
+        features = (_features(frontend, partial(read_waveform, clip)) for clip in clips)
+        readable = list(islice((x for x in features if x is not None), _N_STATES))
         if readable:
             prompts = LTUPrompts(model.tokenizer)
             prompt = torch.tensor(prompts.tokenize(prompts.prompt(CAPTION_QUESTION)))
-            weight = model.net.prefix.projection.weight
+            device = model.net.prefix.projection.weight.device
             with torch.inference_mode():
-                tokens = torch.cat([model.net.prefix(x.to(weight)[None]) for x in readable])
+                tokens = torch.cat([model.net.prefix(x.to(device)[None]) for x in readable])
             hidden["audio"] = mean_states(network, [prompt] * len(readable), tokens)
         return hidden
 
@@ -147,10 +146,8 @@ class ModelEvaluator:
                 text=captions[clip][0].text,
             )
         for failure in result.failures:
-            clip = failure.clip_id
-            yield Measurement(
-                measure=measure, item=clip, cluster=clip, value=None, text=failure.message
-            )
+            clip, text = failure.clip_id, failure.message
+            yield Measurement(measure=measure, item=clip, cluster=clip, value=None, text=text)
 
 
 def score_yes_no(
@@ -167,7 +164,8 @@ def score_yes_no(
     """
     questions = [q for q in probe.questions if q.pair.relation != "identity"]
     questions.sort(key=lambda question: question.clip)
-    audio = {q.clip: _spectrogram(probe.sounds[q.clip]) for q in questions if q.clip}
+    frontend = load_frontend(model.net.config.audio)
+    audio = {q.clip: _features(frontend, probe.sounds[q.clip]) for q in questions if q.clip}
     readable = {clip: tensor for clip, tensor in audio.items() if tensor is not None}
     in_text = [q for q in questions if not q.clip]
     in_audio = [q for q in questions if q.clip in readable]
@@ -292,9 +290,8 @@ def _auc(name: str) -> str:
     return f"{name.replace('_', '-')} AUC"
 
 
-def _spectrogram(read: Callable[[], Waveform]) -> Tensor | None:
-    """Return the spectrogram of a clip, or None if its file cannot be read."""
-    try:
-        return FILTERBANK.of(read())
-    except AudioReadError:  # counted as a failure by captions and questions
-        return None
+def _features(frontend: AudioFrontend, read: Callable[[], Waveform]) -> Tensor | None:
+    """Return the input of the audio prefix for a clip, or None if its file cannot be read."""
+    with suppress(AudioReadError):  # counted as a failure by captions and questions
+        return frontend(read())[0]
+    return None

@@ -22,7 +22,7 @@ from audioprobe.errors import AudioProbeError, InvalidInputError
 from audioprobe.experiments.finetuning.build import (
     Materials,
     build_materials,
-    clips_with_spectrograms,
+    clips_with_features,
     load_model,
     training_data,
 )
@@ -50,6 +50,7 @@ from audioprobe.io.atomic import atomic_open, atomic_write
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import open_run
 from audioprobe.models.causal_lm.loading import dtype_of
+from audioprobe.models.ltu.audio_frontend import load_frontend
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
@@ -59,7 +60,7 @@ from audioprobe.texts import fingerprint
 from audioprobe.training.trainer import get_accelerator
 
 FORMAT = 2  # version of the stored results
-_TRAINING, _SPECTROGRAMS, _STATES = "training", "spectrograms", "before.npz"
+_TRAINING, _FEATURES, _STATES = "training", "features", "before.npz"
 
 
 class FinetuningRun:
@@ -118,9 +119,8 @@ class FinetuningRun:
         with self._open(folder):
             executor = RunExecutor(self.config, self.materials, folder, progress)
             with processes.main_process_first():
-                for name in {"train", "rehearsal"} & self.materials.clips.keys():
-                    cache = folder / _SPECTROGRAMS
-                    clips_with_spectrograms(self.materials, name, cache, progress)
+                frontend = load_frontend(load_model(self.config).net.config.audio)
+                clips_with_features(self.materials, folder / _FEATURES, frontend, progress)
             before = executor.before()
             numbers = range(len(self.runs))
             remaining = [n for n in numbers if not result_path(folder, self.runs[n].name).is_file()]
@@ -234,11 +234,11 @@ class RunExecutor:
     def _train(self, run: TrainingRun, result: RunResult) -> RunResult:
         model, evaluator = self._prepare(run.name)
         network, prompts = TrainableLTU(model.net), LTUPrompts(model.tokenizer)
-        cache, stops_early = self.folder / _SPECTROGRAMS, run.strategy.get(EarlyStopping)
+        cache, stops_early = self.folder / _FEATURES, run.strategy.get(EarlyStopping)
         texts = self.materials.validation_texts if stops_early else ()
         tuned = finetune(
             network,
-            training_data(self.study, self.materials, cache, prompts, novel=bool(run.arm)),
+            training_data(self.study, self.materials, cache, model, novel=bool(run.arm)),
             run.strategy,
             self.folder / _TRAINING / run.name,
             validation_texts=encode_passages(texts, prompts, max_tokens=self.study.max_tokens),

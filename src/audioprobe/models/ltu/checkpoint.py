@@ -14,7 +14,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from audioprobe.errors import InvalidInputError, WeightsError
+from audioprobe.errors import WeightsError
 from audioprobe.io.json_codec import from_json
 from audioprobe.models.causal_lm.loading import plain_folder, read_folder, read_json, read_tensors
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
@@ -24,7 +24,6 @@ from audioprobe.models.ltu.assembly import (
     infer_config,
     initial_tensors,
 )
-from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from audioprobe.models.ltu.published import AUTHORS, published
 from audioprobe.training_data import TRAINING_DATA, TrainingData
@@ -106,19 +105,6 @@ class LTUCheckpoint:
         return ComponentInfo(
             "language_model", name, self.revision, {**asdict(self.origin), **options}
         )
-
-    def require_spectrogram(self) -> None:
-        """Raise unless the model computes its audio tokens from a mel spectrogram.
-
-        Raises:
-            InvalidInputError: for LTU-AS, and for a model on the features of another encoder.
-        """
-        audio = self.net.config.audio
-        if not isinstance(audio, CavMaeConfig):
-            raise InvalidInputError(
-                "Expected an LTU that computes its audio tokens from a mel spectrogram, got "
-                f"{self.origin.checkpoint!r} with {type(audio).__name__}. Choose another model."
-            )
 
 
 def load_ltu(name: str | Path, base: str | Path | None = None) -> LTUCheckpoint:

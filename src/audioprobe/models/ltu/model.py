@@ -19,14 +19,8 @@ from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.causal_lm.generation import run_in_batches, run_single
 from audioprobe.models.causal_lm.likelihood import warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
-from audioprobe.models.ltu.audio_encoder import FeatureConfig, TltrConfig
-from audioprobe.models.ltu.audio_frontend import (
-    WHISPER,
-    AudioFrontend,
-    EncoderFrontend,
-    SpectrogramFrontend,
-    WhisperFrontend,
-)
+from audioprobe.models.ltu.audio_encoder import TltrConfig
+from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
 from audioprobe.models.ltu.checkpoint import load_ltu
 from audioprobe.models.ltu.generation import TokenPrompt, generate, log_likelihood
 from audioprobe.models.ltu.network import QUANTIZATIONS, LTUNetwork, Quantization, quantize
@@ -72,7 +66,8 @@ class LTU:
         net: the network.
         tokenizer: tokenizer of the base (the LLaMA).
         info: provenance stored with results.
-        frontend: converter from audio to the network's input; None uses LTU's mel spectrogram.
+        frontend: converter from audio to the network's input; None loads the one that the
+            network was trained with.
         transcriber: for LTU-AS, the model that transcribes speech for the prompt.
         batch_size: prompts per forward pass; does not change responses.
         training_data: recordings that the model was trained on; None if unknown.
@@ -100,7 +95,7 @@ class LTU:
         self._tokenizer: Any = tokenizer
         self._prompts = LTUPrompts(tokenizer)
         self._info = info
-        self._frontend: AudioFrontend = frontend or SpectrogramFrontend()
+        self._frontend: AudioFrontend = frontend or load_frontend(net.config.audio)
         self._transcriber = transcriber
         self._batch_size = batch_size
         self.training_data = training_data
@@ -150,12 +145,8 @@ class LTU:
             )
         checkpoint = load_ltu(name_or_path, base)
         net, audio = checkpoint.net, checkpoint.net.config.audio
-        frontend: AudioFrontend = SpectrogramFrontend()
-        if isinstance(audio, TltrConfig):
-            whisper = whisper or checkpoint.whisper or WHISPER
-            frontend = WhisperFrontend(whisper, audio, dtype=torch_dtype, device=device)
-        elif isinstance(audio, FeatureConfig):
-            frontend = EncoderFrontend(audio, device=device)
+        whisper = whisper or checkpoint.whisper
+        frontend = load_frontend(audio, whisper=whisper, dtype=torch_dtype, device=device)
         net.to(torch_dtype)
         if quantization is not None:
             quantize(net.llama, quantization, torch_dtype)

@@ -19,7 +19,6 @@ from audioprobe.audio.training_clips import recording_of
 from audioprobe.io.atomic import staged_directory
 from audioprobe.io.json_codec import to_json
 from audioprobe.models.ltu.audio_encoder import TltrConfig
-from audioprobe.models.ltu.audio_frontend import WHISPER, load_whisper
 from audioprobe.models.ltu.checkpoint import (
     ADAPTER,
     CARD,
@@ -30,6 +29,7 @@ from audioprobe.models.ltu.checkpoint import (
     ModelCard,
     load_published,
 )
+from audioprobe.models.ltu.whisper_frontend import WHISPER, load_whisper
 from audioprobe.training_data import TRAINING_DATA, TrainingData
 from audioprobe.types import Clip
 from audioprobe.weights import resolve

@@ -9,17 +9,23 @@ from hypothesis import strategies as st
 
 from audioprobe import Synthetic
 from audioprobe.errors import InvalidInputError
+from audioprobe.models.ltu.audio_frontend import SpectrogramFrontend
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
-from audioprobe.training.spectrogram_cache import SpectrogramCache, epoch_rows
+from audioprobe.training.feature_cache import FeatureCache, epoch_rows
 
 
 def cached(
     folder: Path, n_clips: int, progress: ProgressCallback = ignore_progress
-) -> SpectrogramCache:
+) -> FeatureCache:
     scenes = Synthetic(n_clips=n_clips, max_sources=1, palette=("owl", "clock"), seconds=1.0)
     source = {"n_clips": n_clips}
-    return SpectrogramCache(
-        scenes.clips("test"), scenes.labels, folder, source=source, progress=progress
+    return FeatureCache(
+        scenes.clips("test"),
+        scenes.labels,
+        folder,
+        SpectrogramFrontend(),
+        source=source,
+        progress=progress,
     )
 
 
@@ -35,9 +41,9 @@ def test_interrupted_cache_is_resumed(tmp_path: Path) -> None:
         cached(tmp_path / "resumed", 70, stop)
     done: list[int] = []
     resumed = cached(tmp_path / "resumed", 70, lambda event: done.append(event.done))
-    assert done == list(range(65, 71)), "stored spectrograms are not computed again"
+    assert done == list(range(65, 71)), "stored features are not computed again"
     complete, rows = cached(tmp_path / "complete", 70), torch.arange(70)
-    assert torch.equal(resumed.spectrograms(rows), complete.spectrograms(rows))
+    assert torch.equal(resumed.features(rows), complete.features(rows))
     assert torch.equal(resumed.labels, complete.labels)
     assert complete.labels.sum(1).tolist() == [1] * 70
     with pytest.raises(InvalidInputError, match="of other clips"):
