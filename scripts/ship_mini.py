@@ -23,7 +23,7 @@ from audioprobe.training.trainer import LOG
 from audioprobe.training_data import TRAINING_DATA
 
 ROOT = Path(__file__).parents[1]
-EVALUATION = "evaluation"
+EVALUATION, RESULTS = "evaluation", "evaluation-test"
 EVERY = 10  # steps between the rows of the log in the documentation
 
 
@@ -38,7 +38,7 @@ def ship(training: Path) -> None:
     shutil.copy(ROOT / "LICENSE", MINI / "LICENSE")
     results = []
     for part in PARTS:
-        text = (training / EVALUATION / f"{part}.json").read_text(encoding="utf-8")
+        text = (training / RESULTS / f"{part}.json").read_text(encoding="utf-8")
         (MINI / EVALUATION / f"{part}.json").write_text(text, encoding="utf-8")
         results.append(from_json(EvaluationResult, text))
     stages = [f"encoder-{n}" for n in range(1, len(recipe.encoder_stages) + 1)]
@@ -50,7 +50,7 @@ def ship(training: Path) -> None:
     page = ROOT / "docs" / "small-ltu.md"
     text = replace_section(page.read_text(encoding="utf-8"), EVALUATION, table, page)
     page.write_text(text, encoding="utf-8")
-    labels = (training / EVALUATION / LABELS).read_text(encoding="utf-8").splitlines()
+    labels = (training / RESULTS / LABELS).read_text(encoding="utf-8").splitlines()
     scenes = recipe.scenes
     card = (Path(__file__).parent / "mini_card.md").read_text(encoding="utf-8")
     (MINI / "README.md").write_text(

@@ -10,7 +10,8 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.scorers.keyword import KeywordScorer
 from audioprobe.small_ltu.curriculum import Curriculum
-from audioprobe.small_ltu.evaluation import TABLE, EvaluationScope, SmallLTUEvaluation
+from audioprobe.small_ltu.evaluation import TABLE, SmallLTUEvaluation
+from audioprobe.small_ltu.evaluation_clips import EvaluationScope
 from audioprobe.small_ltu.measures import EvaluationResult, results_table
 
 SCOPE = EvaluationScope(n_each=1, n_scenes=6, n_asked=1)

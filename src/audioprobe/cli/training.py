@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -88,9 +88,14 @@ def evaluate_ltu(
     /,
     *,
     out: Annotated[
-        Path | None, Parameter(help="Folder for the results [FOLDER/evaluation].")
+        Path | None, Parameter(help="Folder for the results [FOLDER/evaluation-SPLIT].")
     ] = None,
     recordings: RecordingsOption = None,
+    split: Annotated[
+        Literal["test", "validation"],
+        Parameter(help="Clips; choose settings on validation."),
+    ] = "test",
+    parts: Annotated[str | None, Parameter(help="Names, with commas between [all].")] = None,
 ) -> int:
     """Evaluate a small LTU on scenes and recordings that it was not trained on.
 
@@ -101,13 +106,19 @@ def evaluate_ltu(
     Example: audioprobe evaluate-ltu quick/
     """
     from audioprobe.scorers.embedding import EmbeddingScorer
-    from audioprobe.small_ltu.evaluation import SmallLTUEvaluation
+    from audioprobe.small_ltu.evaluation import PARTS, SmallLTUEvaluation
     from audioprobe.small_ltu.measures import results_table
 
-    start, target = time.monotonic(), out or folder / "evaluation"
+    start, target = time.monotonic(), out or folder / f"evaluation-{split}"
     with progress_bars() as progress:
         evaluation = SmallLTUEvaluation(
-            folder, target, EmbeddingScorer.local(), recordings=recordings, progress=progress
+            folder,
+            target,
+            EmbeddingScorer.local(),
+            split=split,
+            parts=PARTS if parts is None else [part.strip() for part in parts.split(",")],
+            recordings=recordings,
+            progress=progress,
         )
         results = evaluation()
     write(results_table(results).to_text(terminal_width()))

@@ -21,7 +21,7 @@ from audioprobe.datasets.synthetic import (
 )
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
-from audioprobe.io.json_codec import to_json
+from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.audio_frontend import feature_config, load_frontend
 from audioprobe.models.ltu.audio_prefix import AudioConfig
@@ -237,6 +237,20 @@ def untrained_model(recipe: Recipe, audio: AudioConfig) -> LTUCheckpoint:
     """
     lora = {f"lora_{name}": value for name, value in asdict(recipe.lora).items()}
     return init_ltu(recipe.base, {"audio": audio, **lora}, seed=recipe.seed)
+
+
+def read_trained_recipe(folder: Path) -> Recipe:
+    """Return the recipe of a completed training.
+
+    Raises:
+        InvalidInputError: if the folder does not contain a completed training.
+    """
+    if not (folder / RECIPE).is_file() or not (folder / MODEL).is_dir():
+        raise InvalidInputError(
+            f"{folder}: expected a completed training, with {RECIPE} and the folder {MODEL}. Train "
+            "a model with: audioprobe train-ltu RECIPE --out FOLDER"
+        )
+    return from_json(Recipe, (folder / RECIPE).read_text(encoding="utf-8"))
 
 
 def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synthetic:

@@ -1,8 +1,9 @@
 """Evaluation of a small LTU in several parts; each finished part is stored."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,6 @@ from audioprobe.audio.filterbank import LTU as FILTERBANK
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts import Concepts
 from audioprobe.datasets.debian import DebianSounds
-from audioprobe.datasets.synthetic import Synthetic
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import from_json, to_json
@@ -25,12 +25,17 @@ from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import Scorer
 from audioprobe.small_ltu.curriculum import (
     MODEL,
-    RECIPE,
     audio_config,
     build_scenes,
+    read_trained_recipe,
     untrained_model,
 )
 from audioprobe.small_ltu.encoder_training import load_classifier
+from audioprobe.small_ltu.evaluation_clips import (
+    EvaluationScope,
+    single_source_scenes,
+    spread_clips,
+)
 from audioprobe.small_ltu.measures import (
     EvaluationResult,
     Measure,
@@ -42,14 +47,12 @@ from audioprobe.small_ltu.measures import (
     relations_with_role,
     results_table,
 )
-from audioprobe.small_ltu.recipe import Recipe
 from audioprobe.small_ltu.relations import RelationPair, SplitRole, hypernym_pairs
 from audioprobe.types import Clip
 
-SPLIT = "test"  # split of the scenes and recordings for the evaluation
 PARTS = ("encoder", "text", "audio", "labels", "captions", "recordings")
 LABELS = "labels.txt"  # file with the labels of the training clips
-TABLE = "evaluation.md"
+TABLE, SETTINGS = "evaluation.md", "settings.json"
 
 _ROLES: dict[SplitRole, str] = {
     "audio_and_text": "trained in audio and text",
@@ -57,22 +60,6 @@ _ROLES: dict[SplitRole, str] = {
     "held_out": "held out",
 }
 _UNLIMITED = 10**9  # number of scenes in the data set; a scene is synthesised when it is read
-_SEARCHED = 200  # number of scenes to search for each single-source scene
-
-
-@dataclass(frozen=True, slots=True)
-class EvaluationScope:
-    """Amount of evaluation data. A scene is a synthetic mixture of sound sources (concepts).
-
-    Attributes:
-        n_each: number of single-source scenes per concept.
-        n_scenes: number of scenes with one or more sources.
-        n_asked: number of single-source scenes per concept for yes/no questions about relations.
-    """
-
-    n_each: int = 4
-    n_scenes: int = 200
-    n_asked: int = 2
 
 
 class SmallLTUEvaluation:
@@ -82,13 +69,16 @@ class SmallLTUEvaluation:
         folder: folder of a completed training by `Curriculum`.
         out: folder for the results; parts whose result it already contains are not repeated.
         scorer: text similarity by which a caption scores the labels.
+        split: split of the scenes and recordings: "test", or "validation" to choose settings.
+        parts: names of the parts to evaluate, see `PARTS`.
         recordings: folder of `DebianSounds`, the same as in training.
         scope: amount of evaluation data.
         bootstrap: settings of confidence intervals.
         progress: called with the progress of each part.
 
     Raises:
-        InvalidInputError: if the folder does not contain a completed training.
+        InvalidInputError: if the folder does not contain a completed training, a part or split is
+            unknown, or `out` contains results of another split or amount of data.
     """
 
     def __init__(
@@ -97,15 +87,22 @@ class SmallLTUEvaluation:
         out: str | Path,
         scorer: Scorer,
         *,
+        split: str = "test",
+        parts: Collection[str] = PARTS,
         recordings: str | Path | None = None,
         scope: EvaluationScope | None = None,
         bootstrap: Bootstrap | None = None,
         progress: ProgressCallback = ignore_progress,
     ) -> None:
         self._folder, self._out = Path(folder), Path(out)
-        self._recipe = _read_recipe(self._folder)
+        self._recipe = read_trained_recipe(self._folder)
         self._scorer = scorer
         self._scope = scope or EvaluationScope()
+        self._split, self._parts = split, parts
+        if unknown := sorted(set(parts) - set(PARTS)):
+            raise InvalidInputError(
+                f"Expected parts among {', '.join(PARTS)}, got {', '.join(unknown)}."
+            )
         self._bootstrap = bootstrap or Bootstrap()
         self._progress = progress
         config = self._recipe.scenes
@@ -113,12 +110,10 @@ class SmallLTUEvaluation:
         self._training_scenes = build_scenes(config, self._recordings)
         # Scenes of the evaluation have synthesised sources only, as recordings were trained on.
         self._scenes = build_scenes(replace(config, n_train=_UNLIMITED))
-        numbers = single_source_scenes(self._scenes, SPLIT, self._scope.n_each)
-        scenes = self._scenes.clips(SPLIT)
+        numbers = single_source_scenes(self._scenes, split, self._scope.n_each)
+        scenes = self._scenes.clips(split)
         self._single_source = {name: [scenes[n] for n in rows] for name, rows in numbers.items()}
-        self._single_source_clips = [
-            clip for clips in self._single_source.values() for clip in clips
-        ]
+        self._single_source_clips = list(chain.from_iterable(self._single_source.values()))
 
     def __call__(self) -> tuple[EvaluationResult, ...]:
         """Evaluate all parts; write a JSON file per part, and a Markdown table of all parts."""
@@ -132,13 +127,26 @@ class SmallLTUEvaluation:
         }
         if self._recordings is None:
             del parts["recordings"]
-        self._out.mkdir(parents=True, exist_ok=True)
-        labels = "".join(f"{label}\n" for label in self._training_scenes.labels)
+        self._check_same_settings()
+        labels = "\n".join(self._training_scenes.labels) + "\n"
         (self._out / LABELS).write_text(labels, encoding="utf-8")
-        results = tuple(self._stored(name, measure) for name, measure in parts.items())
+        results = tuple(
+            self._stored(name, measure) for name, measure in parts.items() if name in self._parts
+        )
         table = results_table(results).to_markdown() + "\n"
         (self._out / TABLE).write_text(table, encoding="utf-8")
         return results
+
+    def _check_same_settings(self) -> None:
+        """Write split and amount of data into the folder, or raise if it has other ones."""
+        self._out.mkdir(parents=True, exist_ok=True)
+        path, text = self._out / SETTINGS, to_json((self._split, self._scope)) + "\n"
+        if not path.is_file():
+            atomic_write(path, text)
+        elif path.read_text(encoding="utf-8") != text:
+            raise InvalidInputError(
+                f"{self._out} contains results for another split or amount. Choose another folder."
+            )
 
     def _stored(self, name: str, measure: Callable[[], Sequence[Measure]]) -> EvaluationResult:
         """Return the stored result of a part; if there is none, evaluate the part and store it."""
@@ -190,34 +198,47 @@ class SmallLTUEvaluation:
         }
         base = untrained_model(self._recipe, audio_config(self._recipe))
         untrained = LTU(base.net.eval(), base.tokenizer, base.info({}))
-        measures = []
+        measures: list[Measure] = []
         for time, model in (("before", untrained), ("after", self._model)):
             for done, (name, relations) in enumerate(groups.items(), 1):
                 trials = relation_trials(model, relations, self._recipe.seed)
                 measure = f"yes/no, hypernyms {name}, {time} training"
                 measures.append(accuracy_measure(measure, trials, self._bootstrap))
-                stage = f"text {time} training"
-                self._progress(ProgressEvent(stage=stage, done=done, total=len(groups)))
+                event = ProgressEvent(stage=f"text {time} training", done=done, total=len(groups))
+                self._progress(event)
         return measures
 
     def _measure_audio(self) -> list[Measure]:
-        """Return accuracies of yes/no questions in audio and in text, for each `SplitRole`."""
-        concepts, n = self._scenes.palette.concepts, self._scope.n_asked
-        clips = {name: group[:n] for name, group in self._single_source.items()}
+        """Return accuracies of yes/no questions in audio and in text, for each `SplitRole`.
+
+        The audio consists of scenes with a single source, and of recordings if there are any.
+        """
+        n = self._scope.n_asked
+        groups = {"": {name: group[:n] for name, group in self._single_source.items()}}
+        if self._recordings is not None:
+            groups[", recordings"] = spread_clips(self._held_out_recordings, n)
         measures = []
         for done, (role, description) in enumerate(_ROLES.items(), 1):
-            relations = relations_with_role(self._pairs, [role], concepts)
-            audio = relation_trials(self._model, relations, self._recipe.seed, clips)
-            text = relation_trials(self._model, relations, self._recipe.seed)
-            gap = modality_gap([*text, *audio], "likelihood", self._bootstrap)
-            name = f"yes/no, hypernyms {description}"
-            measures += [
-                accuracy_measure(f"{name}, audio", audio, self._bootstrap),
-                accuracy_measure(f"{name}, text", text, self._bootstrap),
-                Measure(f"{name}, text minus audio", gap.difference),
-            ]
+            for suffix, clips in groups.items():
+                relations = relations_with_role(self._pairs, [role], clips)
+                if relations:
+                    measures += self._audio_and_text(relations, clips, description + suffix)
             self._progress(ProgressEvent(stage="audio", done=done, total=len(_ROLES)))
         return measures
+
+    def _audio_and_text(
+        self, relations: Sequence[ConceptPair], clips: Mapping[str, Sequence[Clip]], data: str
+    ) -> list[Measure]:
+        """Return the accuracies about relations in audio and in text, and their difference."""
+        audio = relation_trials(self._model, relations, self._recipe.seed, clips)
+        text = relation_trials(self._model, relations, self._recipe.seed)
+        gap = modality_gap([*text, *audio], "likelihood", self._bootstrap)
+        name = f"yes/no, hypernyms {data}"
+        return [
+            accuracy_measure(f"{name}, audio", audio, self._bootstrap),
+            accuracy_measure(f"{name}, text", text, self._bootstrap),
+            Measure(f"{name}, text minus audio", gap.difference),
+        ]
 
     def _measure_labels(self) -> list[Measure]:
         labels = self._training_scenes.labels
@@ -272,39 +293,8 @@ class SmallLTUEvaluation:
 
     @cached_property
     def _mixed_clips(self) -> list[Clip]:
-        scenes = self._scenes.clips(SPLIT)
-        return [scenes[number] for number in range(self._scope.n_scenes)]
+        return list(self._scenes.clips(self._split)[: self._scope.n_scenes])
 
     @cached_property
     def _held_out_recordings(self) -> list[Clip]:
-        return [] if self._recordings is None else list(self._recordings.clips(SPLIT))
-
-
-def single_source_scenes(scenes: Synthetic, split: str, n_each: int) -> dict[str, list[int]]:
-    """Return the indices of the first `n_each` single-source scenes of each concept, by its id.
-
-    Raises:
-        InvalidInputError: if a concept has fewer than `n_each` single-source scenes.
-    """
-    numbers: dict[str, list[int]] = {name: [] for name in scenes.palette.concepts}
-    n_missing = n_each * len(numbers)
-    for number in range(_SEARCHED * n_missing):
-        sources = scenes.scene_sources(split, number)
-        if len(sources) == 1 and len(numbers[sources[0].concept]) < n_each:
-            numbers[sources[0].concept].append(number)
-            n_missing -= 1
-        if not n_missing:
-            return numbers
-    raise InvalidInputError(
-        f"Some concepts have fewer than {n_each} scenes with a single source in the split "
-        f"{split!r}. Lower n_each, or raise bare_share of the recipe."
-    )
-
-
-def _read_recipe(folder: Path) -> Recipe:
-    if not (folder / RECIPE).is_file() or not (folder / MODEL).is_dir():
-        raise InvalidInputError(
-            f"{folder}: expected a completed training, with {RECIPE} and the folder {MODEL}. Train "
-            "a model with: audioprobe train-ltu RECIPE --out FOLDER"
-        )
-    return from_json(Recipe, (folder / RECIPE).read_text(encoding="utf-8"))
+        return [] if self._recordings is None else list(self._recordings.clips(self._split))

@@ -2,9 +2,11 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
+from audioprobe.audio.windowing import read_waveform
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.classification.likelihood import LikelihoodClassifier
 from audioprobe.errors import InvalidInputError
@@ -177,7 +179,7 @@ def relation_trials(
         model: the model to evaluate.
         relations: true and false relations of concepts to classes.
         seed: random seed of the wordings.
-        clips: clips with a waveform, by concept id. Each relation is asked about every clip of its
+        clips: clips by concept id. Each relation is asked about every clip of its
             concept. None asks each relation once, in text.
 
     Returns:
@@ -198,8 +200,8 @@ def relation_trials(
         for clip in (once_in_text if clips is None else clips[relation.concept])
     ]
     questions.sort(key=lambda question: question.clip)
-    waveforms = {clip.id: clip.waveform for group in (clips or {}).values() for clip in group}
-    sounds = {key: (lambda wave=wave: wave) for key, wave in waveforms.items() if wave is not None}
+    heard = [clip for group in (clips or {}).values() for clip in group]
+    sounds = {clip.id: partial(read_waveform, clip) for clip in heard}
     return score_yes_no(questions, likelihood_scorer(model), sounds)
 
 

@@ -45,7 +45,14 @@ _LAST = "Which sound comes last?"
 _LOUDEST = "Which sound is the loudest?"
 _HOW_MANY = "How many different sounds are there?"
 _NUMBERS = ("One.", "Two.", "Three.")
-_CAPTIONS = ("The sound of {}.", "{}.", "One can hear {}.")
+_CAPTIONS = (
+    "The sound of {}.",
+    "{}.",
+    "One can hear {}.",
+    "This is the sound of {}.",
+    "{} can be heard.",
+    "A recording of {}.",
+)
 _LOUDER_DB = 4.0  # a source this much louder than all others is clearly the loudest
 
 

@@ -16,7 +16,7 @@ from audioprobe.datasets.synthetic.machines import MACHINES
 from audioprobe.datasets.synthetic.nature import NATURE
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import Dataset
-from audioprobe.types import Clip, ComponentInfo, Float64Array
+from audioprobe.types import Clip, ComponentInfo, Float64Array, Option
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
