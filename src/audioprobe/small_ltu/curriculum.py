@@ -5,6 +5,7 @@ same weights as without interruption.
 """
 
 import json
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 
@@ -38,7 +39,7 @@ from audioprobe.training.answer_loss import AnswerBatch, AnswerLoss, collate
 from audioprobe.training.examples import CAPTION_QUESTION
 from audioprobe.training.feature_cache import FeatureCache
 from audioprobe.training.trainable import set_trainable
-from audioprobe.training.trainer import train, training_lock
+from audioprobe.training.trainer import get_accelerator, train, training_lock
 from audioprobe.types import Decoding, Prompt
 
 RECIPE, MODEL, CAPTIONS = "recipe.json", "ltu", "captions.jsonl"
@@ -84,7 +85,8 @@ class Curriculum:
     def train(self) -> Path:
         """Run all stages that are not finished, and return the folder of the model.
 
-        `LTU.from_pretrained` reads this folder.
+        `LTU.from_pretrained` reads this folder. If accelerate started several processes, all of
+        them train the model together, with the scenes and questions of a step in each process.
 
         Raises:
             InvalidInputError: if training recordings are missing, or a recording or package is in
@@ -93,23 +95,26 @@ class Curriculum:
                 `training.trainer.train`.
             WeightsError: if the base model is missing.
         """
-        with training_lock(self.folder):
+        processes, out = get_accelerator(), self.folder / MODEL
+        is_main = processes.is_main_process
+        with training_lock(self.folder) if is_main else nullcontext():
             if self._recordings is not None:
                 _refuse_missing(self._recordings)
                 refuse_leaks(self._recordings)
-            cache = self.features()
+            with processes.main_process_first():
+                cache = self.features()
             checkpoint = self.init_model(cache)
             sampler = self.qa_sampler(TRAIN, len(cache))
             for stage in self.recipe.stages:
                 self.train_stage(checkpoint, sampler, cache, stage)
-                self.write_captions(checkpoint, stage)
-            out = self.folder / MODEL
-            if out.exists():
-                return out
-            clips = (
-                () if self._recordings is None else RecordedPalette(self._recordings, TRAIN).clips
-            )
-            return save_adapter(checkpoint, out, name=self.folder.name, training_clips=clips)
+                if is_main:
+                    self.write_captions(checkpoint, stage)
+            if is_main and not out.exists():
+                recorded = self._recordings and RecordedPalette(self._recordings, TRAIN)
+                clips = recorded.clips if recorded else ()
+                save_adapter(checkpoint, out, name=self.folder.name, training_clips=clips)
+            processes.wait_for_everyone()
+        return out
 
     def features(self) -> FeatureCache:
         """Compute the encoder's inputs for the training scenes, or read those that are stored."""
