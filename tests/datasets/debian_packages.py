@@ -1,12 +1,13 @@
 """Small Debian packages, and a replacement of apt-get that serves them from a folder."""
 
 import csv
+import gzip
 import hashlib
 import shutil
 import struct
 import subprocess
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,29 @@ def write_resources(path: Path, contents: dict[str, bytes], *, packed: bool = Fa
     header = struct.pack(">4sIIIII", b"qres", 3, *offsets, 0)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(header + tree + data + names)
+
+
+def write_group(path: Path, contents: dict[str, bytes | dict[str, bytes]]) -> None:
+    """Write a group of OpenClonk; a dict of contents is a group inside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    compressed = gzip.compress(group_of(contents))
+    path.write_bytes(b"\x1e\x8c" + compressed[2:])
+
+
+def group_of(contents: Mapping[str, bytes | dict[str, bytes]]) -> bytes:
+    """Return a group of OpenClonk before compression."""
+    header = bytearray(
+        struct.pack("<24s4xiii164x", b"RedWolf Design GrpFolder", 1, 2, len(contents))
+    )
+    for n in range(0, len(header) - 2, 3):
+        header[n], header[n + 2] = header[n + 2], header[n]
+    entries, data = b"", b""
+    for name, content in contents.items():
+        piece = group_of(content) if isinstance(content, dict) else content
+        numbers = (1, int(isinstance(content, dict)), len(piece), 0, len(data))
+        entries += struct.pack("<260s5i36x", name.encode(), *numbers)
+        data += piece
+    return bytes(byte ^ 237 for byte in header) + entries + data
 
 
 def lay_out(root: Path, name: str, *, fetched: bool = True) -> None:

@@ -131,7 +131,7 @@ def test_damaged_resource_file_is_refused(served: Path, tmp_path: Path) -> None:
     lay_out(tmp_path / "farm", "farm", fetched=False)
     (tmp_path / "farm/usr/share/farm/all.rcc").write_bytes(b"qres")
     build(tmp_path / "farm", "farm", served / "farm.deb")
-    with pytest.raises(RemoteError, match=r"all\.rcc: cannot be read as a resource file"):
+    with pytest.raises(RemoteError, match=r"all\.rcc: cannot be read as a container of sounds"):
         fetch_packages(tmp_path / "out", ["farm"])
     assert not (tmp_path / "out/farm").exists()
 

@@ -29,7 +29,7 @@ def fetch_sounds(
         bool, Parameter(help="Only list packages and recordings.", negative=())
     ] = False,
 ) -> int:
-    """Fetch real recordings from Debian packages (1.4 GB in all) for `DebianSounds`.
+    """Fetch real recordings from Debian packages (1.6 GB in all) for `DebianSounds`.
 
     This command needs apt-get and dpkg-deb, but no root rights: nothing is installed. Packages that
     are already in the folder are not fetched again. The exit status is 1 if a recording is missing.

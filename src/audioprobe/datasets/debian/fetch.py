@@ -7,15 +7,14 @@ stored. A package folder is created in one step, so it is either complete or abs
 
 import os
 import shutil
-import struct
 import subprocess
 import tempfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from audioprobe.datasets.debian.containers import extract_containers
 from audioprobe.datasets.debian.dataset import DebianSounds
 from audioprobe.datasets.debian.tables import DebianPackage, recordings, select_packages
 from audioprobe.datasets.leakage import duplicates
@@ -27,12 +26,6 @@ from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 _POLL_S = 0.3  # seconds between two checks of the size of the download
 _PARTIAL = ".partial-"  # prefix of temporary folders
 _DISK_FULL = "No space left on device"
-_QT_SUFFIX = ".rcc"  # compiled resource files of Qt
-_MAGIC = b"qres"
-_HEADER = struct.Struct(">4s4I")  # magic, version, offsets of tree, data and names
-_NODE = struct.Struct(">IHII")  # name, flags; then child count and first child, or locale and data
-_TIMESTAMP = 8  # bytes after each node; since version 2
-_ZLIB, _FOLDER, _ZSTD = 1, 2, 4  # flags of a node
 _UNKNOWN = ("Unable to locate package", "No candidate version found", "Can't find a source")
 
 
@@ -197,37 +190,13 @@ def _copy_labelled(package: DebianPackage, unpacked: Path, target: Path) -> None
     """Copy the labelled recordings and the copyright file from an unpacked package to `target`."""
     files = [f"{package.folder}/{r.file}" for r in recordings() if r.package == package.name]
     target.mkdir()
-    _extract_resources(files, unpacked)
+    extract_containers(files, unpacked)
     for file in (f"usr/share/doc/{package.name}/copyright", *files):
         source = unpacked / file
         # A link to a path outside the package would copy a file of this computer.
         if source.is_file() and source.resolve().is_relative_to(unpacked.resolve()):
             (target / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target / file)
-
-
-def _extract_resources(files: Sequence[str], unpacked: Path) -> None:
-    """Replace each Qt resource file (.rcc) by a folder of the labelled recordings it contains."""
-    members: dict[str, set[str]] = {}
-    for file in files:
-        archive, mark, member = file.partition(f"{_QT_SUFFIX}/")
-        if mark:
-            members.setdefault(f"{archive}{_QT_SUFFIX}", set()).add(member)
-    for archive, names in members.items():
-        path = unpacked / archive
-        if not path.is_file():
-            continue  # `DebianSounds.missing` lists its recordings
-        try:
-            contents = {n: data for n, data in resource_files(path.read_bytes()) if n in names}
-        except ValueError as error:
-            raise RemoteError(
-                f"{archive}: cannot be read as a resource file of Qt ({error}). Fetch the package "
-                "again."
-            ) from error
-        path.unlink()
-        for name, data in contents.items():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            (path / name).write_bytes(data)
 
 
 def _tool(name: str) -> str:
@@ -256,45 +225,3 @@ def _failure(problem: str, output: str, advice: str = "") -> OSError | RemoteErr
     errors = [line for line in lines if line.startswith(("E:", "dpkg-deb: error"))]
     last = (errors or lines or ["no message"])[-1].rstrip(".")
     return RemoteError(f"{problem}: {last}. {advice}".rstrip(), retryable=bool(advice))
-
-
-def resource_files(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """Yield path and content of each file in a compiled resource file of Qt (.rcc).
-
-    GCompris stores its sounds in such files. They consist of a header, a tree of nodes, names in
-    UTF-16, and data; all numbers are big-endian. Files compressed with zstd are skipped.
-
-    Raises:
-        ValueError: if the content is damaged or is not a resource file.
-    """
-    try:
-        magic, version, tree, data, names = _HEADER.unpack_from(content)
-        if magic != _MAGIC:
-            raise ValueError(f"expected a file that begins with {_MAGIC!r}, got {magic!r}")
-        size = _NODE.size + (_TIMESTAMP if version >= 2 else 0)
-        queue = [("", 0)]
-        for parent, index in queue:  # the loop body appends the children of folders
-            name, flags, first, second = _NODE.unpack_from(content, tree + index * size)
-            path = f"{parent}/{_name(content, names + name)}" if index else ""
-            if flags & _FOLDER:
-                if second <= index:  # a child at or before its parent causes an endless loop
-                    raise ValueError("damaged: a folder that contains itself")
-                queue += [(path, child) for child in range(second, second + first)]
-            elif not flags & _ZSTD:
-                (length,) = struct.unpack_from(">I", content, data + second)
-                payload = _slice(content, data + second + 4, length)
-                yield path.lstrip("/"), zlib.decompress(payload[4:]) if flags & _ZLIB else payload
-    except (struct.error, zlib.error, UnicodeDecodeError) as error:
-        raise ValueError(f"damaged: {error}") from error
-
-
-def _name(content: bytes, offset: int) -> str:
-    (length,) = struct.unpack_from(">H", content, offset)
-    return _slice(content, offset + 6, 2 * length).decode("utf-16-be")  # after length and hash
-
-
-def _slice(content: bytes, begin: int, length: int) -> bytes:
-    piece = content[begin : begin + length]
-    if len(piece) < length:
-        raise ValueError("damaged: unexpected end of file")
-    return piece
