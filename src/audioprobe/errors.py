@@ -62,6 +62,10 @@ class TrainingError(AudioProbeError, RuntimeError):
     """Error for a training run that diverged, or whose folder another process is using."""
 
 
+class RenderingError(AudioProbeError, RuntimeError):
+    """Error for a synthesizer that failed or wrote no sound."""
+
+
 class OutOfMemoryError(AudioProbeError, MemoryError):
     """Error for prompts or training runs that do not fit into memory."""
 

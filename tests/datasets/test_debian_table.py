@@ -10,10 +10,11 @@ from tests.datasets.debian_packages import lay_out_sonic_pi
 from audioprobe import Concepts, DebianSounds
 from audioprobe.audio.files import READABLE_SUFFIXES
 from audioprobe.datasets.debian import tables
+from audioprobe.datasets.debian.renderings import rendered_from
 from audioprobe.errors import InvalidInputError
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "debian-sounds.md"
-FREE = ("GPL", "CC-BY", "CC0", "BSD", "Free-Art", "ISC", "Artistic")
+FREE = ("GPL", "CC-BY", "CC0", "BSD", "MIT", "Free-Art", "ISC", "Artistic")
 
 
 def split_of(sound: tables.DebianRecording) -> str:
@@ -22,7 +23,7 @@ def split_of(sound: tables.DebianRecording) -> str:
 
 def test_packages_are_complete_and_free() -> None:
     packages = tables.packages().values()
-    assert len(packages) == 24
+    assert len(packages) == 27
     for package in packages:
         assert package.version, package.name
         assert package.reason, package.name
@@ -31,7 +32,7 @@ def test_packages_are_complete_and_free() -> None:
         assert package.split in tables.SPLITS
         assert not package.folder.startswith("/")
         assert not package.folder.endswith("/")
-    assert sum(package.size for package in packages) < 1_700_000_000
+    assert sum(package.size for package in packages) < 1_900_000_000
     assert {package.split for package in packages} == set(tables.SPLITS)
 
 
@@ -50,8 +51,14 @@ def test_recordings_are_complete() -> None:
 
 def test_recordings_are_unique() -> None:
     ids = Counter(sound.id for sound in tables.recordings())
-    hashes = Counter(sound.sha256 for sound in tables.recordings())
+    hashes = Counter(s.sha256 for s in tables.recordings() if not rendered_from(s.file))
     assert max(ids.values()) == max(hashes.values()) == 1
+
+
+def test_renderings_of_one_file_have_its_hash() -> None:
+    hashes = {(s.package, rendered_from(s.file), s.sha256) for s in tables.recordings()}
+    sources = [(package, source) for package, source, _ in hashes if source]
+    assert len(sources) == len(set(sources)) > 60
 
 
 def test_concepts_use_the_ids_of_shipped_ones() -> None:

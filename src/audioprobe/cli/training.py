@@ -29,10 +29,11 @@ def fetch_sounds(
         bool, Parameter(help="Only list packages and recordings.", negative=())
     ] = False,
 ) -> int:
-    """Fetch real recordings from Debian packages (1.6 GB in all) for `DebianSounds`.
+    """Fetch real recordings from Debian packages (1.8 GB in all) for `DebianSounds`.
 
     This command needs apt-get and dpkg-deb, but no root rights: nothing is installed. Packages that
     are already in the folder are not fetched again. The exit status is 1 if a recording is missing.
+    Instruments of soundfonts are rendered if fluidsynth and mido are installed.
 
     Example: audioprobe fetch-sounds --packages scratch,xboard --out sounds/
     """
@@ -45,6 +46,7 @@ def fetch_sounds(
     folder = out or debian.default_folder()
     with progress_bars() as progress:
         states = debian.fetch_packages(folder, names, progress=progress)
+        debian.render_packages(folder, names, progress=progress)
     text, complete = debian.fetch_report(folder, states)
     write(text)
     return 0 if complete else EXIT_FAILED

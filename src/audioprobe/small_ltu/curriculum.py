@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from audioprobe.datasets.debian import DebianSounds, fetch_command
+from audioprobe.datasets.debian import DebianSounds
 from audioprobe.datasets.leakage import refuse_leaks
 from audioprobe.datasets.synthetic import (
     BlendedPalette,
@@ -35,6 +35,7 @@ from audioprobe.protocols import Dataset
 from audioprobe.small_ltu.encoder_training import LabelLoss, init_classifier, train_encoder
 from audioprobe.small_ltu.questions import QASampler
 from audioprobe.small_ltu.recipe import Recipe, RecipeStage, SceneConfig
+from audioprobe.small_ltu.training_recordings import check_training_recordings
 from audioprobe.training.answer_loss import AnswerBatch, AnswerLoss, collate
 from audioprobe.training.examples import CAPTION_QUESTION
 from audioprobe.training.feature_cache import FeatureCache
@@ -99,7 +100,7 @@ class Curriculum:
         is_main = processes.is_main_process
         with training_lock(self.folder) if is_main else nullcontext():
             if self._recordings is not None:
-                _refuse_missing(self._recordings)
+                check_training_recordings(self._recordings, TRAIN)
                 refuse_leaks(self._recordings)
             with processes.main_process_first():
                 cache = self.features()
@@ -278,15 +279,3 @@ def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synt
         isolated_fraction=config.bare_share,
         seed=config.seed,
     )
-
-
-def _refuse_missing(recordings: DebianSounds) -> None:
-    """Raise `InvalidInputError` if recordings of the training split are missing on disk."""
-    missing = recordings.missing_from(TRAIN)
-    if missing:
-        name, cause = next(iter(missing.items()))
-        packages = {sound.package for sound in recordings.recordings if sound.id in missing}
-        raise InvalidInputError(
-            f"{recordings.folder}: {len(missing)} training recordings are missing. The first is "
-            f"{name}: {cause}. Fetch them with: {fetch_command(recordings.folder, packages)}"
-        )

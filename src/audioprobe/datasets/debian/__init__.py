@@ -2,6 +2,7 @@
 
 from audioprobe.datasets.debian.dataset import DebianSounds
 from audioprobe.datasets.debian.fetch import FetchState, fetch_packages, fetch_report
+from audioprobe.datasets.debian.renderings import NOT_RENDERED, render_packages
 from audioprobe.datasets.debian.tables import (
     DebianPackage,
     DebianRecording,
@@ -13,6 +14,7 @@ from audioprobe.datasets.debian.tables import (
 )
 
 __all__ = [
+    "NOT_RENDERED",
     "DebianPackage",
     "DebianRecording",
     "DebianSounds",
@@ -23,5 +25,6 @@ __all__ = [
     "fetch_report",
     "packages",
     "recordings",
+    "render_packages",
     "summary_text",
 ]

@@ -1,10 +1,15 @@
 """Data set of the recordings in downloaded Debian packages."""
 
-import hashlib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 
+from audioprobe.datasets.debian.renderings import (
+    file_digest,
+    rendered_from,
+    rendering_problem,
+    synthesizer,
+)
 from audioprobe.datasets.debian.tables import (
     SPLITS,
     DebianRecording,
@@ -55,7 +60,9 @@ class DebianSounds:
 
     @property
     def info(self) -> ComponentInfo:
-        """Name, hash of `packages.csv` and `labels.csv`, options, number of missing recordings."""
+        """Name, hash of the tables, options, number of missing recordings, used synthesizers."""
+        sources = {source for recording in self.recordings if (source := self._source(recording))}
+        synthesizers = sorted({synthesizer(source) for source in sources} - {""})
         return ComponentInfo(
             "dataset",
             "debian sounds",
@@ -64,6 +71,7 @@ class DebianSounds:
                 "packages": tuple(self._packages),
                 "doubtful": self._doubtful,
                 "missing": len(self.missing),
+                **({"synthesizers": tuple(synthesizers)} if synthesizers else {}),
             },
         )
 
@@ -84,7 +92,8 @@ class DebianSounds:
     @cached_property
     def missing(self) -> dict[str, str]:
         """Recordings whose file is missing or changed: the reason, keyed by recording id."""
-        causes = {recording.id: self._cause(recording) for recording in self.recordings}
+        digests: dict[Path, str] = {}  # a soundfont has many recordings
+        causes = {recording.id: self._cause(recording, digests) for recording in self.recordings}
         return {name: cause for name, cause in causes.items() if cause}
 
     def missing_from(self, split: str) -> dict[str, str]:
@@ -119,18 +128,30 @@ class DebianSounds:
         package = self._packages[recording.package]
         return self.folder / package.name / package.folder / recording.file
 
-    def _cause(self, recording: DebianRecording) -> str:
-        """Return the reason why a recording is missing; "" if its file exists and is unchanged."""
+    def _cause(self, recording: DebianRecording, digests: dict[Path, str]) -> str:
+        """Return the reason why a recording is missing; "" if its file exists and is unchanged.
+
+        For a rendered recording, the soundfont or patch is compared. `digests` has the hashes of
+        files that were compared before, and is extended.
+        """
         if not (self.folder / recording.package).is_dir():
             return "its package was not fetched"
-        expected = recording.sha256
+        expected, source = recording.sha256, self._source(recording)
+        path = source or self._path(recording)
         try:
-            content = self._path(recording).read_bytes()
+            if path not in digests:
+                digests[path] = file_digest(path)
         except FileNotFoundError:
             return "the package has no such file"
         except OSError as error:
             return f"cannot be read ({error.strerror})"
-        digest = hashlib.sha256(content).hexdigest()[: len(expected)]
+        digest = digests[path][: len(expected)]
         if digest != expected:
             return f"differs from the file that was labelled (SHA-256 {digest}, not {expected})"
-        return ""
+        return rendering_problem(source, self._path(recording).name) if source else ""
+
+    def _source(self, recording: DebianRecording) -> Path | None:
+        """Return the soundfont or patch of a rendered recording; None for other recordings."""
+        source = rendered_from(recording.file)
+        package = self._packages[recording.package]
+        return None if source is None else self.folder / package.name / package.folder / source

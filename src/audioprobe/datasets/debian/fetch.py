@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Literal
 
 from audioprobe.datasets.debian.containers import extract_containers
 from audioprobe.datasets.debian.dataset import DebianSounds
+from audioprobe.datasets.debian.renderings import NOT_RENDERED, rendered_from
 from audioprobe.datasets.debian.tables import DebianPackage, recordings, select_packages
 from audioprobe.datasets.leakage import duplicates
 from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
@@ -93,7 +95,7 @@ def fetch_report(folder: Path, states: Mapping[str, FetchState]) -> tuple[str, b
         )
     if available:
         sounds = DebianSounds(folder, packages=available, doubtful=True)
-        lines += [f"missing  {name}: {cause}" for name, cause in sounds.missing.items()]
+        lines += _missing(sounds)
         lines += [f"identical recordings: {', '.join(ids)}" for ids in duplicates(sounds)]
         n_recordings = len(sounds.recordings)
         lines.append(
@@ -101,6 +103,21 @@ def fetch_report(folder: Path, states: Mapping[str, FetchState]) -> tuple[str, b
         )
         complete = complete and not sounds.missing
     return "\n".join(printable(line) for line in lines), complete
+
+
+def _missing(sounds: DebianSounds) -> list[str]:
+    """Return one line for each missing recording, but one per package for those not rendered."""
+    lines, counts = [], Counter[str]()
+    for recording in sounds.recordings:
+        cause = sounds.missing.get(recording.id)
+        if cause == NOT_RENDERED:
+            counts[recording.package] += 1
+        elif cause is not None:
+            lines.append(f"missing  {recording.id}: {cause}")
+    return [
+        *lines,
+        *(f"missing  {package}: each of {n} {NOT_RENDERED}" for package, n in counts.items()),
+    ]
 
 
 def _fetch_all(
@@ -187,8 +204,9 @@ def _unpack(archive: Path, target: Path) -> None:
 
 
 def _copy_labelled(package: DebianPackage, unpacked: Path, target: Path) -> None:
-    """Copy the labelled recordings and the copyright file from an unpacked package to `target`."""
-    files = [f"{package.folder}/{r.file}" for r in recordings() if r.package == package.name]
+    """Copy labelled recordings, soundfonts, patches and the copyright file to `target`."""
+    names = [rendered_from(r.file) or r.file for r in recordings() if r.package == package.name]
+    files = [f"{package.folder}/{name}" for name in dict.fromkeys(names)]
     target.mkdir()
     extract_containers(files, unpacked)
     for file in (f"usr/share/doc/{package.name}/copyright", *files):
