@@ -1,4 +1,4 @@
-"""Small Debian packages, and a replacement of apt-get that serves them from a folder."""
+"""Small packages, and replacements of apt-get and pip that serve them from a folder."""
 
 import csv
 import gzip
@@ -18,6 +18,17 @@ from audioprobe.datasets.debian import tables
 from audioprobe.datasets.recordings import FOLDER
 
 RATE = 8000
+COLUMNS = (
+    "package",
+    "source",
+    "version",
+    "size",
+    "folder",
+    "credits",
+    "licence",
+    "split",
+    "reason",
+)
 needs_dpkg = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg-deb is not here")
 
 # Like apt-get download: copies a package to the current folder, or prints an error.
@@ -38,6 +49,23 @@ if [ ! -e "{served}/$name.deb" ]; then
     exit 100
 fi
 cp "{served}/$name.deb" "./${{name}}_1.0_all.deb"
+"""
+
+# Like pip download: copies a wheel to the current folder, or prints an error.
+PIP = """#!/bin/sh
+for name; do :; done
+echo "$@" >> "{served}/requests"
+if [ -e "{served}/offline" ]; then
+    echo "WARNING: Retrying (Retry(total=0)) after connection broken by 'no network'" >&2
+    echo "ERROR: No matching distribution found for $name" >&2
+    exit 1
+fi
+wheel="${{name%%==*}}-${{name##*==}}-py3-none-any.whl"
+if [ ! -e "{served}/$wheel" ]; then
+    echo "ERROR: No matching distribution found for $name" >&2
+    exit 1
+fi
+cp "{served}/$wheel" .
 """
 
 # package: split and files, each with a concept and the pitch of its tone in hertz
@@ -115,6 +143,18 @@ def group_of(contents: Mapping[str, bytes | dict[str, bytes]]) -> bytes:
     return bytes(byte ^ 237 for byte in header) + entries + data
 
 
+def write_cat(path: Path, contents: dict[str, bytes]) -> None:
+    """Write a set of sounds of OpenTTD."""
+    table, data = b"", b""
+    for name, content in contents.items():
+        offset = (8 * len(contents) + len(data)) | 1 << 31
+        table += struct.pack("<II", offset, len(content))
+        title, file = f'"{name}". By nobody.'.encode() + b"\0", name.encode() + b"\0"
+        data += bytes([len(title)]) + title + content + b"\0" + bytes([len(file)]) + file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(table + data)
+
+
 def lay_out(root: Path, name: str, *, fetched: bool = True) -> None:
     """Create the files of a package as fetched, or as unpacked before.
 
@@ -144,20 +184,29 @@ def build(root: Path, name: str, target: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
-def write_tables(folder: Path) -> tuple[Path, Path]:
-    """Write the tables of `PACKAGES`, with the hashes of the files of `lay_out`."""
+def write_tables(
+    folder: Path,
+    contents: Mapping[str, tuple[str, dict[str, tuple[str, int]]]] = PACKAGES,
+    source: str = "debian",
+) -> tuple[Path, Path]:
+    """Write the tables of packages, with the hashes of the files of `lay_out`."""
     packages, labels = folder / "packages.csv", folder / "labels.csv"
     with packages.open("w", newline="") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["package", "version", "size", "folder", "licence", "split", "reason"])
-        for name, (split, _) in PACKAGES.items():
-            writer.writerow([name, "1.0", 1000, f"usr/share/{name}", "CC0-1.0", split, "a test"])
+        rows = csv.DictWriter(stream, COLUMNS)
+        rows.writeheader()
+        for name, (split, _) in contents.items():
+            debian = source == "debian"
+            row = {"package": name, "source": source, "version": "1.0", "size": 1000}
+            row |= {"licence": "CC0-1.0", "split": split, "reason": "a test"}
+            row["folder"] = f"usr/share/{name}" if debian else f"{name}/sounds"
+            row["credits"] = f"usr/share/doc/{name}/copyright" if debian else f"{name}/CREDITS.md"
+            rows.writerow(row)
     with labels.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(
             ["package", "file", "concepts", "doubtful", "start", "seconds", "sha256", "note"]
         )
-        for name, (_, files) in PACKAGES.items():
+        for name, (_, files) in contents.items():
             for file, (concept, hertz) in files.items():
                 tone(folder / "tone.wav", hertz)
                 digest = hashlib.sha256((folder / "tone.wav").read_bytes()).hexdigest()[:16]
@@ -185,13 +234,13 @@ def small_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[No
 
 @pytest.fixture
 def served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder from which the replacement of apt-get serves packages."""
+    """The folder from which the replacements of apt-get and pip serve packages."""
     folder = tmp_path / "served"
     programs = tmp_path / "programs"
     folder.mkdir()
     programs.mkdir()
-    script = programs / "apt-get"
-    script.write_text(APT_GET.format(served=folder))
-    script.chmod(0o755)
+    for name, text in (("apt-get", APT_GET), ("pip", PIP)):
+        (programs / name).write_text(text.format(served=folder))
+        (programs / name).chmod(0o755)
     monkeypatch.setenv("PATH", str(programs), prepend=":")
     return folder

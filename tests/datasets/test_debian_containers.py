@@ -1,13 +1,14 @@
-"""Files inside containers of sounds: resource files of Qt, groups of OpenClonk."""
+"""Files inside containers: resource files of Qt, groups of OpenClonk, sounds of OpenTTD."""
 
 import gzip
 from pathlib import Path
 
 import pytest
-from tests.datasets.debian_packages import group_of, write_group, write_resources
+from tests.datasets.debian_packages import group_of, write_cat, write_group, write_resources
 
 from audioprobe.datasets.debian.containers import (
     MAX_ENTRIES,
+    cat_files,
     clonk_files,
     extract_containers,
     qt_files,
@@ -83,14 +84,30 @@ def test_overlapping_groups_end(tmp_path: Path) -> None:
     """Ten levels of ten groups that share their data would be 10 billion files."""
     group = group_of({"owl.wav": b"a hoot"})
     for _ in range(10):
-        one = bytearray(group_of({f"{n}.ocg": b"" for n in range(10)}))
+        level = bytearray(group_of({f"{n}.ocg": b"" for n in range(10)}))
         for n in range(10):
             entry = 204 + 316 * n
-            one[entry + 264 : entry + 268] = (1).to_bytes(4, "little")
-            one[entry + 268 : entry + 272] = len(group).to_bytes(4, "little")
-        group = bytes(one) + group
+            level[entry + 264 : entry + 268] = (1).to_bytes(4, "little")
+            level[entry + 268 : entry + 272] = len(group).to_bytes(4, "little")
+        group = bytes(level) + group
     with pytest.raises(ValueError, match=f"more than {MAX_ENTRIES} files"):
         dict(clonk_files(b"\x1e\x8c" + gzip.compress(group)[2:]))
+
+
+def test_set_of_sounds_is_read(tmp_path: Path) -> None:
+    contents = {"src/wav/osfx_00.wav": b"a horn" * 9, "src/wav/osfx_01.wav": b""}
+    write_cat(tmp_path / "a.cat", contents)
+    assert dict(cat_files((tmp_path / "a.cat").read_bytes())) == contents
+
+
+def test_damaged_sets_of_sounds_are_refused(tmp_path: Path) -> None:
+    write_cat(tmp_path / "a.cat", {"osfx_00.wav": b"a horn" * 9, "osfx_01.wav": b"a bell" * 9})
+    content = (tmp_path / "a.cat").read_bytes()
+    for length in range(len(content)):
+        with pytest.raises(ValueError, match="damaged"):
+            dict(cat_files(content[:length]))
+    with pytest.raises(ValueError, match="expected a table of sounds"):
+        dict(cat_files(b"RIFF" + bytes(100)))
 
 
 def test_only_requested_files_are_extracted(tmp_path: Path) -> None:
@@ -99,15 +116,16 @@ def test_only_requested_files_are_extracted(tmp_path: Path) -> None:
     (tmp_path / "games/music.ocg/tune.ogg").write_bytes(b"a tune")
     files = ["games/a.ocg/b.ocg/owl.wav", "games/music.ocg/tune.ogg", "games/c.ocg/none.wav"]
     extract_containers(files, tmp_path)
-    found = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert found == set(files[:2])
+    extracted = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert extracted == set(files[:2])
     assert (tmp_path / files[0]).read_bytes() == b"a hoot"
 
 
-def test_damaged_container_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.ocg").write_bytes(b"RIFF")
-    with pytest.raises(RemoteError, match=r"a\.ocg: cannot be read as a container.*b'RI'"):
-        extract_containers(["a.ocg/owl.wav"], tmp_path)
+@pytest.mark.parametrize("container", ["a.cat", "a.ocd", "a.ocf", "a.ocg", "a.rcc"])
+def test_damaged_container_is_named(tmp_path: Path, container: str) -> None:
+    (tmp_path / container).write_bytes(b"RIFF" + bytes(100))
+    with pytest.raises(RemoteError, match=f"{container}: cannot be read as a container of sounds"):
+        extract_containers([f"{container}/owl.wav"], tmp_path)
 
 
 def test_container_outside_the_package_is_not_read(tmp_path: Path) -> None:

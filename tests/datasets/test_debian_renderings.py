@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tests.datasets.debian_packages import build, clear, needs_dpkg, served
+from tests.datasets.debian_packages import COLUMNS, build, clear, needs_dpkg, served
 from tests.datasets.soundfonts import (
     install_fluidsynth,
     needs_fluidsynth,
@@ -50,8 +50,10 @@ def band(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     packages, labels = tmp_path / "packages.csv", tmp_path / "labels.csv"
     with packages.open("w", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["package", "version", "size", "folder", "licence", "split", "reason"])
-        writer.writerow(["band", "1.0", 1000, "usr/share/band", "CC0-1.0", "train", "a test"])
+        writer.writerow(COLUMNS)
+        notice = "usr/share/doc/band/copyright"
+        place = ["band", "debian", "1.0", 1000, "usr/share/band", notice]
+        writer.writerow([*place, "CC0-1.0", "train", "a test"])
     with labels.open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(

@@ -10,6 +10,7 @@ from tests.datasets.debian_packages import lay_out_sonic_pi
 from audioprobe import Concepts, DebianSounds
 from audioprobe.audio.files import READABLE_SUFFIXES
 from audioprobe.datasets.debian import tables
+from audioprobe.datasets.debian.download import INDEXES
 from audioprobe.datasets.debian.renderings import rendered_from
 from audioprobe.errors import InvalidInputError
 
@@ -23,13 +24,16 @@ def split_of(sound: tables.DebianRecording) -> str:
 
 def test_packages_are_complete_and_free() -> None:
     packages = tables.packages().values()
-    assert len(packages) == 27
+    assert len(packages) == 29
     for package in packages:
         assert package.version, package.name
         assert package.reason, package.name
         assert package.size > 100_000, package.name
         assert all(name.startswith(FREE) for name in package.licence.split(", ")), package.licence
         assert package.split in tables.SPLITS
+        assert package.source in INDEXES
+        assert package.credits, package.name
+        assert not {"..", "/"} & {part for file in package.credits for part in file.split("/")}
         assert not package.folder.startswith("/")
         assert not package.folder.endswith("/")
     assert sum(package.size for package in packages) < 1_900_000_000

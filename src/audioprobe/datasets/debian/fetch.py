@@ -1,41 +1,35 @@
-"""Download Debian packages with recordings; root permissions and installation are not needed.
+"""Fetch packages with recordings; root permissions and installation are not needed.
 
-`apt-get download` gets a package from the Debian mirror of the system and compares its SHA-256
-with the signed package index. `dpkg-deb` unpacks the package. Only the labelled recordings are
-stored. A package folder is created in one step, so it is either complete or absent.
+Only the labelled recordings, soundfonts, and the files that name authors and licences are stored.
+A package folder is created in one step, so it is either complete or absent.
 """
 
-import os
 import shutil
-import subprocess
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 from audioprobe.datasets.debian.containers import extract_containers
 from audioprobe.datasets.debian.dataset import DebianSounds
+from audioprobe.datasets.debian.download import INDEXES, download, require_tool
 from audioprobe.datasets.debian.renderings import NOT_RENDERED, rendered_from
 from audioprobe.datasets.debian.tables import DebianPackage, recordings, select_packages
 from audioprobe.datasets.leakage import duplicates
-from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
+from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import exclusive_lock
 from audioprobe.io.text_table import printable
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 
-_POLL_S = 0.3  # seconds between two checks of the size of the download
 _PARTIAL = ".partial-"  # prefix of temporary folders
-_DISK_FULL = "No space left on device"
-_UNKNOWN = ("Unable to locate package", "No candidate version found", "Can't find a source")
 
 
 FetchState = Literal["fetched", "present", "unknown"]
 """State of a package after a fetch.
 
 "fetched": downloaded by this call. "present": already in the folder before this call. "unknown":
-not in the package index of the system.
+not in the package index that apt-get or pip uses.
 """
 
 
@@ -53,18 +47,20 @@ def fetch_packages(
         progress: called with the number of downloaded bytes.
 
     Returns:
-        State by package name: "fetched", "present" (skipped), "unknown" (not in the index of apt).
+        State by package name: "fetched", "present" (skipped), "unknown" (not in the package index).
 
     Raises:
         InvalidInputError: for an unknown package name, or if the folder is not writable or another
             process uses it.
-        MissingDependencyError: if apt-get or dpkg-deb is not installed.
+        MissingDependencyError: if a program that is needed is not installed: apt-get and dpkg-deb
+            for packages of Debian, pip for packages of PyPI.
         RemoteError: if a download fails. Packages that are complete remain in the folder.
         OSError: if the disk is full.
     """
     selected = select_packages(packages)
-    for tool in ("apt-get", "dpkg-deb"):
-        _tool(tool)
+    for index in dict.fromkeys(package.source for package in selected):
+        for tool in INDEXES[index].tools:
+            require_tool(tool)
     folder = Path(folder).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -89,12 +85,11 @@ def fetch_report(folder: Path, states: Mapping[str, FetchState]) -> tuple[str, b
     lines = [f"{state:9}{package}" for package, state in states.items()]
     available = [package for package, state in states.items() if state != "unknown"]
     complete = len(available) == len(states)
-    if not complete:
-        lines.append(
-            "unknown: not in this system's package index. Run `apt-get update`; use Debian 12."
-        )
+    unknown = [p.source for p in select_packages(states) if p.name not in available]
+    lines += [f"unknown: {INDEXES[source].unknown_advice}" for source in dict.fromkeys(unknown)]
     if available:
         sounds = DebianSounds(folder, packages=available, doubtful=True)
+        lines += _missing_credits(folder, available)
         lines += _missing(sounds)
         lines += [f"identical recordings: {', '.join(ids)}" for ids in duplicates(sounds)]
         n_recordings = len(sounds.recordings)
@@ -117,6 +112,16 @@ def _missing(sounds: DebianSounds) -> list[str]:
     return [
         *lines,
         *(f"missing  {package}: each of {n} {NOT_RENDERED}" for package, n in counts.items()),
+    ]
+
+
+def _missing_credits(folder: Path, packages: Iterable[str]) -> list[str]:
+    """Return a line for each file with authors and licences that a fetched package lacks."""
+    return [
+        f"missing  {package.name}/{file}: names authors and licences"
+        for package in select_packages(packages)
+        for file in package.credits
+        if not (folder / package.name / file).is_file()
     ]
 
 
@@ -149,97 +154,30 @@ def _fetch_one(
     with tempfile.TemporaryDirectory(
         prefix=_PARTIAL, dir=folder, ignore_cleanup_errors=True
     ) as work:
-        archive = _download(package, Path(work), report_bytes)
+        archive = download(package, Path(work), report_bytes)
         if archive is None:
             return "unknown"
         unpacked, selection = Path(work, "unpacked"), Path(work, "selection")
-        _unpack(archive, unpacked)
-        _copy_labelled(package, unpacked, selection)
+        files = _needed_files(package)
+        INDEXES[package.source].unpack(archive, unpacked, files)
+        _copy(files, unpacked, selection)
         selection.rename(target)
     return "fetched"
 
 
-def _download(
-    package: DebianPackage, work: Path, report_bytes: Callable[[int], None]
-) -> Path | None:
-    """Download a package and return its path; None if the package index does not contain it."""
-    command = [_tool("apt-get"), "download", "--quiet", "--option=Acquire::Retries=2", package.name]
-    log = work / "apt.log"
-    with (
-        log.open("wb") as stream,
-        subprocess.Popen(  # noqa: S603 - the names come from the table
-            command, cwd=work, stdout=stream, stderr=stream, env=_english()
-        ) as process,
-    ):
-        try:
-            while True:
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(timeout=_POLL_S)
-                    break
-                report_bytes(sum(file.stat().st_size for file in work.glob("*.deb*")))
-        except BaseException:
-            process.terminate()
-            raise
-    message = log.read_text("utf-8", errors="replace")
-    archives = list(work.glob("*.deb"))
-    if process.returncode == 0 and len(archives) == 1:
-        return archives[0]
-    if any(words in message for words in _UNKNOWN):
-        return None
-    raise _failure(
-        f"{package.name}: apt-get could not fetch it",
-        message,
-        "To continue, run the same command again. If the package index is old, run `apt-get "
-        "update` first.",
-    )
-
-
-def _unpack(archive: Path, target: Path) -> None:
-    command = [_tool("dpkg-deb"), "--extract", str(archive), str(target)]
-    process = subprocess.run(  # noqa: S603 - the archive was downloaded by apt-get
-        command, capture_output=True, text=True, errors="replace", check=False, env=_english()
-    )
-    if process.returncode:
-        raise _failure(f"{archive.name}: dpkg-deb could not unpack it", process.stderr)
-
-
-def _copy_labelled(package: DebianPackage, unpacked: Path, target: Path) -> None:
-    """Copy labelled recordings, soundfonts, patches and the copyright file to `target`."""
+def _needed_files(package: DebianPackage) -> tuple[str, ...]:
+    """Return paths of labelled recordings, soundfonts, patches and credits in a package."""
     names = [rendered_from(r.file) or r.file for r in recordings() if r.package == package.name]
-    files = [f"{package.folder}/{name}" for name in dict.fromkeys(names)]
+    return (*(f"{package.folder}/{name}" for name in dict.fromkeys(names)), *package.credits)
+
+
+def _copy(files: Sequence[str], unpacked: Path, target: Path) -> None:
+    """Copy files from an unpacked package to the new folder `target`; skip missing files."""
     target.mkdir()
     extract_containers(files, unpacked)
-    for file in (f"usr/share/doc/{package.name}/copyright", *files):
+    for file in files:
         source = unpacked / file
         # A link to a path outside the package would copy a file of this computer.
         if source.is_file() and source.resolve().is_relative_to(unpacked.resolve()):
             (target / file).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, target / file)
-
-
-def _tool(name: str) -> str:
-    path = shutil.which(name)
-    if path is None:
-        raise MissingDependencyError(
-            f"{name} was not found; it is needed to fetch Debian packages. Fetch them on Debian 12 "
-            "(for example in a container), and copy the folder to this computer."
-        )
-    return path
-
-
-def _english() -> dict[str, str]:
-    """Return the environment variables, changed so that programs print English messages."""
-    return os.environ | {"LC_ALL": "C"}
-
-
-def _failure(problem: str, output: str, advice: str = "") -> OSError | RemoteError:
-    """Return the exception for a failed program: OSError for a full disk, else RemoteError."""
-    if _DISK_FULL in output:
-        return OSError(
-            f"{_DISK_FULL}. Free space and run the same command again; complete packages are not "
-            "fetched again."
-        )
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith(("E:", "dpkg-deb: error"))]
-    last = (errors or lines or ["no message"])[-1].rstrip(".")
-    return RemoteError(f"{problem}: {last}. {advice}".rstrip(), retryable=bool(advice))

@@ -1,4 +1,4 @@
-"""Tables of Debian packages (`packages.csv`) and of the labelled recordings in them (`labels.csv`).
+"""Tables of packages (`packages.csv`) and of the labelled recordings in them (`labels.csv`).
 
 `README.md` in this folder describes the columns, and how the recordings were labelled.
 """
@@ -22,22 +22,26 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebianPackage:
-    """A Debian package with recordings.
+    """A package with recordings, of Debian or of PyPI.
 
     Attributes:
         name: name of the package.
+        source: where the package comes from: "debian" or "pypi".
         version: version whose recordings were labelled.
         size: download size in bytes.
         folder: path of the folder with recordings inside the package.
+        credits: paths in the package of the files that name authors and licences.
         licence: licence of the recordings.
         split: one of `SPLITS`; all recordings of a package are in the same split.
         reason: why the package is in this split.
     """
 
     name: str
+    source: str
     version: str
     size: int
     folder: str
+    credits: tuple[str, ...]
     licence: str
     split: str
     reason: str
@@ -45,7 +49,7 @@ class DebianPackage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DebianRecording:
-    """A labelled recording in a Debian package.
+    """A labelled recording in a package.
 
     Attributes:
         package: name of the package.
@@ -82,7 +86,12 @@ class DebianRecording:
 def packages() -> dict[str, DebianPackage]:
     """Return all packages by name, in the order of `packages.csv`."""
     return {
-        row["package"]: DebianPackage(name=row.pop("package"), size=int(row.pop("size")), **row)
+        row["package"]: DebianPackage(
+            name=row.pop("package"),
+            size=int(row.pop("size")),
+            credits=tuple(row.pop("credits").split()),
+            **row,
+        )
         for row in read_rows(TABLES[0])
     }
 
@@ -172,9 +181,9 @@ def summary_text(names: Iterable[str] | None = None, *, width: int = 100) -> str
 
 
 def packages_table(packages: Iterable[DebianPackage]) -> Table:
-    """Return a table with split, download size in MB and licence of each package."""
-    rows = tuple((p.name, p.split, f"{p.size / 1e6:.1f}", p.licence) for p in packages)
-    return Table(("package", "split", "MB", "licence"), rows, numeric=(2,))
+    """Return a table with source, split, download size in MB and licence of each package."""
+    rows = tuple((p.name, p.source, p.split, f"{p.size / 1e6:.1f}", p.licence) for p in packages)
+    return Table(("package", "source", "split", "MB", "licence"), rows, numeric=(3,))
 
 
 def concepts_table(recordings: Iterable[DebianRecording]) -> Table:
