@@ -18,7 +18,7 @@ from audioprobe.datasets.debian import tables
 from audioprobe.datasets.recordings import FOLDER
 
 RATE = 8000
-COLUMNS: list[str] = (
+COLUMNS: tuple[str, ...] = (
     "package",
     "source",
     "version",
