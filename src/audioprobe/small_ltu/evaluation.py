@@ -33,6 +33,7 @@ from audioprobe.small_ltu.curriculum import (
 from audioprobe.small_ltu.encoder_training import load_classifier
 from audioprobe.small_ltu.evaluation_clips import (
     EvaluationScope,
+    first_of_each_group,
     single_source_scenes,
     spread_clips,
 )
@@ -110,9 +111,7 @@ class SmallLTUEvaluation:
         self._training_scenes = build_scenes(config, self._recordings)
         # Scenes of the evaluation have synthesised sources only, as recordings were trained on.
         self._scenes = build_scenes(replace(config, n_train=_UNLIMITED))
-        numbers = single_source_scenes(self._scenes, split, self._scope.n_each)
-        scenes = self._scenes.clips(split)
-        self._single_source = {name: [scenes[n] for n in rows] for name, rows in numbers.items()}
+        self._single_source = single_source_scenes(self._scenes, split, self._scope.n_each)
         self._single_source_clips = list(chain.from_iterable(self._single_source.values()))
 
     def __call__(self) -> tuple[EvaluationResult, ...]:
@@ -297,4 +296,5 @@ class SmallLTUEvaluation:
 
     @cached_property
     def _held_out_recordings(self) -> list[Clip]:
-        return [] if self._recordings is None else list(self._recordings.clips(self._split))
+        clips = () if self._recordings is None else self._recordings.clips(self._split)
+        return first_of_each_group(clips, self._scope.n_recorded)

@@ -20,16 +20,19 @@ class EvaluationScope:
     Attributes:
         n_each: number of single-source scenes per concept.
         n_scenes: number of scenes with one or more sources.
-        n_asked: number of single-source scenes per concept for yes/no questions about relations.
+        n_asked: number of single-source scenes, and of recordings, per concept for yes/no questions
+            about relations.
+        n_recorded: largest number of recordings with the same labels in the same package.
     """
 
     n_each: int = 4
     n_scenes: int = 200
     n_asked: int = 2
+    n_recorded: int = 10
 
 
-def single_source_scenes(scenes: Synthetic, split: str, n_each: int) -> dict[str, list[int]]:
-    """Return the indices of the first `n_each` single-source scenes of each concept, by its id.
+def single_source_scenes(scenes: Synthetic, split: str, n_each: int) -> dict[str, list[Clip]]:
+    """Return the first `n_each` single-source scenes of each concept, keyed by concept id.
 
     Raises:
         InvalidInputError: if a concept has fewer than `n_each` single-source scenes.
@@ -42,11 +45,23 @@ def single_source_scenes(scenes: Synthetic, split: str, n_each: int) -> dict[str
             numbers[sources[0].concept].append(number)
             n_missing -= 1
         if not n_missing:
-            return numbers
+            clips = scenes.clips(split)
+            return {name: [clips[number] for number in found] for name, found in numbers.items()}
     raise InvalidInputError(
         f"Some concepts have fewer than {n_each} scenes with a single source in the split "
         f"{split!r}. Lower n_each, or raise bare_share of the recipe."
     )
+
+
+def first_of_each_group(clips: Sequence[Clip], n_each: int) -> list[Clip]:
+    """Return the first `n_each` clips of every group (such as a package) with the same labels."""
+    counts: Counter[tuple[str | None, tuple[str, ...] | None]] = Counter()
+    chosen = []
+    for clip in clips:
+        counts[clip.group, clip.labels] += 1
+        if counts[clip.group, clip.labels] <= n_each:
+            chosen.append(clip)
+    return chosen
 
 
 def spread_clips(clips: Sequence[Clip], n_each: int) -> dict[str, list[Clip]]:
