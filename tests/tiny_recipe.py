@@ -6,7 +6,7 @@ from typing import Any
 
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.small_ltu.encoder_training import EncoderStage
-from audioprobe.small_ltu.recipe import FrozenEncoder, Recipe, RecipeStage, SceneConfig
+from audioprobe.small_ltu.recipe import PretrainedEncoder, Recipe, RecipeStage, SceneConfig
 from audioprobe.training.trainer import TrainingArguments
 
 ARGUMENTS = TrainingArguments(steps=3, learning_rate=1e-3, warmup_steps=1, save_every=1)
@@ -42,4 +42,4 @@ def on_yamnet(trained: Recipe) -> Recipe:
     stages = tuple(
         replace(stage, train=stage.train.replace("encoder+", "")) for stage in trained.stages
     )
-    return replace(trained, encoder=FrozenEncoder("yamnet"), encoder_stages=(), stages=stages)
+    return replace(trained, encoder=PretrainedEncoder("yamnet"), encoder_stages=(), stages=stages)

@@ -61,7 +61,7 @@ class Curriculum:
     Raises:
         InvalidInputError: if the folder contains the training of another recipe, or the recipe uses
             recordings and their folder is not valid.
-        BackendNotFoundError: if the frozen encoder of the recipe is not installed.
+        BackendNotFoundError: if the pretrained encoder of the recipe is not installed.
         WeightsError: if the weights of the frozen encoder are missing.
     """
 
@@ -222,13 +222,13 @@ def audio_config(recipe: Recipe) -> AudioConfig:
     """Return the configuration of the audio encoder of a recipe.
 
     Raises:
-        BackendNotFoundError: if the frozen encoder of the recipe is not installed.
+        BackendNotFoundError: if the pretrained encoder of the recipe is not installed.
         WeightsError: if the weights of the frozen encoder are missing.
     """
     encoder = recipe.encoder
     if isinstance(encoder, CavMaeConfig):
         return encoder
-    return feature_config(encoder.name, encoder.options)
+    return feature_config(encoder.name, encoder.options, trainable=encoder.trainable)
 
 
 def untrained_model(recipe: Recipe, audio: AudioConfig) -> LTUCheckpoint:

@@ -49,16 +49,18 @@ class SceneConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class FrozenEncoder:
-    """Pretrained audio encoder, which is not trained; its features are computed once.
+class PretrainedEncoder:
+    """Pretrained audio encoder; if it is frozen, its features are computed only once.
 
     Attributes:
         name: name of the encoder in the registry, such as "yamnet".
         options: options of the encoder, such as `{ hop = 0.48 }`.
+        trainable: whether stages can train the module "encoder"; see `FeatureConfig`.
     """
 
     name: str
     options: Mapping[str, Option] = field(default_factory=dict)
+    trainable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +142,7 @@ class Recipe:
     base: str
     scenes: SceneConfig
     stages: tuple[RecipeStage, ...]
-    encoder: CavMaeConfig | FrozenEncoder = field(default_factory=CavMaeConfig)
+    encoder: CavMaeConfig | PretrainedEncoder = field(default_factory=CavMaeConfig)
     encoder_stages: tuple[EncoderStage, ...] = ()
     lora: RecipeLora = field(default_factory=RecipeLora)
     held_out: float = 0.15
@@ -152,10 +154,10 @@ class Recipe:
             raise InvalidInputError(
                 f"Expected at least one stage, and stages with different names, got {names}."
             )
-        if isinstance(self.encoder, FrozenEncoder) == bool(self.encoder_stages):
+        if isinstance(self.encoder, PretrainedEncoder) == bool(self.encoder_stages):
             raise InvalidInputError(
-                "Expected encoder_stages for an encoder that is trained, and none for the frozen "
-                f"encoder of a registry name, got {len(self.encoder_stages)} encoder stages and "
+                "Expected encoder_stages for an encoder with random weights, and none for a "
+                f"pretrained encoder, got {len(self.encoder_stages)} encoder stages and "
                 f"{type(self.encoder).__name__}."
             )
 

@@ -14,9 +14,9 @@ from audioprobe import Synthetic
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import BackendNotFoundError, InvalidInputError, WeightsError
 from audioprobe.models.encoders.yamnet import YAMNet
-from audioprobe.models.ltu.audio_encoder import FeatureConfig
 from audioprobe.models.ltu.audio_frontend import EncoderFrontend, feature_config
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
+from audioprobe.models.ltu.feature_encoder import FeatureConfig
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.saving import save_adapter, save_ltu
 from audioprobe.models.ltu.trainable import TrainableLTU

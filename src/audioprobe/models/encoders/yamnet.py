@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from audioprobe import weights
 from audioprobe.audio.transforms import resample
@@ -27,6 +27,7 @@ from audioprobe.models.causal_lm.loading import load_state, read_tensors
 from audioprobe.models.encoders.yamnet_network import (
     FRAME_SHIFT,
     SAMPLE_RATE,
+    FeatureNetwork,
     YAMNetNetwork,
     patches_of,
     state_of,
@@ -141,6 +142,14 @@ class YAMNet:
             probabilities = torch.sigmoid(torch.cat(logits))
             pooled = probabilities.mean(0) if self._pooling == "mean" else probabilities.amax(0)
             yield pooled.cpu().numpy()
+
+    def patches(self, waveform: Waveform) -> Tensor:
+        """Return the input of the network, shape (n_patches, 96 frames, 64 mels), on the CPU."""
+        return torch.cat([part.cpu() for part in self._patches(waveform)])
+
+    def feature_network(self) -> nn.Module:
+        """Return a new network from patches to embeddings, with merged batch normalisations."""
+        return FeatureNetwork(load_yamnet(self._weights.folder))
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write the weights as `model.safetensors`, which `YAMNet(folder)` reads.

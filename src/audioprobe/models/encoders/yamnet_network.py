@@ -145,8 +145,7 @@ class YAMNetNetwork(nn.Module):
         Args:
             patches: shape (n_patches, 96, 64).
         """
-        maps: Tensor = self.blocks(patches[:, None])
-        return maps.mean(dim=(2, 3))
+        return embed(self.blocks, patches)
 
     def forward(self, patches: Tensor) -> Tensor:
         """Return the logits of the classes for each patch, shape (n_patches, 521)."""
@@ -158,6 +157,28 @@ class YAMNetNetwork(nn.Module):
         for block in self.blocks:
             assert isinstance(block, ConvolutionBlock)  # noqa: S101 - see the constructor
             block.fold()
+
+
+class FeatureNetwork(nn.Module):
+    """The part of a YAMNet that computes embeddings, without the classifier.
+
+    Args:
+        network: YAMNet, whose parameters are used, not copied.
+    """
+
+    def __init__(self, network: YAMNetNetwork) -> None:
+        super().__init__()
+        self.blocks = network.blocks
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return embeddings, (n_patches, 1024), of patches, (n_patches, 96, 64)."""
+        return embed(self.blocks, patches)
+
+
+def embed(blocks: nn.Module, patches: Tensor) -> Tensor:
+    """Return the mean of the last convolution over each patch, shape (n_patches, 1024)."""
+    maps: Tensor = blocks(patches[:, None])
+    return maps.mean(dim=(2, 3))
 
 
 def state_of(layers: list[dict[str, Variable]]) -> Mapping[str, Tensor]:

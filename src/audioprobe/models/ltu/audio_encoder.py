@@ -4,15 +4,13 @@ Sources: Gong et al., "Contrastive Audio-Visual Masked Autoencoder", ICLR 2023; 
 Understand", ICLR 2024; "Joint Audio and Speech Understanding", ASRU 2023; and their published code.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.types import Option
 
 NORM_EPS = 1e-5  # torch's default, which CAV-MAE uses; timm's ViT has 1e-6
 
@@ -60,29 +58,6 @@ class CavMaeConfig:
     def n_steps(self) -> int:
         """Number of patches along time (64 patches of 160 ms by default)."""
         return self.n_frames // self.patch
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureConfig:
-    """Features of a separate audio encoder, which is frozen: any backend of the kind "encoder".
-
-    `audio_frontend.feature_config` determines revision, width and number of steps.
-
-    Attributes:
-        encoder: name of the encoder in the registry, such as "yamnet" or "ast:FOLDER".
-        options: options of the encoder, such as `{"hop": 0.32}`.
-        revision: hash of the encoder's weights.
-        width: size of a feature vector.
-        n_steps: number of feature vectors of a clip of `seconds`; each becomes one token.
-        seconds: length of audio that the model uses.
-    """
-
-    encoder: str
-    options: Mapping[str, Option] = field(default_factory=dict)
-    revision: str = ""
-    width: int
-    n_steps: int
-    seconds: float = 10.24
 
 
 class CavMaeEncoder(nn.Module):

@@ -7,7 +7,6 @@ features of any encoder of the registry, which stays frozen.
 
 import warnings
 from collections.abc import Mapping
-from inspect import signature
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeAlias
@@ -18,12 +17,15 @@ from torch import Tensor
 
 from audioprobe.audio.filterbank import LTU as LTU_SPECTROGRAM
 from audioprobe.audio.filterbank import fit_length
-from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.models.ltu.audio_encoder import FeatureConfig, TltrConfig
+from audioprobe.errors import WeightsError
+from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_prefix import AudioConfig
+from audioprobe.models.ltu.feature_encoder import (
+    FeatureConfig,
+    load_encoder,
+    load_trainable_encoder,
+)
 from audioprobe.models.ltu.whisper_frontend import SAMPLE_RATE, WHISPER, WhisperFrontend
-from audioprobe.protocols import AudioEncoder
-from audioprobe.registry import factory_of, load
 from audioprobe.types import Option, Waveform
 
 
@@ -48,7 +50,8 @@ class SpectrogramFrontend:
 class EncoderFrontend:
     """Audio front end that computes the features of a separate encoder, such as YAMNet.
 
-    Audio beyond `config.seconds` is cut off. The features of shorter audio are followed by zeros.
+    If the encoder is trained as a part of the LTU, the front end computes only its patches. Audio
+    beyond `config.seconds` is cut off. The features of shorter audio are followed by zeros.
 
     Args:
         config: name, options and sizes of the encoder.
@@ -56,7 +59,7 @@ class EncoderFrontend:
 
     Attributes:
         seconds: length of audio that the model uses; longer audio is truncated.
-        shape: shape of the features of a clip, (n_steps, width).
+        shape: shape of the result for a clip: (n_steps, width), or (n_steps, ...) for patches.
         options: name and revision of the encoder, stored with results.
 
     Raises:
@@ -65,7 +68,8 @@ class EncoderFrontend:
     """
 
     def __init__(self, config: FeatureConfig, *, device: str = "cpu") -> None:
-        self._encoder = _load_encoder(config.encoder, config.options, device)
+        self._encoder = load_encoder(config.encoder, config.options, device)
+        self._patches = load_trainable_encoder(config, device).patches if config.trainable else None
         info = self._encoder.info
         if config.revision and info.revision != config.revision:
             warnings.warn(
@@ -76,7 +80,10 @@ class EncoderFrontend:
             )
         self._config = config
         self.seconds = config.seconds
-        self.shape = (config.n_steps, config.width)
+        self.shape: tuple[int, ...] = (config.n_steps, config.width)
+        if self._patches is not None:
+            silence = Waveform(np.zeros(SAMPLE_RATE, np.float32), SAMPLE_RATE)
+            self.shape = (config.n_steps, *self._patches(silence).shape[1:])
         self.options: Mapping[str, Option] = {
             "encoder": info.name,
             "encoder_revision": info.revision,
@@ -87,9 +94,12 @@ class EncoderFrontend:
         return type(self), (self._config,)
 
     def __call__(self, waveform: Waveform) -> Tensor:
-        """Return the features of a waveform, shape (1, n_steps, width)."""
+        """Return the features or patches of a waveform, shape (1, n_steps, ...)."""
         rate = waveform.sample_rate
         used = Waveform(waveform.samples[: round(self.seconds * rate)], rate)
+        if self._patches is not None:
+            patches = fit_length(self._patches(used).flatten(1), self._config.n_steps)
+            return patches.reshape(1, *self.shape)
         (features,) = self._encoder.encode([used])
         if features.shape[1] != self._config.width:
             raise WeightsError(
@@ -101,7 +111,11 @@ class EncoderFrontend:
 
 
 def feature_config(
-    encoder: str, options: Mapping[str, Option] | None = None, *, seconds: float = 10.24
+    encoder: str,
+    options: Mapping[str, Option] | None = None,
+    *,
+    seconds: float = 10.24,
+    trainable: bool = False,
 ) -> FeatureConfig:
     """Return the configuration of an LTU that uses the features of an encoder.
 
@@ -111,13 +125,14 @@ def feature_config(
         encoder: name of the encoder in the registry, such as "yamnet".
         options: options of the encoder, such as `{"hop": 0.32}`.
         seconds: length of audio that the model uses.
+        trainable: whether the encoder's network is trained as a part of the LTU.
 
     Raises:
         BackendNotFoundError: if no encoder of this name is installed.
         WeightsError: if the encoder's weights are missing.
     """
     options = options or {}
-    loaded = _load_encoder(encoder, options, "cpu")
+    loaded = load_encoder(encoder, options, "cpu")
     silence = np.zeros(round(seconds * SAMPLE_RATE), np.float32)
     (features,) = loaded.encode([Waveform(silence, SAMPLE_RATE)])
     n_steps, width = features.shape
@@ -128,19 +143,8 @@ def feature_config(
         width=width,
         n_steps=n_steps,
         seconds=seconds,
+        trainable=trainable,
     )
-
-
-def _load_encoder(name: str, options: Mapping[str, Option], device: str) -> AudioEncoder:
-    """Load an encoder on a device; encoders without this option, such as BirdNET, use the CPU."""
-    has_device = "device" in signature(factory_of("encoder", name.partition(":")[0])).parameters
-    placement = {"device": device} if has_device else {}
-    encoder = load("encoder", name, **options, **placement)
-    if not isinstance(encoder, AudioEncoder):
-        raise InvalidInputError(
-            f"Expected an encoder with `encode` as audio front end, got {name!r}, which has none."
-        )
-    return encoder
 
 
 AudioFrontend: TypeAlias = SpectrogramFrontend | WhisperFrontend | EncoderFrontend

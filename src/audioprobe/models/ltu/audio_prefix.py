@@ -17,9 +17,13 @@ from audioprobe.models.ltu.audio_encoder import (
     NORM_EPS,
     CavMaeConfig,
     CavMaeEncoder,
-    FeatureConfig,
     TltrConfig,
     TltrEncoder,
+)
+from audioprobe.models.ltu.feature_encoder import (
+    FeatureConfig,
+    PatchEncoder,
+    load_trainable_encoder,
 )
 
 AudioConfig: TypeAlias = CavMaeConfig | TltrConfig | FeatureConfig
@@ -93,7 +97,7 @@ class AudioPrefix(nn.Module):
 
     The type of the configuration distinguishes LTU, where a spectrogram gives 32 tokens in the
     published sizes, from LTU-AS, where Whisper features give 25 tokens, and from models whose
-    tokens are the projected features of a separate, frozen encoder (`FeatureConfig`).
+    tokens are the projected features of a separate encoder (`FeatureConfig`).
 
     Attributes:
         gate: cross-attention adapter after the projection; None in published models.
@@ -139,7 +143,12 @@ class AudioPrefix(nn.Module):
 
 
 def _encoder(config: AudioConfig) -> nn.Module:
-    """Build the encoder of a prefix; an identity layer if features come from another encoder."""
+    """Build the encoder of a prefix; an identity layer for features of a frozen encoder."""
     if isinstance(config, CavMaeConfig):
         return CavMaeEncoder(config)
-    return TltrEncoder(config) if isinstance(config, TltrConfig) else nn.Identity()
+    if isinstance(config, TltrConfig):
+        return TltrEncoder(config)
+    if not config.trainable:
+        return nn.Identity()
+    with torch.device("cpu"):  # reads weights, even where the other networks are on "meta"
+        return PatchEncoder(load_trainable_encoder(config, "cpu").feature_network())

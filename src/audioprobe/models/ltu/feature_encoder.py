@@ -1,0 +1,117 @@
+"""Pretrained encoders of the registry as the audio encoder of an LTU, frozen or trainable."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from inspect import signature
+from typing import Protocol, runtime_checkable
+
+from torch import Tensor, nn
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.protocols import AudioEncoder
+from audioprobe.registry import factory_of, load
+from audioprobe.types import Option, Waveform
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureConfig:
+    """Features of a separate, pretrained audio encoder: any backend of the kind "encoder".
+
+    `audio_frontend.feature_config` determines revision, width and number of steps.
+
+    Attributes:
+        encoder: name of the encoder in the registry, such as "yamnet" or "ast:FOLDER".
+        options: options of the encoder, such as `{"hop": 0.32}`.
+        revision: hash of the encoder's weights.
+        width: size of a feature vector.
+        n_steps: number of feature vectors of a clip of `seconds`; each becomes one token.
+        seconds: length of audio that the model uses.
+        trainable: whether the encoder's network is a part of the LTU, whose weights are trained
+            and saved with it. The encoder must be a `TrainableEncoder`.
+    """
+
+    encoder: str
+    options: Mapping[str, Option] = field(default_factory=dict)
+    revision: str = ""
+    width: int
+    n_steps: int
+    seconds: float = 10.24
+    trainable: bool = False
+
+
+@runtime_checkable
+class TrainableEncoder(Protocol):
+    """Encoder that computes each feature vector of a clip from one part of the audio (patch)."""
+
+    def patches(self, waveform: Waveform) -> Tensor:
+        """Return the input of the network for each feature vector, shape (n_steps, ...)."""
+        ...
+
+    def feature_network(self) -> nn.Module:
+        """Return a network that maps patches, (n, ...), to feature vectors, (n, width)."""
+        ...
+
+
+class PatchEncoder(nn.Module):
+    """Network of a `TrainableEncoder` as the encoder of an LTU.
+
+    Args:
+        network: maps patches, (n, ...), to feature vectors, (n, width).
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Return the feature vectors of clips; those of patches of zeros (padding) are 0.
+
+        Args:
+            patches: shape (n_clips, n_steps, ...).
+
+        Returns:
+            Shape (n_clips, n_steps, width).
+        """
+        features: Tensor = self.network(patches.flatten(0, 1)).unflatten(0, patches.shape[:2])
+        is_audio = (patches != 0).flatten(2).any(dim=2, keepdim=True)
+        return features * is_audio
+
+
+def load_encoder(name: str, options: Mapping[str, Option], device: str) -> AudioEncoder:
+    """Load an encoder on a device; encoders without this option, such as BirdNET, use the CPU.
+
+    Args:
+        name: name of the encoder in the registry.
+        options: options of the encoder.
+        device: device of the encoder.
+
+    Raises:
+        BackendNotFoundError: if no encoder of this name is installed.
+        WeightsError: if the encoder's weights are missing.
+        InvalidInputError: if the encoder only tags audio.
+    """
+    has_device = "device" in signature(factory_of("encoder", name.partition(":")[0])).parameters
+    placement = {"device": device} if has_device else {}
+    encoder = load("encoder", name, **options, **placement)
+    if not isinstance(encoder, AudioEncoder):
+        raise InvalidInputError(
+            f"Expected an encoder with `encode` as audio front end, got {name!r}, which has none."
+        )
+    return encoder
+
+
+def load_trainable_encoder(config: FeatureConfig, device: str) -> TrainableEncoder:
+    """Load the encoder of a configuration, to train its network as a part of an LTU.
+
+    Raises:
+        InvalidInputError: if the encoder cannot be trained.
+        BackendNotFoundError: if the encoder is not installed.
+        WeightsError: if the encoder's weights are missing.
+    """
+    encoder = load_encoder(config.encoder, config.options, device)
+    if not isinstance(encoder, TrainableEncoder):
+        raise InvalidInputError(
+            f"Expected an encoder with `patches` and `feature_network`, such as yamnet, got "
+            f"{config.encoder!r}, which can only be used frozen. Set trainable to false."
+        )
+    return encoder
