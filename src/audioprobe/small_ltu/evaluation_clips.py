@@ -46,7 +46,7 @@ def single_source_scenes(scenes: Synthetic, split: str, n_each: int) -> dict[str
             n_missing -= 1
         if not n_missing:
             clips = scenes.clips(split)
-            return {name: [clips[number] for number in found] for name, found in numbers.items()}
+            return {name: [clips[n] for n in chosen] for name, chosen in numbers.items()}
     raise InvalidInputError(
         f"Some concepts have fewer than {n_each} scenes with a single source in the split "
         f"{split!r}. Lower n_each, or raise bare_share of the recipe."

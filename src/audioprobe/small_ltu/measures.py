@@ -200,8 +200,9 @@ def relation_trials(
         for clip in (once_in_text if clips is None else clips[relation.concept])
     ]
     questions.sort(key=lambda question: question.clip)
-    heard = [clip for group in (clips or {}).values() for clip in group]
-    sounds = {clip.id: partial(read_waveform, clip) for clip in heard}
+    sounds = {
+        clip.id: partial(read_waveform, clip) for group in (clips or {}).values() for clip in group
+    }
     return score_yes_no(questions, likelihood_scorer(model), sounds)
 
 

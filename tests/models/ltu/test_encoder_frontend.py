@@ -202,9 +202,10 @@ def test_features_are_cached_once_and_by_encoder(tmp_path: Path) -> None:
         )
 
     rows = torch.arange(3)
-    here, there = cached("here").features(rows), cached("there", workers=2).features(rows)
-    assert torch.equal(here, there)
+    alone = cached("alone").features(rows)
+    by_workers = cached("workers", workers=2).features(rows)
+    assert torch.equal(alone, by_workers)
     expected = torch.cat([frontend(read_waveform(clip)) for clip in clips])
-    assert torch.equal(here, expected.half().float())
+    assert torch.equal(alone, expected.half().float())
     with pytest.raises(InvalidInputError, match="another audio encoder"):
-        cached("here", hop=0.96)
+        cached("alone", hop=0.96)

@@ -82,7 +82,7 @@ def _decode(content: bytes, offset: int, size: int, modes: int) -> FloatArray:
     data = content[offset : offset + size]
     width = 2 if modes & _WIDE else 1
     if not size or size % width:
-        raise _damaged(f"a sample of {size} bytes, which is no number of {8 * width}-bit values")
+        raise _damaged(f"a sample of {size} bytes, not a multiple of {width} bytes")
     if len(data) < size:
         raise _damaged(f"expected a sample of {size} bytes, got {len(data)}")
     sign, middle = ("u", 1.0) if modes & _UNSIGNED else ("i", 0.0)
