@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.small_ltu.recipe import read_recipe, shipped_recipes
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
+from audioprobe.small_ltu.recipe import PretrainedEncoder, read_recipe, shipped_recipes
 
 RECIPE = """
 base = "some/llama"
@@ -21,12 +22,27 @@ arguments = { steps = 1, learning_rate = 0.1 }
 
 
 def test_shipped_recipes_are_valid() -> None:
-    assert shipped_recipes() == ("mini", "quick")
-    for name in shipped_recipes():
-        recipe = read_recipe(name)
+    assert set(shipped_recipes()) == {"mini", "mini-yamnet", "quick"}
+    recipes = {name: read_recipe(name) for name in shipped_recipes()}
+    for name, recipe in recipes.items():
         assert recipe.base == "HuggingFaceTB/SmolLM2-135M-Instruct"
-        assert recipe.stages[0].train == "projector", "LTU's first stage"
-    assert 4 <= read_recipe("mini").encoder.n_blocks <= 6
+        is_ltu = isinstance(recipe.encoder, CavMaeConfig)
+        assert (recipe.stages[0].train == "projector") == is_ltu, "LTU's first stage"
+        assert bool(recipe.encoder_stages) == is_ltu, name
+    assert recipes["mini-yamnet"].encoder == PretrainedEncoder("yamnet", {"hop": 0.48})
+
+
+def test_a_pretrained_encoder_has_no_encoder_stages(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(RECIPE + '[encoder]\nname = "yamnet"\n')
+    with pytest.raises(InvalidInputError, match="none for a pretrained encoder"):
+        read_recipe(path)
+    path.write_text(RECIPE + "[encoder]\nwidht = 8\n")
+    with pytest.raises(InvalidInputError, match="widht"):
+        read_recipe(path)
+    path.write_text(RECIPE.replace("[scenes]", "[scenes]\nsynthesised_share = 1.5"))
+    with pytest.raises(InvalidInputError, match=r"synthesised_share in \[0, 1\], got 1.5"):
+        read_recipe(path)
 
 
 def test_missing_keys_have_defaults(tmp_path: Path) -> None:
@@ -68,5 +84,5 @@ def test_repeated_stage_names_and_missing_files_are_refused(tmp_path: Path) -> N
     path.write_text(RECIPE + RECIPE[RECIPE.index("[[stages]]") :])
     with pytest.raises(InvalidInputError, match="different names"):
         read_recipe(path)
-    with pytest.raises(InvalidInputError, match="mini, quick"):
+    with pytest.raises(InvalidInputError, match="mini-yamnet, mini, quick"):
         read_recipe(tmp_path / "none.toml")
