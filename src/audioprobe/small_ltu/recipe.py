@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Annotated, TypeAlias
+
+from pydantic import Discriminator, Tag
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.config import configs_in, find_config, read_config
@@ -61,6 +64,21 @@ class PretrainedEncoder:
     name: str
     options: Mapping[str, Option] = field(default_factory=dict)
     trainable: bool = False
+
+
+def _encoder_tag(value: object) -> str:
+    """Return the tag of the encoder's type: a pretrained encoder has a name."""
+    has_name = (
+        "name" in value if isinstance(value, Mapping) else isinstance(value, PretrainedEncoder)
+    )
+    return "pretrained" if has_name else "untrained"
+
+
+EncoderConfig: TypeAlias = Annotated[
+    Annotated[CavMaeConfig, Tag("untrained")] | Annotated[PretrainedEncoder, Tag("pretrained")],
+    Discriminator(_encoder_tag),
+]
+"""Encoder of a recipe: the sizes of an encoder to train, or the name of a pretrained encoder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +150,7 @@ class Recipe:
         scenes: synthetic scenes for training.
         encoder_stages: stages in which the encoder is trained as a classifier, in order.
         stages: stages in which the language model is trained, in order.
-        encoder: size of the audio encoder.
+        encoder: sizes of an audio encoder to train, or a pretrained encoder.
         lora: size of the LoRA adapters.
         held_out: share of relations that are trained in text only; an equal share is not trained.
             See `small_ltu.relations.SplitRole`.
@@ -142,7 +160,7 @@ class Recipe:
     base: str
     scenes: SceneConfig
     stages: tuple[RecipeStage, ...]
-    encoder: CavMaeConfig | PretrainedEncoder = field(default_factory=CavMaeConfig)
+    encoder: EncoderConfig = field(default_factory=CavMaeConfig)
     encoder_stages: tuple[EncoderStage, ...] = ()
     lora: RecipeLora = field(default_factory=RecipeLora)
     held_out: float = 0.15
