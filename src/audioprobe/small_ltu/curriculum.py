@@ -36,6 +36,7 @@ from audioprobe.small_ltu.encoder_training import LabelLoss, init_classifier, tr
 from audioprobe.small_ltu.questions import QASampler
 from audioprobe.small_ltu.recipe import Recipe, RecipeStage, SceneConfig
 from audioprobe.small_ltu.training_recordings import check_training_recordings
+from audioprobe.small_ltu.word_alignment import train_alignment
 from audioprobe.training.answer_loss import AnswerBatch, AnswerLoss, collate
 from audioprobe.training.examples import CAPTION_QUESTION
 from audioprobe.training.feature_cache import FeatureCache
@@ -43,7 +44,7 @@ from audioprobe.training.trainable import set_trainable
 from audioprobe.training.trainer import get_accelerator, train, training_lock
 from audioprobe.types import Decoding, Prompt
 
-RECIPE, MODEL, CAPTIONS = "recipe.json", "ltu", "captions.jsonl"
+RECIPE, MODEL, CAPTIONS, ALIGNMENT = "recipe.json", "ltu", "captions.jsonl", "alignment"
 TRAIN = "train"  # split of the scenes and recordings for training
 _SHORT = Decoding(max_new_tokens=40)  # twice the length of a training caption
 
@@ -132,12 +133,16 @@ class Curriculum:
     def init_model(self, cache: FeatureCache) -> LTUCheckpoint:
         """Return the base LLaMA joined to the encoder, before the first model stage.
 
-        If the recipe trains the encoder, it is trained first.
+        If the recipe trains the encoder or aligns audio tokens with words, this is done first.
         """
         checkpoint = untrained_model(self.recipe, self._audio)
         if isinstance(self._audio, CavMaeConfig):
             classifier = self._train_encoder(self._audio, cache)
             checkpoint.net.prefix.encoder.load_state_dict(classifier.encoder.state_dict())
+        if self.recipe.alignment is not None:
+            folder, progress = self.folder / ALIGNMENT, prefixed(self._progress, ALIGNMENT)
+            labels, stage = self.scenes.labels, self.recipe.alignment
+            train_alignment(checkpoint, cache, labels, stage, folder, progress=progress)
         return checkpoint
 
     def _train_encoder(self, config: CavMaeConfig, cache: FeatureCache) -> LabelLoss:

@@ -11,6 +11,7 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.io.config import configs_in, find_config, read_config
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.small_ltu.encoder_training import EncoderStage
+from audioprobe.small_ltu.word_alignment import AlignmentStage
 from audioprobe.training.examples import MAX_TOKENS, LossTargets
 from audioprobe.training.trainer import TrainingArguments
 from audioprobe.types import Option
@@ -151,6 +152,8 @@ class Recipe:
         encoder_stages: stages in which the encoder is trained as a classifier, in order.
         stages: stages in which the language model is trained, in order.
         encoder: sizes of an audio encoder to train, or a pretrained encoder.
+        alignment: settings of the alignment of audio tokens with words, before the first stage;
+            None leaves it out.
         lora: size of the LoRA adapters.
         held_out: share of relations that are trained in text only; an equal share is not trained.
             See `small_ltu.relations.SplitRole`.
@@ -162,6 +165,7 @@ class Recipe:
     stages: tuple[RecipeStage, ...]
     encoder: EncoderConfig = field(default_factory=CavMaeConfig)
     encoder_stages: tuple[EncoderStage, ...] = ()
+    alignment: AlignmentStage | None = None
     lora: RecipeLora = field(default_factory=RecipeLora)
     held_out: float = 0.15
     seed: int = 0

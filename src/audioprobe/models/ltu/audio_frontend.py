@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from audioprobe.audio.filterbank import LTU as LTU_SPECTROGRAM
-from audioprobe.audio.filterbank import fit_length
 from audioprobe.errors import WeightsError
 from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_prefix import AudioConfig
@@ -51,7 +50,8 @@ class EncoderFrontend:
     """Audio front end that computes the features of a separate encoder, such as YAMNet.
 
     If the encoder is trained as a part of the LTU, the front end computes only its patches. Audio
-    beyond `config.seconds` is cut off. The features of shorter audio are followed by zeros.
+    beyond `config.seconds` is cut off. The features of shorter audio are repeated, as in CLAP, so
+    that every token contains sound.
 
     Args:
         config: name, options and sizes of the encoder.
@@ -98,8 +98,7 @@ class EncoderFrontend:
         rate = waveform.sample_rate
         used = Waveform(waveform.samples[: round(self.seconds * rate)], rate)
         if self._patches is not None:
-            patches = fit_length(self._patches(used).flatten(1), self._config.n_steps)
-            return patches.reshape(1, *self.shape)
+            return self._repeated(self._patches(used))
         (features,) = self._encoder.encode([used])
         if features.shape[1] != self._config.width:
             raise WeightsError(
@@ -107,7 +106,11 @@ class EncoderFrontend:
                 f"{self._config.encoder!r}, received {features.shape[1]}. Use the encoder that "
                 "this model was trained with."
             )
-        return fit_length(torch.tensor(features, dtype=torch.float32), self._config.n_steps)[None]
+        return self._repeated(torch.tensor(features, dtype=torch.float32))
+
+    def _repeated(self, features: Tensor) -> Tensor:
+        """Repeat or cut features, shape (any number, ...), to the shape (1, n_steps, ...)."""
+        return features[torch.arange(self._config.n_steps) % len(features)][None]
 
 
 def feature_config(

@@ -64,17 +64,13 @@ class PatchEncoder(nn.Module):
         self.network = network
 
     def forward(self, patches: Tensor) -> Tensor:
-        """Return the feature vectors of clips; those of patches of zeros (padding) are 0.
+        """Return the feature vectors of clips, shape (n_clips, n_steps, width).
 
         Args:
             patches: shape (n_clips, n_steps, ...).
-
-        Returns:
-            Shape (n_clips, n_steps, width).
         """
         features: Tensor = self.network(patches.flatten(0, 1)).unflatten(0, patches.shape[:2])
-        is_audio = (patches != 0).flatten(2).any(dim=2, keepdim=True)
-        return features * is_audio
+        return features
 
 
 def load_encoder(name: str, options: Mapping[str, Option], device: str) -> AudioEncoder:
