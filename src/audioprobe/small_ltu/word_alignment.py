@@ -104,7 +104,7 @@ class WordAlignment(nn.Module):
 
     def forward(self, batch: AlignmentBatch) -> Tensor:
         """Return the loss, a scalar."""
-        tokens = self.prefix(batch.features)
+        tokens: Tensor = self.prefix(batch.features)
         logits = self.similarities(tokens) * self.log_scale.exp()
         length_loss = (tokens.norm(dim=2) - self._length).square().mean()
         return functional.cross_entropy(logits, batch.labels) + _NORM_WEIGHT * length_loss
