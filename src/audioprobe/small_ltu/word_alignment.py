@@ -106,8 +106,9 @@ class WordAlignment(nn.Module):
         """Return the loss, a scalar."""
         tokens: Tensor = self.prefix(batch.features)
         logits = self.similarities(tokens) * self.log_scale.exp()
-        length_loss = (tokens.norm(dim=2) - self._length).square().mean()
-        return functional.cross_entropy(logits, batch.labels) + _NORM_WEIGHT * length_loss
+        label_loss = functional.cross_entropy(logits, batch.labels)
+        length_loss: Tensor = (tokens.norm(dim=2) - self._length).square().mean()
+        return label_loss + _NORM_WEIGHT * length_loss
 
 
 def train_alignment(
