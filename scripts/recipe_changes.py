@@ -1,6 +1,6 @@
 """Effect of single changes to the recipe `mini-yamnet`, measured on the validation packages.
 
-Usage: python benchmarks/recipe_changes.py FOLDER RECORDINGS [CHANGE ...]
+Usage: python scripts/recipe_changes.py FOLDER RECORDINGS [CHANGE ...]
 
 Every variant is a short training of the stage "recognition" (150 steps) that differs in one
 setting. The folder keeps trainings and results, so an interrupted comparison continues. The test
