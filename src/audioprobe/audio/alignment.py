@@ -10,12 +10,11 @@ from scipy.ndimage import uniform_filter1d
 
 from audioprobe.audio.fingerprints import (
     HOP,
-    MIN_SECONDS,
     RATE_HZ,
     ComparableSound,
     Float32Array,
 )
-from audioprobe.types import BoolArray, Float64Array
+from audioprobe.types import BoolArray
 
 Complex64Array: TypeAlias = npt.NDArray[np.complex64]
 
@@ -24,7 +23,8 @@ _MIN_BLOCKS = 4  # 64 ms; clicks are shorter
 _MARGIN = 2 * HOP  # maximum error of the offset in samples
 _MIN_LEVEL = 0.001  # 30 dB below the loudest block
 _WHITENING = 0.7  # 0: spectra as they are; 1: flat spectra
-_MIN_SIMILARITY = 0.3  # lower values are not corrected
+_MIN_SIMILARITY = 0.3  # lower values are not corrected by the flat spectra
+_MIN_BETWEEN = 0.35  # lower values are not interpolated between samples
 _TOLERANCE = 3  # samples between the peaks with partly and fully flat spectra
 _SMOOTH_HZ = 60.0
 _LOW_HZ = 80.0
@@ -51,7 +51,7 @@ def aligned_similarity(
 
     Returns:
         Similarity from 0 to 1, exact offset in samples, and length of the compared part in seconds.
-        None if the common part is silent or shorter than `MIN_SECONDS`, as for clicks.
+        None if the common part is silent or shorter than 64 ms, such as a click.
     """
     part = _common_part(first.powers, second.powers, offset)
     if part is None:
@@ -63,19 +63,17 @@ def aligned_similarity(
     available = second.samples[max(0, begin) : begin + window.size]
     window[max(0, -begin) :][: available.size] = available
     spectra = _Spectra.of(template, window)
-    correlations, best = _peak(*spectra.whitened(_WHITENING))
-    similarity = float(correlations[best])
+    similarity, best = _highest_correlation(*spectra.whitened(_WHITENING))
     if similarity >= _MIN_SIMILARITY:
-        flat, _ = _peak(*spectra.whitened(1.0))
-        nearby = flat[max(0, best - _TOLERANCE) : best + _TOLERANCE + 1]
-        similarity = min(similarity, float(nearby.max()) / _WHITENING)
+        signals = spectra.whitened(1.0)
+        similarity = min(similarity, _correlation_near(*signals, best) / _WHITENING)
     return min(1.0, similarity), offset * HOP + best - _MARGIN, n / RATE_HZ
 
 
-def _peak(template: Float32Array, window: Float32Array) -> tuple[Float64Array, int]:
-    """Return the normalised correlation at each position in the window, and the highest position.
+def _highest_correlation(template: Float32Array, window: Float32Array) -> tuple[float, int]:
+    """Return the highest normalised correlation without its sign, and its position in the window.
 
-    The sign is removed. Positions where the window is 30 dB below its loudest part have low values.
+    Positions where the window is 30 dB below its loudest part have low values.
     """
     n = template.size
     size = next_fast_len(window.size, real=True)
@@ -85,9 +83,36 @@ def _peak(template: Float32Array, window: Float32Array) -> tuple[Float64Array, i
     energies = energy[n:] - energy[:-n]
     norms = np.sqrt(np.maximum(energies, energies.max() * 1e-3) * np.sum(template**2, dtype=float))
     if not norms.max() > 0:
-        return np.zeros(norms.size), 0
-    normalised: Float64Array = correlation / norms
-    return normalised, int(normalised.argmax())
+        return 0.0, 0
+    best = int((correlation / norms).argmax())
+    highest = float(correlation[best] / norms[best])
+    if highest >= _MIN_BETWEEN:
+        highest = max(highest, _correlation_near(template, window, best, tolerance=1))
+    return highest, best
+
+
+def _correlation_near(
+    template: Float32Array, window: Float32Array, position: int, tolerance: int = _TOLERANCE
+) -> float:
+    """Return the highest normalised correlation within some samples of a position in the window.
+
+    Positions between two samples are included (steps of a quarter): the delay of a copy is rarely a
+    whole number of samples.
+    """
+    n = template.size
+    begin = max(0, position - tolerance)
+    part = window[begin : position + n + tolerance]
+    energy = float(np.sum(np.square(window[position : position + n], dtype=np.float64)))
+    norm = np.sqrt(energy * np.sum(template**2, dtype=float))
+    if not norm > 0:
+        return 0.0
+    size = next_fast_len(part.size, real=True)
+    product = np.conj(rfft(template, size)) * rfft(part, size)
+    center = position - begin
+    delays = center + np.arange(-4 * tolerance, 4 * tolerance + 1) / 4
+    turns = np.outer(delays, np.arange(product.size) / size)
+    correlation = 2 * (np.exp(2j * np.pi * turns) @ product).real / size
+    return float(np.abs(correlation).max() / norm)
 
 
 def _common_part(first: Float32Array, second: Float32Array, offset: int) -> tuple[int, int] | None:

@@ -35,7 +35,7 @@ PATCH = 10
 """Rows of a query, 0.16 s."""
 
 MIN_SECONDS = 0.1
-"""Minimum length of a sound, and of the common part of two sounds, in seconds."""
+"""Minimum length of a sound in seconds."""
 
 MAX_MATCHES = 50
 """Maximum number of sounds that match one query."""
@@ -80,7 +80,7 @@ class ComparableSound:
         """
         if waveform.duration < MIN_SECONDS:
             raise UnsupportedInputError(
-                f"Expected at least {MIN_SECONDS} s of audio, got {waveform.duration:.3f} s."
+                f"Expected at least {MIN_SECONDS} s of audio, got {waveform.duration:.4f} s."
             )
         samples = resample(waveform, RATE_HZ).samples.astype(np.float64)
         samples = sosfilt(_HIGH_PASS, samples - samples.mean())

@@ -4,6 +4,7 @@
 from audioprobe.cli import (
     backends,
     classify,
+    copies,
     environment,
     probe,
     recordings,
@@ -16,6 +17,7 @@ __all__ = [
     "app",
     "backends",
     "classify",
+    "copies",
     "environment",
     "main",
     "probe",
