@@ -23,7 +23,7 @@ _MIN_BLOCKS = 4  # 64 ms; clicks are shorter
 _MARGIN = 2 * HOP  # maximum error of the offset in samples
 _MIN_LEVEL = 0.001  # 30 dB below the loudest block
 _WHITENING = 0.7  # 0: spectra as they are; 1: flat spectra
-_MIN_SIMILARITY = 0.3  # lower values are not corrected by the flat spectra
+_MIN_SIMILARITY = 0.3  # for lower values, no other spectra are tried
 _MIN_BETWEEN = 0.35  # lower values are not interpolated between samples
 _TOLERANCE = 3  # samples between the peaks with partly and fully flat spectra
 _SMOOTH_HZ = 60.0
@@ -31,17 +31,35 @@ _LOW_HZ = 80.0
 _FLOOR = 1e-4  # 40 dB below the maximum of the spectrum
 
 
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Two sounds at the offset with the highest correlation.
+
+    Attributes:
+        similarity: from 0 to 1.
+        offset: position in the second sound minus position in the first, in samples at 8 kHz.
+        n_independent: number of independent values in the compared part: 2 * length in seconds *
+            bandwidth in Hz. If it is low (400 for 0.6 s of a low tone with a bandwidth of 330 Hz),
+            similar waveforms are frequent.
+    """
+
+    similarity: float
+    offset: int
+    n_independent: float
+
+
 def aligned_similarity(
     first: ComparableSound, second: ComparableSound, offset: int
-) -> tuple[float, int, float] | None:
+) -> Alignment | None:
     """Return the similarity of two sounds at about an offset.
 
     The loudest common part of up to 0.6 s is compared: the normalised cross-correlation of the
     waveforms after both were filtered so that their spectra are flatter. Without this filter, low
-    tones dominate, and two strokes of one drum have a correlation of up to 0.9. If the spectra are
-    flat, the correlation of two strokes is near 0; that of a copy is lower by up to 30 %. So the
-    similarity is the smaller of the correlation, and the correlation with flat spectra / 0.7. The
-    sign is ignored, because the polarity of a copy may be inverted.
+    tones dominate, and two strokes of one drum have a correlation of up to 0.9. A copy is similar
+    with any filter, other sounds are not: if the spectra are flat, the correlation of two strokes
+    is near 0, and that of a copy is lower by up to 30 %. So the similarity is the minimum of three
+    values: the correlation with partly flat spectra, with the original spectra, and with flat
+    spectra divided by 0.7. The sign is ignored, because the polarity of a copy may be inverted.
 
     Args:
         first: a sound.
@@ -50,8 +68,7 @@ def aligned_similarity(
             true offset may differ by up to two rows (256 samples).
 
     Returns:
-        Similarity from 0 to 1, exact offset in samples, and length of the compared part in seconds.
-        None if the common part is silent or shorter than 64 ms, such as a click.
+        The alignment; None if the common part is silent or shorter than 64 ms, such as a click.
     """
     part = _common_part(first.powers, second.powers, offset)
     if part is None:
@@ -65,9 +82,11 @@ def aligned_similarity(
     spectra = _Spectra.of(template, window)
     similarity, best = _highest_correlation(*spectra.whitened(_WHITENING))
     if similarity >= _MIN_SIMILARITY:
-        signals = spectra.whitened(1.0)
-        similarity = min(similarity, _correlation_near(*signals, best) / _WHITENING)
-    return min(1.0, similarity), offset * HOP + best - _MARGIN, n / RATE_HZ
+        original = _correlation_near(template, window, best)
+        flat = _correlation_near(*spectra.whitened(1.0), best)
+        similarity = min(similarity, original, flat / _WHITENING)
+    n_independent = 2 * n / RATE_HZ * spectra.bandwidth()
+    return Alignment(min(1.0, similarity), offset * HOP + best - _MARGIN, n_independent)
 
 
 def _highest_correlation(template: Float32Array, window: Float32Array) -> tuple[float, int]:
@@ -146,7 +165,7 @@ def _common_part(first: Float32Array, second: Float32Array, offset: int) -> tupl
     return (begin + start + int(audible[0])) * HOP, n * HOP
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class _Spectra:
     """Spectra of two signals, and the power to which both are flattened.
 
@@ -156,6 +175,7 @@ class _Spectra:
         spectra: spectrum of each signal.
         power: product of both smoothed power spectra, whose maxima are 1.
         is_low: whether a frequency is below 80 Hz, where hum and offsets are.
+        n_smooth: number of frequencies over which spectra are smoothed, 60 Hz.
     """
 
     sizes: tuple[int, int]
@@ -163,6 +183,7 @@ class _Spectra:
     spectra: tuple[Complex64Array, Complex64Array]
     power: Float32Array
     is_low: BoolArray
+    n_smooth: int
 
     @classmethod
     def of(cls, first: Float32Array, second: Float32Array) -> "_Spectra":
@@ -174,11 +195,36 @@ class _Spectra:
             smooth = uniform_filter1d(np.square(np.abs(spectrum)), n_smooth)
             power *= np.maximum(smooth / max(float(smooth.max()), 1e-30), _FLOOR)
         is_low = np.fft.rfftfreq(size, 1 / RATE_HZ) < _LOW_HZ
-        return cls((first.size, second.size), size, spectra, power, is_low)
+        return cls(
+            sizes=(first.size, second.size),
+            size=size,
+            spectra=spectra,
+            power=power,
+            is_low=is_low,
+            n_smooth=n_smooth,
+        )
 
     def whitened(self, exponent: float) -> tuple[Float32Array, Float32Array]:
         """Return both signals after the same filter; an exponent of 1 gives flat spectra."""
-        gain = self.power ** np.float32(-exponent / 4)
-        gain[self.is_low] = 0
+        gain = self._gain(exponent)
         signals = [irfft(spectrum * gain, self.size) for spectrum in self.spectra]
         return signals[0][: self.sizes[0]], signals[1][: self.sizes[1]]
+
+    def bandwidth(self) -> float:
+        """Return the bandwidth in Hz of what both partly whitened signals have in common.
+
+        A spectrum with the same power at all its frequencies has the bandwidth that it occupies.
+        """
+        common = np.abs(self.spectra[0]) * np.abs(self.spectra[1])
+        common *= self._gain(_WHITENING) ** 2
+        common = uniform_filter1d(common, self.n_smooth)
+        total = float(np.sum(np.square(common, dtype=np.float64)))
+        hertz_per_bin = RATE_HZ / self.size
+        return (
+            float(np.sum(common, dtype=np.float64)) ** 2 / total * hertz_per_bin if total else 0.0
+        )
+
+    def _gain(self, exponent: float) -> Float32Array:
+        gain: Float32Array = self.power ** np.float32(-exponent / 4)
+        gain[self.is_low] = 0
+        return gain

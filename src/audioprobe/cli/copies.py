@@ -49,8 +49,8 @@ def check_copies(
 
     Such near copies in two splits are leaks: a model may recognise them from training. They are
     found if level, sample rate, codec, start or end are changed, or if weak noise is added; not if
-    speed or pitch is changed. At similarities below 0.6, check the pair: low thumps, or strokes of
-    one cymbal, may be similar, too. About two minutes for 2,400 recordings.
+    speed or pitch is changed. Strokes of one cymbal, or notes of synthesizers, may be similar, too.
+    2,400 recordings take about two minutes.
 
     The exit status is 0 if there is no pair between two splits (or groups), 1 if there is one, 2
     for invalid input. If all clips are in one split or group, every pair counts.

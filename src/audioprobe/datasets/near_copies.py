@@ -19,7 +19,7 @@ from audioprobe.types import Clip
 THRESHOLD = 0.5
 """Default minimum similarity of near copies."""
 
-_LONG_S = 0.2  # shorter common parts need a higher similarity
+_MIN_INDEPENDENT = 400  # common parts with fewer independent values need a higher similarity
 _MAX_OFFSETS = 3  # offsets that are tried per pair
 _SURE = 0.9  # no other offset is tried at this similarity
 
@@ -69,8 +69,8 @@ def near_copies(
     less). Copies with changed speed or pitch are outside this promise, and so are mixtures with
     other sounds, echoes, copies without the loudest part of the original, clips below 0.1 s, and
     clicks. Different recordings of one source, such as two strokes of one drum, are not near
-    copies. Exceptions with a similarity of up to 0.6 are low thumps (bass drums); strokes of one
-    cymbal or bell may reach 0.9, and pure tones of the same frequency 1.
+    copies. Exceptions are strokes of one cymbal or bell, whose similarity may reach 0.9, the same
+    note of two synthesizers (0.7), and pure tones of the same frequency (1).
 
     A clip is compared with the 50 clips whose fingerprints are most similar, so a recording with
     more copies than this may not be in a pair with each of them. 2,400 clips (2.7 hours) take about
@@ -80,7 +80,7 @@ def near_copies(
         clips: clips with unique ids, in any order; the order does not change the result.
         parts: part (such as split or package) of each clip id. Clips of the same part are not
             compared. None compares all clips.
-        threshold: minimum similarity of a pair. Common parts below 0.2 s need (1 + threshold) / 2.
+        threshold: minimum similarity of a pair. Short or low sounds need (1 + threshold) / 2.
         progress: called with the number of clips read, and of pairs compared.
 
     Raises:
@@ -188,10 +188,10 @@ def _best_alignment(
         aligned = aligned_similarity(first, second, offset)
         if aligned is None:
             continue
-        similarity, exact, seconds = aligned
-        minimum = threshold if seconds >= _LONG_S else (1 + threshold) / 2
-        if similarity >= minimum and (best is None or similarity > best[0]):
-            best = similarity, exact / RATE_HZ
+        is_simple = aligned.n_independent < _MIN_INDEPENDENT
+        minimum = (1 + threshold) / 2 if is_simple else threshold
+        if aligned.similarity >= minimum and (best is None or aligned.similarity > best[0]):
+            best = aligned.similarity, aligned.offset / RATE_HZ
         if best is not None and best[0] >= _SURE:
             break
     return best
