@@ -7,7 +7,7 @@ time of a stage with the language model, which then learns from far fewer exampl
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -164,7 +164,8 @@ def train_alignment(
 def word_alignment(checkpoint: LTUCheckpoint, labels: tuple[str, ...]) -> WordAlignment:
     """Return the alignment loss of a model; a name is the mean embedding of its tokens."""
     prompts = LTUPrompts(checkpoint.tokenizer)
-    embeddings = checkpoint.net.llama.get_input_embeddings().weight.detach().float()
+    embedding: Any = checkpoint.net.llama.get_input_embeddings()
+    embeddings = embedding.weight.detach().float()
     names = [
         embeddings[torch.tensor(prompts.continuation_ids(f" {label}"))].mean(dim=0)
         for label in labels

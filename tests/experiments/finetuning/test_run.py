@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 import tomli_w
-from tests.experiments.finetuning.tiny_study import CONCEPTS, config, study
+from tests.experiments.finetuning.tiny_study import CONCEPTS, config, model, study
 
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.experiments.finetuning.config import StudyModel, parse_study
 from audioprobe.experiments.finetuning.run import FinetuningRun
 from audioprobe.experiments.finetuning.storage import RunResult, read_record
+from audioprobe.models.ltu.audio_frontend import feature_config
 from audioprobe.progress import ProgressEvent
 
 Study = tuple[FinetuningRun, Path, list[RunResult]]
@@ -74,6 +75,20 @@ def test_run_stores_every_measurement(finished: Study) -> None:
     assert changes.keys() == {"weight change: projector", "weight change: lora"}
     assert all(changes.values())
     assert not list((folder / "training").glob("*"))
+
+
+def test_model_on_the_features_of_another_encoder_is_fine_tuned(tmp_path: Path) -> None:
+    name, base = model(tmp_path / "yamnet", feature_config("yamnet"))
+    run = prepared(tmp_path, model={"name": str(name), "base": str(base)})
+    before, after = run(tmp_path / "run")
+    assert items(after, "training loss") == ["1", "2"]
+    changes = {m.measure: m.value for m in after.measurements if m.measure.startswith("weight")}
+    assert changes.keys() == {"weight change: projector", "weight change: lora"}
+    for result in (before, after):
+        assert items(result, "text accuracy")
+        assert len(items(result, "in-domain AUC")) == 8
+    card = json.loads((tmp_path / "run" / "features" / "train" / "features.json").read_text())
+    assert (card["encoder"], card["shape"]) == ("YAMNet", [21, 1024])
 
 
 def test_finished_study_is_not_trained_again(finished: Study) -> None:

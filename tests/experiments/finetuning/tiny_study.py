@@ -10,11 +10,13 @@ from audioprobe import Waveform
 from audioprobe.audio.transforms import wav_bytes
 from audioprobe.experiments.finetuning.config import StudyConfig, parse_study
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
+from audioprobe.models.ltu.audio_prefix import AudioConfig
 from audioprobe.models.ltu.checkpoint import init_ltu
 from audioprobe.models.ltu.saving import save_adapter
 
 CONCEPTS = ("crow", "owl", "duck", "dog", "bell", "guitar", "piano", "flute")
 RATE = 16_000
+SMALL = CavMaeConfig(width=24, n_heads=2, n_blocks=1, mlp_width=24)
 
 
 def noises(folder: Path, n_each: int = 2, seed: int = 0) -> Path:
@@ -33,11 +35,10 @@ def noises(folder: Path, n_each: int = 2, seed: int = 0) -> Path:
     return table
 
 
-def model(folder: Path) -> tuple[Path, Path]:
+def model(folder: Path, audio: AudioConfig = SMALL) -> tuple[Path, Path]:
     """Write a tiny LTU with random weights; return its folder and that of its base."""
     base = write_base(folder / "base", with_sound=False)
-    sizes = {"audio": CavMaeConfig(width=24, n_heads=2, n_blocks=1, mlp_width=24)}
-    checkpoint = init_ltu(base, sizes, seed=0)
+    checkpoint = init_ltu(base, {"audio": audio}, seed=0)
     return save_adapter(checkpoint, folder / "tiny", name="tiny"), base
 
 
