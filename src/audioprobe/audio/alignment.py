@@ -188,7 +188,10 @@ class _Spectra:
     @classmethod
     def of(cls, first: Float32Array, second: Float32Array) -> "_Spectra":
         size = next_fast_len(max(first.size, second.size), real=True)
-        spectra = (rfft(first, size), rfft(second, size))
+        spectra = (
+            np.asarray(rfft(first, size), np.complex64),
+            np.asarray(rfft(second, size), np.complex64),
+        )
         n_smooth = max(3, round(_SMOOTH_HZ * size / RATE_HZ))
         power = np.ones(spectra[0].size, np.float32)
         for spectrum in spectra:
@@ -207,7 +210,7 @@ class _Spectra:
     def whitened(self, exponent: float) -> tuple[Float32Array, Float32Array]:
         """Return both signals after the same filter; an exponent of 1 gives flat spectra."""
         gain = self._gain(exponent)
-        signals = [irfft(spectrum * gain, self.size) for spectrum in self.spectra]
+        signals = [np.asarray(irfft(s * gain, self.size), np.float32) for s in self.spectra]
         return signals[0][: self.sizes[0]], signals[1][: self.sizes[1]]
 
     def bandwidth(self) -> float:
