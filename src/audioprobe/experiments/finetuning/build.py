@@ -250,7 +250,7 @@ def _shared_concepts(clips: Mapping[str, Sequence[Clip]], study: StudyConfig) ->
     shared = [c.id for c in concepts.concepts if c.id in occurring[0] & occurring[1]]
     if len(shared) < 2:
         raise InvalidInputError(
-            f"Expected two or more concepts with clips in train and in_domain, got {len(shared)}."
+            f"Expected at least two concepts with clips in train and in_domain, got {len(shared)}."
         )
     drawn = sorted(shared, key=lambda name: stable_hash(f"{study.seed} {name}"))
     chosen = set(drawn[: study.evaluation.n_concepts or None])
