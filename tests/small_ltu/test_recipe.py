@@ -29,6 +29,9 @@ def test_shipped_recipes_are_valid() -> None:
         is_ltu = isinstance(recipe.encoder, CavMaeConfig)
         assert (recipe.stages[0].train == "projector") == is_ltu, "LTU's first stage"
         assert bool(recipe.encoder_stages) == is_ltu, name
+    encoder = recipes["mini"].encoder
+    assert isinstance(encoder, CavMaeConfig)
+    assert 4 <= encoder.n_blocks <= 6
     assert recipes["mini-yamnet"].encoder == PretrainedEncoder("yamnet", {"hop": 0.48})
 
 
