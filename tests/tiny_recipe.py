@@ -4,7 +4,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+from safetensors.torch import load_file
+from torch import Tensor
+
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
+from audioprobe.progress import ProgressEvent
+from audioprobe.small_ltu.curriculum import Curriculum
 from audioprobe.small_ltu.encoder_training import EncoderStage
 from audioprobe.small_ltu.recipe import PretrainedEncoder, Recipe, RecipeStage, SceneConfig
 from audioprobe.training.trainer import TrainingArguments
@@ -43,3 +49,28 @@ def on_yamnet(trained: Recipe) -> Recipe:
         replace(stage, train=stage.train.replace("encoder+", "")) for stage in trained.stages
     )
     return replace(trained, encoder=PretrainedEncoder("yamnet"), encoder_stages=(), stages=stages)
+
+
+class StopError(Exception):
+    """Ends a training run."""
+
+
+def adapters_with_and_without_interruption(
+    wanted: Recipe, folder: Path, stage: str, done: int
+) -> tuple[Path, dict[str, Tensor], dict[str, Tensor]]:
+    """Train a recipe twice, once interrupted at a step of a stage and resumed.
+
+    Return the folder of the model of the uninterrupted training, the weights of the resumed
+    training, and those of the uninterrupted training.
+    """
+
+    def stop(event: ProgressEvent) -> None:
+        if (event.stage, event.done) == (stage, done):
+            raise StopError
+
+    with pytest.raises(StopError):
+        Curriculum(wanted, folder / "interrupted", progress=stop).train()
+    resumed = Curriculum(wanted, folder / "interrupted").train()
+    complete = Curriculum(wanted, folder / "complete").train()
+    first, second = (load_file(model / "adapter.safetensors") for model in (resumed, complete))
+    return complete, first, second

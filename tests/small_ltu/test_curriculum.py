@@ -9,7 +9,14 @@ import torch
 from safetensors.torch import load_file
 from tests.datasets.debian_packages import PACKAGES, lay_out, small_tables
 from tests.tiny_ltu import write_base
-from tests.tiny_recipe import ARGUMENTS, SOURCES, on_yamnet, recipe
+from tests.tiny_recipe import (
+    ARGUMENTS,
+    SOURCES,
+    StopError,
+    adapters_with_and_without_interruption,
+    on_yamnet,
+    recipe,
+)
 
 from audioprobe import LTU, Prompt
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
@@ -31,10 +38,6 @@ def trained(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("training")
     Curriculum(recipe(base), folder).train()
     return folder
-
-
-class StopError(Exception):
-    """Ends a training run."""
 
 
 @pytest.mark.parametrize(
@@ -113,15 +116,9 @@ def test_training_on_a_frozen_encoder_resumes_and_its_model_answers(
 ) -> None:
     wanted = on_yamnet(recipe(base))
 
-    def stop(event: ProgressEvent) -> None:
-        if (event.stage, event.done) == ("closed: steps", 2):
-            raise StopError
-
-    with pytest.raises(StopError):
-        Curriculum(wanted, tmp_path / "interrupted", progress=stop).train()
-    resumed = Curriculum(wanted, tmp_path / "interrupted").train()
-    complete = Curriculum(wanted, tmp_path / "complete").train()
-    first, second = (load_file(folder / "adapter.safetensors") for folder in (resumed, complete))
+    complete, first, second = adapters_with_and_without_interruption(
+        wanted, tmp_path, "closed: steps", 2
+    )
     assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not any("encoder" in name for name in first), "YAMNet's weights are not stored again"

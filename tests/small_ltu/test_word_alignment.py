@@ -5,16 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
 from tests.tiny_ltu import write_base
-from tests.tiny_recipe import on_yamnet, recipe
+from tests.tiny_recipe import adapters_with_and_without_interruption, on_yamnet, recipe
 
 from audioprobe import Synthetic
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.ltu.audio_frontend import EncoderFrontend, feature_config
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
-from audioprobe.progress import ProgressEvent
-from audioprobe.small_ltu.curriculum import ALIGNMENT, Curriculum
+from audioprobe.small_ltu.curriculum import ALIGNMENT
 from audioprobe.small_ltu.word_alignment import AlignmentStage, train_alignment, word_alignment
 from audioprobe.training.feature_cache import FeatureCache
 from audioprobe.training.trainer import TrainingArguments
@@ -80,15 +78,10 @@ def test_recipe_with_an_alignment_resumes_to_the_same_weights(base: Path, tmp_pa
     short = AlignmentStage(arguments=TrainingArguments(steps=3, learning_rate=1e-3, save_every=1))
     wanted = replace(on_yamnet(recipe(base)), alignment=short)
 
-    def stop(event: ProgressEvent) -> None:
-        if (event.stage, event.done) == ("alignment: steps", 2):
-            raise InterruptedError
-
-    with pytest.raises(InterruptedError):
-        Curriculum(wanted, tmp_path / "interrupted", progress=stop).train()
-    resumed = Curriculum(wanted, tmp_path / "interrupted").train()
-    complete = Curriculum(wanted, tmp_path / "complete").train()
-    first, second = (load_file(folder / "adapter.safetensors") for folder in (resumed, complete))
+    _, first, second = adapters_with_and_without_interruption(
+        wanted, tmp_path, "alignment: steps", 2
+    )
+    assert first.keys() == second.keys()
     assert all(torch.equal(first[name], second[name]) for name in second)
 
 

@@ -228,7 +228,7 @@ def audio_config(recipe: Recipe) -> AudioConfig:
 
     Raises:
         BackendNotFoundError: if the pretrained encoder of the recipe is not installed.
-        WeightsError: if the weights of the frozen encoder are missing.
+        WeightsError: if the weights of this encoder are missing.
     """
     encoder = recipe.encoder
     if isinstance(encoder, CavMaeConfig):

@@ -11,13 +11,14 @@ import subprocess
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from audioprobe.datasets.debian.containers import MAX_BYTES
 from audioprobe.datasets.debian.tables import DebianPackage
-from audioprobe.errors import MissingDependencyError, RemoteError
+from audioprobe.errors import InvalidInputError, MissingDependencyError, RemoteError
+from audioprobe.io.atomic import exclusive_lock
 
 _POLL_S = 0.3  # seconds between two checks of the size of the download
 _DISK_FULL = "No space left on device"
@@ -94,6 +95,18 @@ def download(
         return None
     problem = f"{package.name}: {index.tools[0]} could not fetch it"
     raise _failure(problem, message, index.advice)
+
+
+def fetch_lock(folder: Path) -> AbstractContextManager[None]:
+    """Return a context manager that locks a folder of packages while one process changes it.
+
+    It raises `InvalidInputError` if another process has locked the folder.
+    """
+    refusal = InvalidInputError(
+        f"{folder}: another process is fetching into this folder. Wait until it ends, or choose "
+        "another folder."
+    )
+    return exclusive_lock(folder / ".lock", refusal)
 
 
 def require_tool(name: str) -> str:

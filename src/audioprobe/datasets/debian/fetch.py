@@ -13,12 +13,11 @@ from typing import Literal
 
 from audioprobe.datasets.debian.containers import extract_containers
 from audioprobe.datasets.debian.dataset import DebianSounds
-from audioprobe.datasets.debian.download import INDEXES, download, require_tool
+from audioprobe.datasets.debian.download import INDEXES, download, fetch_lock, require_tool
 from audioprobe.datasets.debian.renderings import NOT_RENDERED, rendered_from
 from audioprobe.datasets.debian.tables import DebianPackage, recordings, select_packages
 from audioprobe.datasets.leakage import duplicates
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.atomic import exclusive_lock
 from audioprobe.io.text_table import printable
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 
@@ -64,11 +63,7 @@ def fetch_packages(
     folder = Path(folder).expanduser().absolute()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        refusal = InvalidInputError(
-            f"{folder}: another process is fetching into this folder. Wait until it ends, or "
-            "choose another folder."
-        )
-        with exclusive_lock(folder / ".lock", refusal):
+        with fetch_lock(folder):
             return _fetch_all(selected, folder, progress)
     except (PermissionError, NotADirectoryError, FileExistsError) as error:
         raise InvalidInputError(

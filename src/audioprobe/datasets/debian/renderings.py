@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 
 from audioprobe.audio.transforms import resample
+from audioprobe.datasets.debian.download import fetch_lock
 from audioprobe.datasets.debian.fluidsynth import (
     RATE_HZ,
     fluidsynth_version,
@@ -24,7 +25,7 @@ from audioprobe.datasets.debian.patches import read_patch
 from audioprobe.datasets.debian.scores import duration, instruments, midi_file, score
 from audioprobe.datasets.debian.tables import DebianPackage, recordings, select_packages
 from audioprobe.errors import InvalidInputError, RenderingError, located
-from audioprobe.io.atomic import exclusive_lock, staged_directory
+from audioprobe.io.atomic import staged_directory
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.types import FloatArray, Waveform
 
@@ -108,11 +109,7 @@ def render_packages(
     """
     folder = Path(folder).expanduser()
     selected = select_packages(packages)
-    refusal = InvalidInputError(
-        f"{folder}: another process is fetching into this folder. Wait until it ends, or choose "
-        "another folder."
-    )
-    with exclusive_lock(folder / ".lock", refusal):
+    with fetch_lock(folder):
         waiting = [item for package in selected for item in _waiting(package, folder)]
         total, done = sum(len(names) for _, names in waiting), 0
         for source, names in waiting:

@@ -2,7 +2,7 @@
 
 The audio prefix (see `audio_prefix`) turns this input into tokens of the language model. LTU uses a
 mel spectrogram, and LTU-AS features of Whisper (see `whisper_frontend`). Other models use the
-features of any encoder of the registry, which stays frozen.
+features of any encoder of the registry, frozen or trainable (see `feature_encoder`).
 """
 
 import warnings
@@ -21,8 +21,8 @@ from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_prefix import AudioConfig
 from audioprobe.models.ltu.feature_encoder import (
     FeatureConfig,
+    as_trainable,
     load_encoder,
-    load_trainable_encoder,
 )
 from audioprobe.models.ltu.whisper_frontend import SAMPLE_RATE, WHISPER, WhisperFrontend
 from audioprobe.types import Option, Waveform
@@ -69,7 +69,7 @@ class EncoderFrontend:
 
     def __init__(self, config: FeatureConfig, *, device: str = "cpu") -> None:
         self._encoder = load_encoder(config.encoder, config.options, device)
-        self._patches = load_trainable_encoder(config, device).patches if config.trainable else None
+        self._patches = as_trainable(self._encoder, config).patches if config.trainable else None
         info = self._encoder.info
         if config.revision and info.revision != config.revision:
             warnings.warn(

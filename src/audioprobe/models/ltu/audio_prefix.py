@@ -23,7 +23,8 @@ from audioprobe.models.ltu.audio_encoder import (
 from audioprobe.models.ltu.feature_encoder import (
     FeatureConfig,
     PatchEncoder,
-    load_trainable_encoder,
+    as_trainable,
+    load_encoder,
 )
 
 AudioConfig: TypeAlias = CavMaeConfig | TltrConfig | FeatureConfig
@@ -151,4 +152,5 @@ def _encoder(config: AudioConfig) -> nn.Module:
     if not config.trainable:
         return nn.Identity()
     with torch.device("cpu"):  # reads weights, even where the other networks are on "meta"
-        return PatchEncoder(load_trainable_encoder(config, "cpu").feature_network())
+        encoder = load_encoder(config.encoder, config.options, "cpu")
+    return PatchEncoder(as_trainable(encoder, config).feature_network())

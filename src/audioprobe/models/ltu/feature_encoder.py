@@ -96,15 +96,12 @@ def load_encoder(name: str, options: Mapping[str, Option], device: str) -> Audio
     return encoder
 
 
-def load_trainable_encoder(config: FeatureConfig, device: str) -> TrainableEncoder:
-    """Load the encoder of a configuration, to train its network as a part of an LTU.
+def as_trainable(encoder: AudioEncoder, config: FeatureConfig) -> TrainableEncoder:
+    """Return the encoder of a configuration, to train its network as a part of an LTU.
 
     Raises:
         InvalidInputError: if the encoder cannot be trained.
-        BackendNotFoundError: if the encoder is not installed.
-        WeightsError: if the encoder's weights are missing.
     """
-    encoder = load_encoder(config.encoder, config.options, device)
     if not isinstance(encoder, TrainableEncoder):
         raise InvalidInputError(
             f"Expected an encoder with `patches` and `feature_network`, such as yamnet, got "
