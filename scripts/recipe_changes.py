@@ -3,16 +3,18 @@
 Usage: python scripts/recipe_changes.py FOLDER RECORDINGS [CHANGE ...]
 
 Every variant is a short training of the stage "recognition" (150 steps) that differs in one
-setting. The folder keeps trainings and results, so an interrupted comparison continues. The test
-packages are not used. A variant takes about half an hour on two cores without AVX-512.
+setting. The folder keeps features, trainings and results, so an interrupted comparison continues;
+variants with the same scenes and encoder share the features. The test packages are not used.
 """
 
+import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from audioprobe.cli.progress import progress_bars
+from audioprobe.io.json_codec import to_json
 from audioprobe.io.text_table import Table
 from audioprobe.scorers.embedding import EmbeddingScorer
 from audioprobe.small_ltu.curriculum import Curriculum
@@ -24,11 +26,11 @@ ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "d
 
 
 def short_recipe() -> Recipe:
-    """Return the recipe with its first stage only, and fewer steps and scenes."""
+    """Return the recipe with its first stage only, and fewer steps."""
     recipe = read_recipe("mini-yamnet")
     first = recipe.stages[0]
     stage = replace(first, arguments=replace(first.arguments, steps=STEPS))
-    return replace(recipe, stages=(stage,), scenes=replace(recipe.scenes, n_train=4_000))
+    return replace(recipe, stages=(stage,))
 
 
 CHANGES: dict[str, Callable[[Recipe], Recipe]] = {
@@ -54,10 +56,21 @@ CHANGES: dict[str, Callable[[Recipe], Recipe]] = {
 }
 
 
+def share_features(recipe: Recipe, home: Path) -> None:
+    """Link the features of a variant to a folder of all variants with these scenes and encoder."""
+    settings = to_json((recipe.scenes, recipe.encoder)).encode()
+    shared = home.parent / f"features-{hashlib.sha256(settings).hexdigest()[:8]}"
+    shared.mkdir(parents=True, exist_ok=True)
+    home.mkdir(exist_ok=True)
+    if not (home / "scenes").exists():
+        (home / "scenes").symlink_to(shared.resolve())
+
+
 def measured(name: str, folder: Path, recordings: Path) -> tuple[str, ...]:
     """Train and evaluate a variant; return its name and the values of its measures."""
     recipe = CHANGES[name](short_recipe())
     home = folder / name.replace(" ", "-")
+    share_features(recipe, home)
     with progress_bars() as progress:
         Curriculum(recipe, home, recordings=recordings, workers=2, progress=progress).train()
         results = SmallLTUEvaluation(

@@ -1,5 +1,6 @@
 """A GGUF model is converted once and exactly, and then loaded like other models."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,16 @@ def test_weights_are_dequantised_exactly_and_once(packed: Path) -> None:
     assert plain_folder(Weights(packed, "path")) == plain
     assert (plain / "model.safetensors").stat().st_mtime_ns == written
     assert plain_folder(Weights(plain, "path")) == plain, "what is plain stays"
+
+
+def test_simultaneous_conversions_give_complete_weights(packed: Path) -> None:
+    def read(_: int) -> set[str]:
+        return set(read_folder(plain_folder(Weights(packed, "path"))))
+
+    with ThreadPoolExecutor(4) as pool:
+        names = list(pool.map(read, range(4)))
+    assert names[0]
+    assert all(other == names[0] for other in names)
 
 
 def test_gguf_works_as_text_model_and_as_base_of_an_ltu(packed: Path, checkpoint: Path) -> None:

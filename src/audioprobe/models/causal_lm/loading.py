@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import torch
+from filelock import FileLock
 from huggingface_hub import cached_assets_path, constants
 from safetensors import SafetensorError
 from safetensors.torch import load_file
@@ -216,8 +217,9 @@ def plain_folder(weights: Weights) -> Path:
         subfolder=weights.revision(),
         assets_dir=constants.HF_ASSETS_CACHE,
     )
-    if not (plain / "config.json").is_file():
-        _convert_gguf(files[0], plain)
+    with FileLock(plain.with_name(f"{plain.name}.lock")):  # of processes that start together
+        if not (plain / "config.json").is_file():
+            _convert_gguf(files[0], plain)
     return plain
 
 
