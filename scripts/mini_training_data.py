@@ -12,7 +12,7 @@ from pathlib import Path
 from audioprobe.audio.training_clips import recording_of
 from audioprobe.datasets.debian import DebianSounds
 from audioprobe.datasets.synthetic import RecordedPalette
-from audioprobe.models.ltu.checkpoint import MINI
+from audioprobe.models.ltu.shipped import MINI
 from audioprobe.small_ltu.curriculum import TRAIN
 from audioprobe.training_data import TRAINING_DATA, TrainingData
 

@@ -13,7 +13,8 @@ from marks import replace_section
 
 from audioprobe.datasets.synthetic import ProceduralPalette
 from audioprobe.io.json_codec import from_json
-from audioprobe.models.ltu.checkpoint import ADAPTER, CARD, MINI
+from audioprobe.models.ltu.checkpoint import ADAPTER, CARD
+from audioprobe.models.ltu.shipped import MINI
 from audioprobe.reports.training_curves import read_log, save_curves
 from audioprobe.small_ltu.curriculum import MODEL, RECIPE
 from audioprobe.small_ltu.evaluation import LABELS, PARTS

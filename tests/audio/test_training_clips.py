@@ -14,7 +14,7 @@ from audioprobe.datasets.debian import packages, recordings
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.cached import CachedModel
 from audioprobe.models.cascade import Cascade
-from audioprobe.models.ltu.checkpoint import MINI
+from audioprobe.models.ltu.shipped import MINI
 from audioprobe.models.remote.multi_endpoint import MultiEndpointModel
 from audioprobe.training_data import TRAINING_DATA, TrainingData, training_notes
 

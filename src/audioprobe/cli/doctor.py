@@ -18,11 +18,11 @@ from audioprobe.audio.sources import clips_of
 from audioprobe.audio.training_clips import clips_among
 from audioprobe.errors import AudioProbeError
 from audioprobe.models.ltu.published import PRECISIONS, PUBLISHED, SPARE_GIB
+from audioprobe.models.ltu.shipped import MINI
 from audioprobe.registry import available
 from audioprobe.training_data import TRAINING_DATA, TrainingData, training_notes
 from audioprobe.weights import AST_AUDIOSET, CLAP_UNFUSED, MINI_BASE, WEIGHTS_PACKAGES, find
 
-MINI = Path(__file__).parents[1] / "mini"
 _LIBRARIES = ("numpy", "torch", "transformers", "sentence-transformers", "soundfile", "openai")
 _TIMEOUT_S = 3.0
 

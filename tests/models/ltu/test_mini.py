@@ -10,7 +10,8 @@ from audioprobe import LTU, LikelihoodClassifier, Prompt, Synthetic
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.datasets.recordings import Recordings
 from audioprobe.io.json_codec import from_json
-from audioprobe.models.ltu.checkpoint import ADAPTER, CARD, MINI
+from audioprobe.models.ltu.checkpoint import ADAPTER, CARD
+from audioprobe.models.ltu.shipped import MINI
 from audioprobe.small_ltu.curriculum import RECIPE
 from audioprobe.small_ltu.measures import EvaluationResult
 from audioprobe.small_ltu.recipe import Recipe, read_recipe

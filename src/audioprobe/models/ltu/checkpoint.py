@@ -26,6 +26,7 @@ from audioprobe.models.ltu.assembly import (
 )
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from audioprobe.models.ltu.published import AUTHORS, published
+from audioprobe.models.ltu.shipped import shipped_models
 from audioprobe.training_data import TRAINING_DATA, TrainingData
 from audioprobe.types import ComponentInfo, Option
 from audioprobe.weights import Weights, resolve
@@ -34,7 +35,6 @@ TOKENIZER, WHISPER_FOLDER = "tokenizer", "whisper"  # subfolders
 ADAPTER = "adapter.safetensors"  # contains audio prefix and LoRA, not the base
 CARD = "ltu.json"  # model card; a folder with this file is a converted folder
 FORMAT = 1
-MINI = Path(__file__).parents[2] / "mini"
 
 # Entries of a LLaMA's config.json that describe the file, not the model.
 _FILE_ENTRIES = (
@@ -111,8 +111,8 @@ def load_ltu(name: str | Path, base: str | Path | None = None) -> LTUCheckpoint:
     """Load an LTU from a published checkpoint and its base, or from a converted folder.
 
     Args:
-        name: file of a published checkpoint, a converted folder (local path or hub name), or "mini"
-            for audioprobe's small test model.
+        name: file of a published checkpoint, a converted folder (local path or hub name), or the
+            name of a small LTU that is installed with audioprobe: "mini" or "mini-v1".
         base: folder or hub name of the LLaMA. Required for a published checkpoint. For a folder
             written by `save_adapter`, it replaces the base that the folder names.
 
@@ -121,7 +121,7 @@ def load_ltu(name: str | Path, base: str | Path | None = None) -> LTUCheckpoint:
             together. If `name` is the name of a published model, the message lists the files to
             download.
     """
-    path = MINI if name == MINI.name else Path(name).expanduser()
+    path = shipped_models().get(str(name)) or Path(name).expanduser()
     if path.is_file():
         return load_published(path, base)
     if base is not None and not path.is_dir():

@@ -115,11 +115,12 @@ class LTU:
         quantization: Quantization | None = None,
         batch_size: int = 8,
     ) -> Self:
-        """Load an LTU or LTU-AS: a published checkpoint, a converted folder, or "mini".
+        """Load an LTU or LTU-AS: a published checkpoint, a converted folder, or a shipped one.
 
         Args:
             name_or_path: file of a published checkpoint (".bin" or ".safetensors"); a folder
-                written by `audioprobe convert`; or "mini", audioprobe's small test model.
+                written by `audioprobe convert`; or the name of a small LTU that is installed with
+                audioprobe: "mini" or "mini-v1".
             base: for a checkpoint file, folder or hub name of the LLaMA that it was trained on,
                 with its tokenizer: the authors' `vicuna_ltu` folder, or "lmsys/vicuna-7b-v1.1".
             whisper: for LTU-AS, folder or hub name of its Whisper model; None uses the Whisper in
