@@ -1,7 +1,7 @@
 """The small LTUs that are installed with audioprobe, one folder per model.
 
-`mini` is the default model; `mini-v1` is an earlier one, with which the stored fine-tuning study was made.
-Importing this module does not import torch.
+`mini` is the default model; `mini-v1` is an earlier one, with which the stored fine-tuning study
+was made. Importing this module does not import torch.
 """
 
 from pathlib import Path
