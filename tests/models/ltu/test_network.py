@@ -10,6 +10,7 @@ from tests.golden_ltu import (
     FOLDER,
     close,
     golden,
+    new_net,
     next_token_loss,
     recipe_tensor,
     spectrograms,
@@ -27,7 +28,7 @@ from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.models.ltu.assembly import build_from_published, map_names
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder, sincos_positions
 from audioprobe.models.ltu.audio_prefix import AudioPrefix
-from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
+from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, merge_lora
 
 EVERY_16TH = slice(None, None, 16)
 
@@ -82,6 +83,15 @@ def test_logits_with_and_without_audio_equal_the_original() -> None:
     as_golden(net(ids, audio(0)), "A.logits")
     as_golden(net(ids, audio(1)), "A2.logits")
     as_golden(net(ids), "B.logits_text_only")
+
+
+def test_merged_lora_gives_the_logits_of_the_original() -> None:
+    net = new_net()
+    before = net.llama.get_parameter("model.layers.0.self_attn.q_proj.base_layer.weight").clone()
+    merge_lora(net.llama)
+    weight = net.llama.get_parameter("model.layers.0.self_attn.q_proj.base_layer.weight")
+    assert not torch.equal(weight, before)
+    as_golden(net(golden()["in.input_ids"], audio(0)), "A.logits")
 
 
 @pytest.mark.parametrize("case", ["C", "C2"])

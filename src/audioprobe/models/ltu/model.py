@@ -23,7 +23,13 @@ from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
 from audioprobe.models.ltu.checkpoint import load_ltu
 from audioprobe.models.ltu.generation import TokenPrompt, generate, log_likelihood
-from audioprobe.models.ltu.network import QUANTIZATIONS, LTUNetwork, Quantization, quantize
+from audioprobe.models.ltu.network import (
+    QUANTIZATIONS,
+    LTUNetwork,
+    Quantization,
+    merge_lora,
+    quantize,
+)
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.protocols import LanguageModel
 from audioprobe.training_data import TrainingData
@@ -151,6 +157,8 @@ class LTU:
         net.to(torch_dtype)
         if quantization is not None:
             quantize(net.llama, quantization, torch_dtype)
+        elif torch_dtype == torch.float32:  # rounding to a shorter type would lose small changes
+            merge_lora(net.llama)
         net.to(device)
         return cls(
             net,
