@@ -1,7 +1,9 @@
 """Batches of training examples, and the cross-entropy loss of their answers."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal, TypeAlias
 
 import torch
@@ -76,15 +78,24 @@ def collate(
     batch = []
     for with_audio in (True, False):
         rows = [
-            (audio_id, group[start : start + per_row])
+            (audio_id, row)
             for audio_id, group in by_audio.items()
             if bool(audio_id) == with_audio
-            for start in range(0, len(group), per_row)
+            for row in _split_evenly(group, per_row)
         ]
         if rows:
             features = torch.stack([audio[name] for name, _ in rows]) if with_audio else None
             batch.append(_pack([group for _, group in rows], features, targets, pad_id))
     return tuple(batch)
+
+
+def _split_evenly(
+    examples: Sequence[TrainingExample], largest: int
+) -> Iterator[Sequence[TrainingExample]]:
+    """Yield the examples in as few parts as possible; equal sizes need the least padding."""
+    n_parts = math.ceil(len(examples) / largest)
+    bounds = [len(examples) * part // n_parts for part in range(n_parts + 1)]
+    yield from (examples[start:end] for start, end in pairwise(bounds))
 
 
 def _pack(
