@@ -1,5 +1,7 @@
 """The evaluation of a tiny training measures every part once and stores it."""
 
+import shutil
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -9,8 +11,8 @@ from tests.tiny_recipe import recipe
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.scorers.keyword import KeywordScorer
-from audioprobe.small_ltu.curriculum import Curriculum
-from audioprobe.small_ltu.evaluation import TABLE, SmallLTUEvaluation
+from audioprobe.small_ltu.curriculum import MODEL, RECIPE, Curriculum
+from audioprobe.small_ltu.evaluation import PARTS, TABLE, SmallLTUEvaluation
 from audioprobe.small_ltu.evaluation_clips import EvaluationScope
 from audioprobe.small_ltu.measures import EvaluationResult, results_table
 
@@ -25,9 +27,13 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def evaluate(training: Path, out: Path) -> tuple[EvaluationResult, ...]:
-    bootstrap = Bootstrap(n_resamples=100)
-    return SmallLTUEvaluation(training, out, KeywordScorer(), scope=SCOPE, bootstrap=bootstrap)()
+def evaluate(
+    training: Path, out: Path, parts: Collection[str] = PARTS
+) -> tuple[EvaluationResult, ...]:
+    scorer, bootstrap = KeywordScorer(), Bootstrap(n_resamples=100)
+    return SmallLTUEvaluation(
+        training, out, scorer, parts=parts, scope=SCOPE, bootstrap=bootstrap
+    )()
 
 
 def test_every_part_is_measured_once_and_stored(training: Path, tmp_path: Path) -> None:
@@ -53,6 +59,18 @@ def test_every_part_is_measured_once_and_stored(training: Path, tmp_path: Path) 
     assert resumed[0] == results[0]
     assert resumed[3] == results[3]
     assert any("marked" in measure.name for measure in resumed[1].measures)
+
+
+def test_model_beside_its_recipe_is_evaluated_like_the_training(
+    training: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(training / MODEL, tmp_path / "model")
+    shutil.copy(training / RECIPE, tmp_path / "model")
+    parts = ("captions",)
+    expected = evaluate(training, tmp_path / "expected", parts)
+    assert evaluate(tmp_path / "model", tmp_path / "actual", parts) == expected
+    with pytest.raises(InvalidInputError, match="Leave out the part encoder"):
+        evaluate(tmp_path / "model", tmp_path / "other")
 
 
 def test_captions_after_each_stage_are_stored(training: Path) -> None:

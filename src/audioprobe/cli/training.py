@@ -68,7 +68,7 @@ def train_ltu(
 
     The model is written to OUT/ltu, for `LTU.from_pretrained`. If interrupted, the same command
     resumes and reaches the same weights. "quick" runs every part in about four minutes on one core;
-    "mini" takes hours and needs the recordings of `fetch-sounds`.
+    "mini" takes about two hours on two cores and needs the recordings of `fetch-sounds`.
 
     Example: audioprobe train-ltu quick --out quick/
     """
@@ -87,11 +87,15 @@ def train_ltu(
 
 @app.command
 def evaluate_ltu(
-    folder: Annotated[Path, Parameter(help="The --out of a finished `train-ltu`.")],
+    folder: Annotated[
+        Path,
+        Parameter(help="The --out of a finished `train-ltu`, or a shipped model, such as mini."),
+    ],
     /,
     *,
     out: Annotated[
-        Path | None, Parameter(help="Folder for the results [FOLDER/evaluation-SPLIT].")
+        Path | None,
+        Parameter(help="Folder for the results [FOLDER/evaluation-SPLIT; MODEL-SPLIT if shipped]."),
     ] = None,
     recordings: RecordingsOption = None,
     split: Annotated[
@@ -108,14 +112,17 @@ def evaluate_ltu(
 
     Example: audioprobe evaluate-ltu quick/
     """
+    from audioprobe.models.ltu.shipped import shipped_models
     from audioprobe.scorers.embedding import EmbeddingScorer
     from audioprobe.small_ltu.evaluation import PARTS, SmallLTUEvaluation
     from audioprobe.small_ltu.measures import results_table
 
-    start, target = time.monotonic(), out or folder / f"evaluation-{split}"
+    model = shipped_models().get(str(folder))
+    results_folder = Path(f"{folder}-{split}") if model else folder / f"evaluation-{split}"
+    start, target = time.monotonic(), out or results_folder
     with progress_bars() as progress:
         evaluation = SmallLTUEvaluation(
-            folder,
+            model or folder,
             target,
             EmbeddingScorer.local(),
             split=split,

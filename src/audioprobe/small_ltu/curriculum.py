@@ -26,7 +26,7 @@ from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.audio_frontend import feature_config, load_frontend
 from audioprobe.models.ltu.audio_prefix import AudioConfig
-from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
+from audioprobe.models.ltu.checkpoint import CARD, LTUCheckpoint, init_ltu
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.saving import save_adapter
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
@@ -250,18 +250,21 @@ def untrained_model(recipe: Recipe, audio: AudioConfig) -> LTUCheckpoint:
     return init_ltu(recipe.base, {"audio": audio, **lora}, seed=recipe.seed)
 
 
-def read_trained_recipe(folder: Path) -> Recipe:
-    """Return the recipe of a completed training.
+def trained_model(folder: Path) -> tuple[Recipe, Path]:
+    """Return the recipe and the folder of the model of a completed training.
+
+    A model that is shipped with audioprobe is in the same folder as its recipe.
 
     Raises:
         InvalidInputError: if the folder does not contain a completed training.
     """
-    if not (folder / RECIPE).is_file() or not (folder / MODEL).is_dir():
+    model = folder if (folder / CARD).is_file() else folder / MODEL
+    if not (folder / RECIPE).is_file() or not model.is_dir():
         raise InvalidInputError(
             f"{folder}: expected a completed training, with {RECIPE} and the folder {MODEL}. Train "
             "a model with: audioprobe train-ltu RECIPE --out FOLDER"
         )
-    return from_json(Recipe, (folder / RECIPE).read_text(encoding="utf-8"))
+    return from_json(Recipe, (folder / RECIPE).read_text(encoding="utf-8")), model
 
 
 def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synthetic:

@@ -24,10 +24,9 @@ from audioprobe.probing.trial import ConceptPair
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
 from audioprobe.small_ltu.curriculum import (
-    MODEL,
     audio_config,
     build_scenes,
-    read_trained_recipe,
+    trained_model,
     untrained_model,
 )
 from audioprobe.small_ltu.encoder_training import load_classifier
@@ -67,7 +66,7 @@ class SmallLTUEvaluation:
     """Evaluation of a trained model on held-out scenes and on recordings of held-out packages.
 
     Args:
-        folder: folder of a completed training by `Curriculum`.
+        folder: folder of a completed training by `Curriculum`, or of a shipped model.
         out: folder for the results; parts whose result it already contains are not repeated.
         scorer: text similarity by which a caption scores the labels.
         split: split of the scenes and recordings: "test", or "validation" to choose settings.
@@ -96,7 +95,7 @@ class SmallLTUEvaluation:
         progress: ProgressCallback = ignore_progress,
     ) -> None:
         self._folder, self._out = Path(folder), Path(out)
-        self._recipe = read_trained_recipe(self._folder)
+        self._recipe, self._model_folder = trained_model(self._folder)
         self._scorer = scorer
         self._scope = scope or EvaluationScope()
         self._split, self._parts = split, parts
@@ -165,6 +164,8 @@ class SmallLTUEvaluation:
         if not isinstance(recipe.encoder, CavMaeConfig):
             return []
         last = self._folder / f"encoder-{len(recipe.encoder_stages)}"
+        if not last.is_dir():
+            raise InvalidInputError(f"{last} is missing. Leave out the part encoder.")
         classifier = load_classifier(recipe.encoder, len(labels), last)
         groups = {
             "single sources": self._single_source_clips,
@@ -281,8 +282,7 @@ class SmallLTUEvaluation:
 
     @cached_property
     def _model(self) -> LTU:
-        folder = self._folder / MODEL
-        return LTU.from_pretrained(folder, base=self._recipe.base, batch_size=16)
+        return LTU.from_pretrained(self._model_folder, base=self._recipe.base, batch_size=16)
 
     @cached_property
     def _pairs(self) -> tuple[RelationPair, ...]:
