@@ -7,8 +7,8 @@ is interrupted and resumed therefore ends with the same weights as without inter
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -17,9 +17,8 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from audioprobe.devices import computes_in_bfloat16, deterministic_mode
+from audioprobe.devices import bfloat16_mode, computes_in_bfloat16, deterministic_mode
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
 from audioprobe.io.atomic import atomic_open, atomic_write, exclusive_lock
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
@@ -92,17 +91,9 @@ class TrainingArguments:
         """Return True if a device type ("cpu", "cuda") computes in bfloat16 in this run."""
         return self.precision == "bfloat16" and computes_in_bfloat16(device)
 
-    @contextmanager
-    def autocast(self, device: str) -> Iterator[None]:
-        """Context manager that sets the precision of a device type ("cpu", "cuda")."""
-        bfloat16 = self.uses_bfloat16(device)
-        with ExitStack() as contexts:
-            if bfloat16 and device == "cpu":
-                # The backward pass of torch's fused attention is slow in bfloat16 on CPUs: it took
-                # 37 % of a training step.
-                contexts.enter_context(sdpa_kernel(SDPBackend.MATH))
-            contexts.enter_context(torch.autocast(device, torch.bfloat16, enabled=bfloat16))
-            yield
+    def autocast(self, device: str) -> AbstractContextManager[None]:
+        """Return a context manager that sets the precision of a device type ("cpu", "cuda")."""
+        return bfloat16_mode(device) if self.uses_bfloat16(device) else nullcontext()
 
 
 def train(

@@ -6,10 +6,12 @@ was made. Importing this module does not import torch.
 
 from pathlib import Path
 
-FOLDER = Path(__file__).parent
-MINI = FOLDER / "mini"
+__all__ = ["MINI", "shipped_models"]
+
+_FOLDER = Path(__file__).parent
+MINI = _FOLDER / "mini"
 
 
 def shipped_models() -> dict[str, Path]:
     """Return the folders of the models by name."""
-    return {path.parent.name: path.parent for path in sorted(FOLDER.glob("*/ltu.json"))}
+    return {path.parent.name: path.parent for path in sorted(_FOLDER.glob("*/ltu.json"))}
