@@ -159,6 +159,22 @@ def test_scene_questions_agree_with_the_sources(number: int) -> None:
         assert answer == f"{CONCEPTS[loudest.concept].phrase}."
 
 
+def test_plain_captions_begin_with_the_source_and_change_no_other_question() -> None:
+    sources = (SceneSource("crow", 0.0, 9.0, 0.0), SceneSource("rain", 1.0, 9.0, -9.0))
+    wordings = set()
+    for seed in range(20):
+        varied, plain = (
+            scene_questions(
+                sources, "clip", SOURCE_CONCEPTS, np.random.default_rng(seed), plain_captions=only
+            )
+            for only in (False, True)
+        )
+        assert plain[0].output == "Audio caption: A crow and rain."
+        assert varied[1:] == plain[1:]
+        wordings.add(varied[0].output)
+    assert len(wordings) > 3
+
+
 def test_absent_source_is_not_related_to_a_present_one() -> None:
     """With a crow in the scene, "Can you hear a bird?" would have no clear answer."""
     both = [CONCEPTS["crow"], CONCEPTS["bird"]]

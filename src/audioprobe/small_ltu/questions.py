@@ -45,9 +45,10 @@ _LAST = "Which sound comes last?"
 _LOUDEST = "Which sound is the loudest?"
 _HOW_MANY = "How many different sounds are there?"
 _NUMBERS = ("One.", "Two.", "Three.")
+_PLAIN_CAPTION = "{}."
 _CAPTIONS = (
     "The sound of {}.",
-    "{}.",
+    _PLAIN_CAPTION,
     "One can hear {}.",
     "This is the sound of {}.",
     "{} can be heard.",
@@ -114,14 +115,14 @@ class QASampler:
             records += self._scene(row, stage, rng)
         for pair in _draw(self._audio_pairs, stage.audio_pairs, rng):
             for relation in pair.both:
-                records += self._single_source_questions([relation], rng)
+                records += self._single_source_questions([relation], stage, rng)
         for pair in _draw(self._text_pairs, stage.text_pairs, rng):
             records += [relation_question(relation, rng) for relation in pair.both]
             records += self._choice(pair.true.concept, "", rng)
         concepts = list(self._by_concept)
         n_clips = stage.single_source_clips if concepts else 0
         for index in rng.integers(len(concepts), size=n_clips).tolist():
-            records += self._single_source_questions(self._by_concept[concepts[index]], rng)
+            records += self._single_source_questions(self._by_concept[concepts[index]], stage, rng)
         return tuple(records)
 
     def examples(
@@ -133,13 +134,20 @@ class QASampler:
 
     def _scene(self, row: int, stage: RecipeStage, rng: np.random.Generator) -> list[QARecord]:
         """Draw `stage.questions_per_scene` questions about the scene with the index `row`."""
-        questions = scene_questions(self._truths[row], str(row), self._concepts, rng)
+        questions = self._scene_questions(row, stage, rng)
         wanted = [q for q in questions if not stage.tasks or q.task in stage.tasks]
         order = rng.permutation(len(wanted))[: stage.questions_per_scene]
         return [wanted[k] for k in sorted(order.tolist())]
 
+    def _scene_questions(
+        self, row: int, stage: RecipeStage, rng: np.random.Generator
+    ) -> tuple[QARecord, ...]:
+        """Return all questions about the scene with the index `row`."""
+        truth, plain = self._truths[row], stage.plain_captions
+        return scene_questions(truth, str(row), self._concepts, rng, plain_captions=plain)
+
     def _single_source_questions(
-        self, relations: Sequence[ConceptPair], rng: np.random.Generator
+        self, relations: Sequence[ConceptPair], stage: RecipeStage, rng: np.random.Generator
     ) -> Iterator[QARecord]:
         """Draw a clip with a single source, and yield questions about it.
 
@@ -151,7 +159,7 @@ class QASampler:
         row = rows[int(rng.integers(len(rows)))]
         yield from (relation_question(relation, rng, str(row)) for relation in relations)
         yield from self._choice(concept, str(row), rng)
-        questions = scene_questions(self._truths[row], str(row), self._concepts, rng)
+        questions = self._scene_questions(row, stage, rng)
         yield from (question for question in questions if question.task in ("caption", "labels"))
 
     def _choice(self, concept: str, audio_id: str, rng: np.random.Generator) -> list[QARecord]:
@@ -210,6 +218,8 @@ def scene_questions(
     audio_id: str,
     concepts: Sequence[Concept],
     rng: np.random.Generator,
+    *,
+    plain_captions: bool = False,
 ) -> tuple[QARecord, ...]:
     """Return all questions with answers about a scene with one to three sources.
 
@@ -223,13 +233,16 @@ def scene_questions(
         audio_id: id of the scene.
         concepts: all concepts of the scenes, from which the absent source is drawn.
         rng: random generator for wordings and for the absent source.
+        plain_captions: see `RecipeStage`.
     """
     by_id = {concept.id: concept for concept in concepts}
     present = [by_id[source.concept] for source in sources]
     phrases = [concept.phrase for concept in present]
     successive = _are_successive(sources)
     link = ", then " if successive else " and "
-    caption = _capitalized(draw(_CAPTIONS, rng).format(enumerate_phrases(phrases, link)))
+    wording = draw(_CAPTIONS, rng)  # drawn in any case, so that later draws are the same
+    template = _PLAIN_CAPTION if plain_captions else wording
+    caption = _capitalized(template.format(enumerate_phrases(phrases, link)))
     labels = "; ".join(concept.name for concept in present)
     questions = [
         ("caption", CAPTION_QUESTION, f"Audio caption: {caption}"),

@@ -107,6 +107,9 @@ class RecipeStage:
         questions_per_scene: number of questions about each scene.
         tasks: kinds of questions about scenes, such as "caption"; () uses all kinds of
             `scene_questions`.
+        plain_captions: whether captions only name the sources ("A dog and a piano."). Otherwise the
+            wording varies at random ("One can hear a dog and a piano."), so that the first words
+            of an answer do not depend on the audio.
         audio_pairs: number of pairs of relations per step, asked about clips with a single source.
         single_source_clips: number of clips with a single source per step, about which all trained
             relations of the source are asked. Concepts are drawn with equal probability, so "yes"
@@ -122,6 +125,7 @@ class RecipeStage:
     scenes: int = 6
     questions_per_scene: int = 4
     tasks: tuple[str, ...] = ()
+    plain_captions: bool = False
     audio_pairs: int = 0
     single_source_clips: int = 0
     text_pairs: int = 0
