@@ -1,4 +1,4 @@
-"""Effect of single changes to the recipe `mini-yamnet`, measured on the validation packages.
+"""Effect of single changes to the recipe `mini`, measured on the validation packages.
 
 Usage: python scripts/recipe_changes.py FOLDER RECORDINGS [CHANGE ...]
 
@@ -12,46 +12,50 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from audioprobe.cli.progress import progress_bars
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.text_table import Table
+from audioprobe.reports.training_curves import read_log
 from audioprobe.scorers.embedding import EmbeddingScorer
 from audioprobe.small_ltu.curriculum import Curriculum
 from audioprobe.small_ltu.evaluation import SmallLTUEvaluation
 from audioprobe.small_ltu.recipe import PretrainedEncoder, Recipe, RecipeLora, read_recipe
+from audioprobe.training.trainer import LOG
 
 STEPS = 150
-ALL_LINEAR = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+LAST = 50  # steps of which the loss is averaged
 
 
 def short_recipe() -> Recipe:
-    """Return the recipe with its first stage only, and fewer steps."""
-    recipe = read_recipe("mini-yamnet")
-    first = recipe.stages[0]
-    stage = replace(first, arguments=replace(first.arguments, steps=STEPS))
-    return replace(recipe, stages=(stage,))
+    """Return the recipe with its first stage only, fewer steps, and captions among its tasks."""
+    recipe = read_recipe("mini")
+    arguments = replace(recipe.stages[0].arguments, steps=STEPS)
+    tasks = ("caption", "labels", "open")
+    return with_stage(recipe, arguments=arguments, tasks=tasks, plain_captions=True)
+
+
+def with_stage(recipe: Recipe, **changes: Any) -> Recipe:
+    """Return a recipe whose only stage is the first one with other values of its fields."""
+    return replace(recipe, stages=(replace(recipe.stages[0], **changes),))
 
 
 CHANGES: dict[str, Callable[[Recipe], Recipe]] = {
     "none": lambda recipe: recipe,
     "no alignment with words": lambda recipe: replace(recipe, alignment=None),
-    "LoRA of rank 16 in all layers": lambda recipe: replace(
-        recipe, lora=RecipeLora(rank=16, alpha=32, targets=ALL_LINEAR)
-    ),
+    "LoRA in queries and values only": lambda recipe: replace(recipe, lora=RecipeLora()),
+    "LoRA of rank 16": lambda recipe: replace(recipe, lora=replace(recipe.lora, rank=16, alpha=32)),
     "tokens every 0.32 s": lambda recipe: replace(
         recipe, encoder=PretrainedEncoder("yamnet", {"hop": 0.32})
     ),
     "half of the sources synthesised": lambda recipe: replace(
         recipe, scenes=replace(recipe.scenes, synthesised_share=0.5)
     ),
-    "caption wordings from the start": lambda recipe: replace(
-        recipe, stages=(replace(recipe.stages[0], tasks=("caption", "labels", "open")),)
-    ),
-    "encoder trained": lambda recipe: replace(
-        recipe,
-        encoder=PretrainedEncoder("yamnet", {"hop": 0.48}, trainable=True),
-        stages=(replace(recipe.stages[0], train="encoder+projector+lora"),),
+    "captions in varied wordings": lambda recipe: with_stage(recipe, plain_captions=False),
+    "encoder trained": lambda recipe: with_stage(
+        replace(recipe, encoder=PretrainedEncoder("yamnet", {"hop": 0.48}, trainable=True)),
+        train="encoder+projector+lora",
     ),
 }
 
@@ -82,14 +86,19 @@ def measured(name: str, folder: Path, recordings: Path) -> tuple[str, ...]:
             recordings=recordings,
             progress=progress,
         )()
-    return (name, *(str(m.estimate) for result in results for m in result.measures))
+    losses = [entry["loss"] for entry in read_log(home / recipe.stages[0].name / LOG)]
+    final = sum(losses[-LAST:]) / LAST
+    return (name, f"{final:.2f}", *(str(m.estimate) for part in results for m in part.measures))
 
 
 def main() -> None:
     """Compare the changes that are named as arguments, or all."""
     folder, recordings, *names = sys.argv[1:]
     rows = [measured(name, Path(folder), Path(recordings)) for name in names or CHANGES]
-    header = ("change", "all labels, AUC", "training labels, AUC", "captions, AUC", "source named")
+    header = (
+        *("change", f"training loss, last {LAST} steps", "all labels, AUC"),
+        *("training labels, AUC", "captions, AUC", "source named"),
+    )
     sys.stdout.write(Table(header, tuple(rows)).to_markdown() + "\n")
 
 
