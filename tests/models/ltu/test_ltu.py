@@ -96,6 +96,24 @@ def test_likelihoods_equal_full_passes_of_the_network(ltu: LTU) -> None:
         assert likelihood.n_tokens == len(text)
 
 
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ["Labels: crow", "Labels: crowd", "Labels: a dog"],
+        ["Labels: crow", "Labels: crow"],
+        ["Labels: crow", "A dog"],
+        ["a", "b"],
+    ],
+)
+def test_likelihoods_do_not_depend_on_the_other_continuations(ltu: LTU, texts: list[str]) -> None:
+    prompt = Prompt("Hi")
+    (together,) = ltu.log_likelihood([prompt], texts)
+    for text, likelihood in zip(texts, together, strict=True):
+        ((alone,),) = ltu.log_likelihood([prompt], [text])
+        assert likelihood.total == pytest.approx(alone.total, abs=1e-4)
+        assert likelihood.n_tokens == alone.n_tokens
+
+
 def test_audio_is_encoded_once_for_several_questions(ltu: LTU) -> None:
     calls = []
     handle = ltu._net.prefix.encoder.register_forward_hook(lambda *_: calls.append(1))

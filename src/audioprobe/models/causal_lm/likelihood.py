@@ -1,8 +1,9 @@
 """Compute log-likelihoods of continuations with any causal model of transformers.
 
-A continuation is a text that may follow a prompt. The model processes the prompt once, and all
-continuations use its key-value cache. If the model has another kind of cache (such as a recurrent
-state), the model processes the prompt again for each continuation.
+A continuation is a text that may follow a prompt. The model processes the prompt once, and the
+beginning that all continuations share; all continuations use its key-value cache. If the model has
+another kind of cache (such as a recurrent state), the model processes the prompt again for each
+continuation.
 """
 
 import copy
@@ -10,6 +11,7 @@ import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 import torch
@@ -72,8 +74,30 @@ def log_likelihood(
     tokens = inputs["inputs_embeds"] if "inputs_embeds" in inputs else inputs["input_ids"]
     next_token = outputs.logits[0, -1].float().log_softmax(-1)
     position = tokens.shape[1] + _rope_delta(model)
+    total = torch.zeros((), dtype=torch.double, device=next_token.device)
+    shared = _common_start(continuations)
+    if shared:
+        ids = torch.tensor([shared], device=next_token.device)
+        logits = run_single(lambda: _forward(model, ids, position, cache))
+        scores = logits[0].log_softmax(-1)
+        predicted = torch.cat([next_token[None], scores[:-1]])
+        total += predicted.gather(-1, ids[0, :, None]).double().sum()
+        next_token, position = scores[-1], position + len(shared)
     compute = partial(_continue, model, next_token, position, cache)
-    return list(run_in_batches(continuations, CHUNK, compute))
+    rest = [list(ids)[len(shared) :] for ids in continuations]
+    likelihoods = run_in_batches(rest, CHUNK, compute)
+    return [
+        LogLikelihood(float(total + later), len(ids))
+        for ids, later in zip(continuations, likelihoods, strict=True)
+    ]
+
+
+def _common_start(continuations: Sequence[Sequence[int]]) -> list[int]:
+    """Return the tokens with which all continuations start; the last token is never one of them."""
+    shortest = min(map(len, continuations))
+    same = (len(set(tokens)) == 1 for tokens in zip(*continuations, strict=False))
+    n_same = sum(1 for _ in takewhile(bool, same))
+    return list(continuations[0][: min(n_same, shortest - 1)])
 
 
 def _continue(
@@ -82,26 +106,38 @@ def _continue(
     position: int,
     cache: Any,  # noqa: ANN401
     chunk: Sequence[Sequence[int]],
-) -> Iterator[LogLikelihood]:
+) -> Iterator[Tensor]:
     """Yield the log-likelihood of each continuation; the cache of the prompt does not change.
 
     `next_token` contains the log-probabilities of the token after the prompt, shape
     (n_vocabulary,), and `position` is the position of this token.
     """
     device = next_token.device
-    ids = pad_sequence([torch.tensor(list(row)) for row in chunk], batch_first=True).to(device)
-    repeated = copy.deepcopy(cache)
-    repeated.batch_repeat_interleave(len(chunk))
-    options = {_cache_name(model): repeated}
+    totals = next_token[torch.tensor([row[0] for row in chunk], device=device)].double()
+    if max(map(len, chunk)) > 1:  # the last token predicts nothing that is needed
+        ids = pad_sequence([torch.tensor(list(row)) for row in chunk], batch_first=True).to(device)
+        repeated = copy.deepcopy(cache)
+        repeated.batch_repeat_interleave(len(chunk))
+        logits = _forward(model, ids[:, :-1], position, repeated)
+        later = _token_scores(logits, ids[:, 1:])
+        totals += torch.stack(
+            [
+                scores[: len(row) - 1].double().sum()
+                for row, scores in zip(chunk, later, strict=True)
+            ]
+        )
+    yield from totals
+
+
+def _forward(model: Any, ids: Tensor, position: int, cache: Any) -> Tensor:  # noqa: ANN401
+    """Return the logits of tokens that follow the cache, which grows, in float32."""
+    options = {_cache_name(model): cache}
     if "position_ids" in _parameters(model):
         # Padding is on the right, so that no token attends to it.
-        after = torch.arange(ids.shape[1], device=device) + position
+        after = torch.arange(ids.shape[1], device=ids.device) + position
         options["position_ids"] = after.expand_as(ids)
-    logits = model(input_ids=ids, use_cache=True, **options).logits
-    later = _token_scores(logits[:, :-1], ids[:, 1:])
-    for row, scores in zip(chunk, later, strict=True):
-        total = next_token[row[0]].double() + scores[: len(row) - 1].double().sum()
-        yield LogLikelihood(float(total), len(row))
+    logits: Tensor = model(input_ids=ids, use_cache=True, **options).logits.float()
+    return logits
 
 
 def _full_pass(
