@@ -23,6 +23,7 @@ from audioprobe.probing.modality_gap import modality_gap
 from audioprobe.probing.trial import ConceptPair
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
+from audioprobe.results import ClassificationResult
 from audioprobe.small_ltu.curriculum import (
     audio_config,
     build_scenes,
@@ -46,8 +47,14 @@ from audioprobe.small_ltu.measures import (
     relation_trials,
     relations_with_role,
     results_table,
+    score_labels,
 )
-from audioprobe.small_ltu.relations import RelationPair, SplitRole, hypernym_pairs
+from audioprobe.small_ltu.relations import (
+    RelationPair,
+    SplitRole,
+    hypernym_pairs,
+    relations_of_other_concepts,
+)
 from audioprobe.types import Clip
 
 PARTS = ("encoder", "text", "audio", "labels", "captions", "recordings")
@@ -96,15 +103,13 @@ class SmallLTUEvaluation:
     ) -> None:
         self._folder, self._out = Path(folder), Path(out)
         self._recipe, self._model_folder = trained_model(self._folder)
-        self._scorer = scorer
-        self._scope = scope or EvaluationScope()
+        self._scorer, self._progress = scorer, progress
+        self._scope, self._bootstrap = scope or EvaluationScope(), bootstrap or Bootstrap()
         self._split, self._parts = split, parts
         if unknown := sorted(set(parts) - set(PARTS)):
             raise InvalidInputError(
                 f"Expected parts among {', '.join(PARTS)}, got {', '.join(unknown)}."
             )
-        self._bootstrap = bootstrap or Bootstrap()
-        self._progress = progress
         config = self._recipe.scenes
         self._recordings = DebianSounds(recordings) if config.recordings else None
         self._training_scenes = build_scenes(config, self._recordings)
@@ -190,18 +195,18 @@ class SmallLTUEvaluation:
 
     def _measure_text(self) -> list[Measure]:
         """Return text accuracies of three groups of relations, before and after training."""
-        concepts = self._training_scenes.palette.concepts
+        concepts, seed = self._training_scenes.palette.concepts, self._recipe.seed
         groups = {
             "trained": relations_with_role(self._pairs, ("audio_and_text", "text_only"), concepts),
             "held out": relations_with_role(self._pairs, ["held_out"], concepts),
-            "of concepts not in the training": self._relations_of_new_concepts(),
+            "of concepts not in the training": relations_of_other_concepts(concepts, seed),
         }
         base = untrained_model(self._recipe, audio_config(self._recipe))
         untrained = LTU(base.net.eval(), base.tokenizer, base.info({}))
         measures: list[Measure] = []
         for time, model in (("before", untrained), ("after", self._model)):
             for done, (name, relations) in enumerate(groups.items(), 1):
-                trials = relation_trials(model, relations, self._recipe.seed)
+                trials = relation_trials(model, relations, seed)
                 measure = f"yes/no, hypernyms {name}, {time} training"
                 measures.append(accuracy_measure(measure, trials, self._bootstrap))
                 event = ProgressEvent(stage=f"text {time} training", done=done, total=len(groups))
@@ -242,9 +247,10 @@ class SmallLTUEvaluation:
 
     def _measure_labels(self) -> list[Measure]:
         labels = self._training_scenes.labels
+        single, mixed = self._single_source_clips, self._mixed_clips
         return [
-            self._likelihoods(self._single_source_clips, labels, "single sources"),
-            self._likelihoods(self._mixed_clips, labels, "one or more sources"),
+            measure_likelihoods(self._scores(clips, labels), self._bootstrap, data=data)
+            for data, clips in (("single sources", single), ("one or more sources", mixed))
         ]
 
     def _measure_captions(self) -> list[Measure]:
@@ -255,30 +261,24 @@ class SmallLTUEvaluation:
         labels = sorted({label for clip in clips for label in clip.labels or ()})
         trained = sorted(set(labels) & set(self._training_scenes.labels))
         known = [clip for clip in clips if set(clip.labels or ()) <= set(trained)]
+        scores = self._scores(clips, labels)
         return [
-            self._likelihoods(clips, labels, "recordings, all labels"),
-            self._likelihoods(known, trained, "recordings, training labels"),
+            measure_likelihoods(scores, self._bootstrap, data="recordings, all labels"),
+            measure_likelihoods(
+                scores, self._bootstrap, data="recordings, training labels", labels=trained
+            ),
             *self._captions(known, trained, "recordings, training labels"),
         ]
 
-    def _likelihoods(self, clips: Sequence[Clip], labels: Sequence[str], data: str) -> Measure:
-        progress = prefixed(self._progress, f"likelihoods, {data}")
-        return measure_likelihoods(
-            self._model, clips, labels, self._bootstrap, data=data, progress=progress
-        )
+    def _scores(self, clips: Sequence[Clip], labels: Sequence[str]) -> ClassificationResult:
+        progress = prefixed(self._progress, "likelihoods of labels")
+        return score_labels(self._model, clips, labels, progress=progress)
 
     def _captions(self, clips: Sequence[Clip], labels: Sequence[str], data: str) -> list[Measure]:
         progress = prefixed(self._progress, f"captions, {data}")
         return measure_captions(
             self._model, clips, labels, self._scorer, self._bootstrap, data=data, progress=progress
         )
-
-    def _relations_of_new_concepts(self) -> list[ConceptPair]:
-        """Return true and false relations of the concepts that do not occur in training scenes."""
-        shipped, trained = Concepts.shipped(), set(self._training_scenes.palette.concepts)
-        names = [concept.id for concept in shipped if concept.id not in trained]
-        pairs = hypernym_pairs(shipped, names, held_out=0.0, seed=self._recipe.seed)
-        return [relation for pair in pairs for relation in pair.both]
 
     @cached_property
     def _model(self) -> LTU:

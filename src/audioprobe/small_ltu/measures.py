@@ -94,28 +94,35 @@ def macro_auc(targets: BoolArray, scores: FloatArray, bootstrap: Bootstrap) -> E
     )
 
 
-def measure_likelihoods(
+def score_labels(
     model: LikelihoodModel,
     clips: Sequence[Clip],
     labels: Sequence[str],
+    *,
+    progress: ProgressCallback = ignore_progress,
+) -> ClassificationResult:
+    """Score the labels of clips by their log-likelihood as the answer to `LABELS_QUESTION`."""
+    classifier = LikelihoodClassifier(model, question=LABELS_QUESTION, template="Labels: {}")
+    return classifier(clips, labels, progress=progress)
+
+
+def measure_likelihoods(
+    result: ClassificationResult,
     bootstrap: Bootstrap,
     *,
     data: str,
-    progress: ProgressCallback = ignore_progress,
+    labels: Sequence[str] | None = None,
 ) -> Measure:
-    """Score labels by their log-likelihood as the answer to `LABELS_QUESTION`; return the AUC.
+    """Return the AUC of log-likelihoods of labels.
 
     Args:
-        model: the model to evaluate.
-        clips: clips with reference labels.
-        labels: labels to score.
+        result: scores of `score_labels`, of clips with reference labels.
         bootstrap: settings of confidence intervals.
         data: description of the clips, for the name of the measure.
-        progress: called after every clip.
+        labels: labels to use; clips that have other labels are left out. None uses all.
     """
-    classifier = LikelihoodClassifier(model, question=LABELS_QUESTION, template="Labels: {}")
-    result = classifier(clips, labels, progress=progress)
-    return Measure(f"label log-likelihood, macro AUC, {data}", _auc(result, bootstrap))
+    auc = _auc(result, result.labels if labels is None else labels, bootstrap)
+    return Measure(f"label log-likelihood, macro AUC, {data}", auc)
 
 
 def measure_captions(
@@ -151,20 +158,25 @@ def measure_captions(
         mean(np.array(exact, float)), len(exact), strata=strata, unit="clips"
     )
     return [
-        Measure(f"caption to MiniLM, macro AUC, {data}", _auc(result, bootstrap)),
+        Measure(f"caption to MiniLM, macro AUC, {data}", _auc(result, result.labels, bootstrap)),
         Measure(f"exact source in the caption, {data}", share),
     ]
 
 
-def _auc(result: ClassificationResult, bootstrap: Bootstrap) -> Estimate:
+def _auc(result: ClassificationResult, labels: Sequence[str], bootstrap: Bootstrap) -> Estimate:
+    """Return the AUC of some of the labels, of the clips that have no other labels."""
     if result.failures:
         first = result.failures[0]
         raise InvalidInputError(
             f"Expected scores of all evaluation clips, but {len(result.failures)} clips failed. "
             f"Repair or remove them; the first is {first.clip_id}: {first.message}"
         )
-    targets = targets_of(result.truth, result.clip_ids, result.labels)
-    return macro_auc(targets, result.scores, bootstrap)
+    known = {*labels}
+    rows = [n for n, clip in enumerate(result.clip_ids) if known.issuperset(result.truth[clip])]
+    columns = [result.labels.index(label) for label in labels]
+    clip_ids = tuple(result.clip_ids[row] for row in rows)
+    targets = targets_of(result.truth, clip_ids, tuple(labels))
+    return macro_auc(targets, result.scores[np.ix_(rows, columns)], bootstrap)
 
 
 def relation_trials(

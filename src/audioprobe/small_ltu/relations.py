@@ -4,7 +4,7 @@ Each pair has a role: it is trained in audio and text, in text only, or not at a
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -190,3 +190,11 @@ def _role(key: str, held_out: float) -> SplitRole:
     if share < held_out:
         return "held_out"
     return "text_only" if share < 2 * held_out else "audio_and_text"
+
+
+def relations_of_other_concepts(trained: Collection[str], seed: int) -> list[ConceptPair]:
+    """Return true and false relations of the shipped concepts whose ids are not in `trained`."""
+    shipped = Concepts.shipped()
+    names = [concept.id for concept in shipped if concept.id not in {*trained}]
+    pairs = hypernym_pairs(shipped, names, held_out=0.0, seed=seed)
+    return [relation for pair in pairs for relation in pair.both]
