@@ -13,15 +13,15 @@ from marks import replace_section
 
 from audioprobe.datasets.synthetic import ProceduralPalette
 from audioprobe.io.json_codec import from_json
-from audioprobe.models.ltu.checkpoint import ADAPTER, CARD
+from audioprobe.models.ltu.checkpoint import ADAPTER, CARD, load_ltu
 from audioprobe.models.ltu.shipped import MINI
 from audioprobe.reports.training_curves import read_log, save_curves
-from audioprobe.small_ltu.curriculum import MODEL, RECIPE
+from audioprobe.small_ltu.curriculum import ALIGNMENT, MODEL, RECIPE
 from audioprobe.small_ltu.evaluation import LABELS, PARTS
 from audioprobe.small_ltu.measures import EvaluationResult, results_table
 from audioprobe.small_ltu.recipe import Recipe
 from audioprobe.training.trainer import LOG
-from audioprobe.training_data import TRAINING_DATA
+from audioprobe.training_data import TRAINING_DATA, TrainingData
 
 ROOT = Path(__file__).parents[1]
 EVALUATION, RESULTS = "evaluation", "evaluation-test"
@@ -38,12 +38,12 @@ def ship(training: Path) -> None:
     shutil.copy(training / RECIPE, MINI / RECIPE)
     shutil.copy(ROOT / "LICENSE", MINI / "LICENSE")
     results = []
-    for part in PARTS:
+    measured = [part for part in PARTS if (training / RESULTS / f"{part}.json").is_file()]
+    for part in measured:
         text = (training / RESULTS / f"{part}.json").read_text(encoding="utf-8")
         (MINI / EVALUATION / f"{part}.json").write_text(text, encoding="utf-8")
         results.append(from_json(EvaluationResult, text))
-    stages = [f"encoder-{n}" for n in range(1, len(recipe.encoder_stages) + 1)]
-    stages += [stage.name for stage in recipe.stages]
+    stages = [ALIGNMENT, *(stage.name for stage in recipe.stages)]
     logs = {name: read_log(training / name / LOG) for name in stages}
     save_curves(logs, ROOT / "docs" / "images" / "mini-curves.png")
     write_log(logs, ROOT / "docs" / "mini-log.csv")
@@ -52,7 +52,7 @@ def ship(training: Path) -> None:
     text = replace_section(page.read_text(encoding="utf-8"), EVALUATION, table, page)
     page.write_text(text, encoding="utf-8")
     labels = (training / RESULTS / LABELS).read_text(encoding="utf-8").splitlines()
-    scenes = recipe.scenes
+    scenes, training_data = recipe.scenes, TrainingData.from_csv(MINI / TRAINING_DATA, MINI.name)
     card = (Path(__file__).parent / "mini_card.md").read_text(encoding="utf-8")
     (MINI / "README.md").write_text(
         card.format(
@@ -62,6 +62,9 @@ def ship(training: Path) -> None:
             n_train=f"{scenes.n_train:,}",
             max_sources=scenes.max_sources,
             bare_share=f"{scenes.bare_share:.0%}",
+            recorded_share=f"{1 - scenes.synthesised_share:.0%}",
+            n_recordings=f"{len(training_data.recordings):,}",
+            n_tokens=load_ltu(MINI).net.config.audio.n_steps,
             megabytes=(MINI / ADAPTER).stat().st_size / 1e6,
             seconds=duration_text(logs),
             table=table,
@@ -87,8 +90,8 @@ def duration_text(logs: Mapping[str, Sequence[Mapping[str, float]]]) -> str:
     listed = ", ".join(f"{stage} {spent:.0f}" for stage, spent in minutes.items())
     return (
         f"The training took {sum(minutes.values()) / 60:.1f} hours on two cores of an Intel Xeon "
-        "(Sapphire Rapids) without a GPU, after about 10 minutes for the scenes; in minutes: "
-        f"{listed}."
+        "(Sapphire Rapids) without a GPU, in two processes, after about 10 minutes for the "
+        f"features of the scenes; in minutes: {listed}."
     )
 
 

