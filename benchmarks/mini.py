@@ -9,6 +9,7 @@ import time
 from audioprobe import LTU, Prompt, Recordings, Synthetic
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.models.ltu.checkpoint import load_ltu
+from audioprobe.models.ltu.network import merge_lora
 from audioprobe.training.examples import CAPTION_QUESTION
 from side_by_side import finish, ratio, report
 
@@ -19,6 +20,7 @@ def main() -> None:
     sounds = [read_waveform(clip) for clip in Recordings().clips()] + scenes
     prompts = [Prompt(CAPTION_QUESTION, sound) for sound in sounds]
     files = load_ltu("mini")
+    merge_lora(files.net.llama)  # as `LTU.from_pretrained` does
 
     def captions(batch_size: int) -> list[str]:
         model = LTU(files.net, files.tokenizer, files.info({}), batch_size=batch_size)
