@@ -4,7 +4,6 @@ The recordings are those that ship with the library, or 300 of the packages of `
 python benchmarks/near_copies.py sounds/
 """
 
-import io
 import random
 import sys
 import time
@@ -12,39 +11,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import soundfile
 
 from audioprobe import DebianSounds
-from audioprobe.audio.transforms import resample
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.datasets import Recordings, near_copies
 from audioprobe.types import Clip, Waveform
 
-Samples = npt.NDArray[np.float32]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tests.changed_audio import Samples, encoded, resampled
+
 Change = Callable[[Samples, int], tuple[Samples, int]]
 
 N_CLIPS = 300
-BLOCK = 4096  # libsndfile may crash if a long Ogg file is written at once
 
 
-def encoded(samples: Samples, rate: int, kind: str, subtype: str) -> tuple[Samples, int]:
-    """Return samples after lossy coding."""
-    stream = io.BytesIO()
+def coded(samples: Samples, rate: int, kind: str, subtype: str) -> tuple[Samples, int]:
+    """Return samples with a peak of 0.5 after lossy coding."""
     loudest = max(float(np.abs(samples).max()), 1e-9)
-    with soundfile.SoundFile(
-        stream, "w", rate, 1, subtype, format=kind, compression_level=0.8
-    ) as file:
-        for start in range(0, samples.size, BLOCK):
-            file.write(0.5 / loudest * samples[start : start + BLOCK])
-    stream.seek(0)
-    decoded, rate = soundfile.read(stream, dtype="float32")
-    return decoded, rate
-
-
-def resampled(samples: Samples, rate: int, new_rate: int) -> tuple[Samples, int]:
-    """Return samples with another sample rate in Hz."""
-    return resample(Waveform(samples, rate), new_rate).samples, new_rate
+    return encoded(0.5 / loudest * samples, rate, kind, subtype)
 
 
 def noisy(samples: Samples, rate: int) -> tuple[Samples, int]:
@@ -70,10 +54,8 @@ CHANGES: dict[str, Change] = {
     "8 kHz": lambda x, rate: resampled(x, rate, 8000),
     "22.05 kHz": lambda x, rate: resampled(x, rate, 22_050),
     "48 kHz": lambda x, rate: resampled(x, rate, 48_000),
-    "Ogg Vorbis": lambda x, rate: encoded(x, rate, "OGG", "VORBIS"),
-    "MP3 at 22.05 kHz": lambda x, rate: encoded(
-        *resampled(x, rate, 22_050), "MP3", "MPEG_LAYER_III"
-    ),
+    "Ogg Vorbis": lambda x, rate: coded(x, rate, "OGG", "VORBIS"),
+    "MP3 at 22.05 kHz": lambda x, rate: coded(*resampled(x, rate, 22_050), "MP3", "MPEG_LAYER_III"),
     "0.3 s of silence before": lambda x, rate: (np.pad(x, (round(0.3 * rate), 0)), rate),
     "noise at 30 dB": noisy,
     "30 % of the end cut": lambda x, rate: cut(x, rate, 0, 0.3),

@@ -1,6 +1,5 @@
 """Near copies: changed copies of real recordings are found, other recordings are not."""
 
-import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -10,8 +9,8 @@ import pytest
 import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.changed_audio import Samples, encoded, resampled
 
-from audioprobe.audio.transforms import resample
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.cli.copies import check_copies
 from audioprobe.datasets import (
@@ -24,29 +23,11 @@ from audioprobe.datasets import (
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import Clip, Waveform
 
-Samples = np.ndarray[tuple[int], np.dtype[np.float32]]
 Change = Callable[[Samples, int], tuple[Samples, int]]
 
 RECORDINGS = Recordings().clips()
 LONG = ("3d-printer.ogg", "choir.flac", "crow.flac", "door.flac", "guitar-slide.flac", "piano.flac")
 """Recordings that continue after their loudest part."""
-
-
-def encoded(samples: Samples, rate: int, kind: str, subtype: str) -> tuple[Samples, int]:
-    """Return samples after lossy coding at a low quality."""
-    stream = io.BytesIO()
-    with soundfile.SoundFile(
-        stream, "w", rate, 1, subtype, format=kind, compression_level=0.8
-    ) as file:
-        for start in range(0, samples.size, 4096):
-            file.write(samples[start : start + 4096])
-    stream.seek(0)
-    decoded, rate = soundfile.read(stream, dtype="float32")
-    return decoded, rate
-
-
-def resampled(samples: Samples, rate: int, new_rate: int) -> tuple[Samples, int]:
-    return resample(Waveform(samples, rate), new_rate).samples, new_rate
 
 
 def noisy(samples: Samples, rate: int) -> tuple[Samples, int]:
