@@ -98,13 +98,16 @@ def test_loss_equals_that_of_the_original_code() -> None:
         close(AnswerLoss(TrainableLTU(tiny_net()))(batch), expected)
 
 
-def test_examples_about_one_clip_share_a_row() -> None:
+def test_examples_about_one_clip_share_rows_and_the_clip_is_there_once() -> None:
     about_clip, about_text = (TrainingExample((1, 5, 6), 2, audio_id) for audio_id in ("a", ""))
     (rows,) = collate([about_clip] * 4, audio(), targets="all", pad_id=0)
     assert rows.audio is not None
+    assert rows.clips is not None
     assert rows.audio.shape == (1, 1024, 128)
-    assert rows.ids.shape == (1, 12)
-    assert rows.segments[0].tolist() == [n for n in range(4) for _ in range(3)]
+    assert rows.clips.tolist() == [0, 0]
+    assert rows.ids.shape == (2, 6)
+    (row,) = collate([about_clip] * 4, audio(), targets="all", pad_id=0, per_row=4)
+    assert row.segments[0].tolist() == [n for n in range(4) for _ in range(3)]
     (text,) = collate([about_text] * 4, {}, targets="all", pad_id=0, per_row=3)
     assert text.audio is None
     assert text.ids.shape == (2, 6), "rows of equal length, without padding"

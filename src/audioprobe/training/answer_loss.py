@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
@@ -24,7 +24,7 @@ _AUDIO = PADDING - 1  # segment number of audio tokens, to which all examples of
 class PackedRows:
     """Rows of a batch; a row contains several examples about one clip, padded on the right.
 
-    The clip is encoded once for all examples of its row. The examples do not attend to each other.
+    A clip is encoded once for all its rows. The examples of a row do not attend to each other.
 
     Attributes:
         ids: token ids, shape (n_rows, n_tokens).
@@ -32,23 +32,25 @@ class PackedRows:
         segments: index in the row of the example that contains each token, or `PADDING`, shape
             (n_rows, n_tokens).
         positions: position of each token in its example, shape (n_rows, n_tokens).
-        audio: input of the audio encoder, shape (n_rows, ...); None if there is no audio.
+        audio: input of the audio encoder, shape (n_clips, ...); None if there is no audio.
+        clips: index in `audio` of the clip of each row, shape (n_rows,); None if there is no audio.
     """
 
     ids: Tensor
     labels: Tensor
     segments: Tensor
     positions: Tensor
-    audio: Tensor | None
+    audio: Tensor | None = None
+    clips: Tensor | None = None
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "PackedRows":
         """Return a copy of the rows on a device."""
-        ids, labels, segments, positions = (
-            tensor.to(device, non_blocking=non_blocking)
-            for tensor in (self.ids, self.labels, self.segments, self.positions)
-        )
-        audio = None if self.audio is None else self.audio.to(device, non_blocking=non_blocking)
-        return PackedRows(ids, labels, segments, positions, audio)
+        moved = {
+            name: tensor.to(device, non_blocking=non_blocking)
+            for name in self.__dataclass_fields__
+            if (tensor := getattr(self, name)) is not None
+        }
+        return PackedRows(**moved)
 
 
 AnswerBatch: TypeAlias = tuple[PackedRows, ...]
@@ -61,7 +63,7 @@ def collate(
     *,
     targets: LossTargets,
     pad_id: int,
-    per_row: int = 8,
+    per_row: int = 2,
 ) -> AnswerBatch:
     """Combine examples into a batch in which examples about the same clip share rows.
 
@@ -70,7 +72,8 @@ def collate(
         audio: input of the audio encoder for every clip of the examples, by `audio_id`.
         targets: which tokens count in the loss.
         pad_id: token id of padding.
-        per_row: largest number of examples in a row.
+        per_row: largest number of examples in a row. The cost of attention grows with the square
+            of the length of a row; on a CPU, two examples are faster than eight.
     """
     by_audio: dict[str, list[TrainingExample]] = {}
     for example in examples:
@@ -84,8 +87,13 @@ def collate(
             for row in _split_evenly(group, per_row)
         ]
         if rows:
-            features = torch.stack([audio[name] for name, _ in rows]) if with_audio else None
-            batch.append(_pack([group for _, group in rows], features, targets, pad_id))
+            packed = _pack([group for _, group in rows], targets, pad_id)
+            if with_audio:
+                names = list(dict.fromkeys(name for name, _ in rows))
+                clips = torch.tensor([names.index(name) for name, _ in rows])
+                features = torch.stack([audio[name] for name in names])
+                packed = replace(packed, audio=features, clips=clips)
+            batch.append(packed)
     return tuple(batch)
 
 
@@ -100,7 +108,6 @@ def _split_evenly(
 
 def _pack(
     groups: Sequence[Sequence[TrainingExample]],
-    audio: Tensor | None,
     targets: LossTargets,
     pad_id: int,
 ) -> PackedRows:
@@ -113,7 +120,6 @@ def _pack(
         padded(lambda _, example: example.labels(targets), IGNORED),
         padded(lambda n, example: [n] * len(example.ids), PADDING),
         padded(lambda _, example: range(len(example.ids)), 0),
-        audio,
     )
 
 
@@ -151,7 +157,9 @@ class AnswerLoss(nn.Module):
 
     def _states(self, rows: PackedRows) -> Tensor:
         """Return the hidden states that predict the target tokens, shape (n_targets, hidden)."""
-        audio_tokens = None if rows.audio is None else self.model.encode_audio(rows.audio)
+        audio_tokens = None
+        if rows.audio is not None:
+            audio_tokens = self.model.encode_audio(rows.audio)[rows.clips]
         n_audio = 0 if audio_tokens is None else audio_tokens.shape[1]
         (states,) = self.model.hidden_states(
             self.model.embed(rows.ids, audio_tokens),
