@@ -2,7 +2,7 @@
 
 Usage: python scripts/recipe_changes.py FOLDER RECORDINGS [CHANGE ...]
 
-Every variant is a short training of the stage "recognition" (150 steps) that differs in one
+Every variant is a short training of the stage "recognition" (60 steps) that differs in one
 setting. The folder keeps features, trainings and results, so an interrupted comparison continues;
 variants with the same scenes and encoder share the features. The test packages are not used.
 """
@@ -24,8 +24,8 @@ from audioprobe.small_ltu.evaluation import SmallLTUEvaluation
 from audioprobe.small_ltu.recipe import PretrainedEncoder, Recipe, RecipeLora, read_recipe
 from audioprobe.training.trainer import LOG
 
-STEPS = 150
-LAST = 50  # steps of which the loss is averaged
+STEPS = 60
+LAST = 20  # steps of which the loss is averaged
 
 
 def short_recipe() -> Recipe:
