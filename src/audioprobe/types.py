@@ -6,9 +6,11 @@ sample rates in hertz, log-likelihoods in nats.
 
 import hashlib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -27,6 +29,7 @@ __all__ = [
     "Example",
     "Float64Array",
     "FloatArray",
+    "InfoRepr",
     "LogLikelihood",
     "Option",
     "Prompt",
@@ -37,6 +40,9 @@ __all__ = [
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
+
+_REVISION_SHOWN = 12  # characters of a revision in a `repr`
+_INFO_SHOWN = 160  # maximum length of the text of a `ComponentInfo`
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,28 @@ class ComponentInfo:
     revision: str = ""
     options: Mapping[str, Option] = field(default_factory=dict)
     parts: Mapping[str, "ComponentInfo"] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """Return name, first characters of the revision, options and parts, on one line."""
+        revision = {"revision": self.revision[:_REVISION_SHOWN]} if self.revision else {}
+        parts = {kind: part.name for kind, part in self.parts.items()}
+        values = {**revision, **self.options, **parts}
+        shown = [repr(self.name), *(f"{name}={value!r}" for name, value in values.items())]
+        return shorten(", ".join(shown), _INFO_SHOWN, placeholder=" ...")
+
+
+class InfoRepr(ABC):
+    """Base of components whose `repr` is one line with the class and the component's `info`."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def info(self) -> ComponentInfo:
+        """Identity of the component; see `protocols.Component`."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.info})"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

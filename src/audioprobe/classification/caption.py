@@ -77,6 +77,9 @@ class CaptionClassifier:
         self._windowing = windowing or Windowing()
         self._decoding = decoding
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._model_spec!r}, {self._scorer_spec!r})"
+
     @cached_property
     def model(self) -> LanguageModel:
         """The language model, loaded at first use, after audio paths and labels are checked."""

@@ -104,6 +104,9 @@ class LikelihoodClassifier:
         self._rank_by = rank_by
         self._windowing = windowing or Windowing()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._model_spec!r})"
+
     @cached_property
     def _model(self) -> LikelihoodModel:
         """The language model, loaded at first use, after audio paths and labels are checked."""

@@ -77,6 +77,9 @@ class ZeroShotClassifier:
         self._rank_by = rank_by
         self._windowing = windowing or Windowing()
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._encoder_spec!r})"
+
     @cached_property
     def _encoder(self) -> JointEncoder:
         """The joint encoder, loaded at first use, after audio paths and labels are checked."""

@@ -79,6 +79,9 @@ class Concepts:
         """
         return cls(*read_concepts(Path(path)))
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self)} concepts, revision {self.revision!r})"
+
     def __iter__(self) -> Iterator[Concept]:
         return iter(self._by_id.values())
 

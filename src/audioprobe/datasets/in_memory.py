@@ -16,7 +16,7 @@ from audioprobe.audio.files import (
 )
 from audioprobe.errors import InvalidInputError
 from audioprobe.texts import fingerprint, nfc, path_on_disk
-from audioprobe.types import Clip, ComponentInfo, Option
+from audioprobe.types import Clip, ComponentInfo, InfoRepr, Option
 
 ALL = "all"
 """Name of the only split of data sets that are not divided into splits."""
@@ -24,7 +24,7 @@ ALL = "all"
 _N_EXAMPLES = 3  # in messages
 
 
-class InMemoryDataset:
+class InMemoryDataset(InfoRepr):
     """A data set with a list of clips per split; audio files may be missing.
 
     Args:

@@ -8,10 +8,10 @@ from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.io.tables import read_rows
 from audioprobe.protocols import Dataset
 from audioprobe.texts import nfc
-from audioprobe.types import Clip, ComponentInfo
+from audioprobe.types import Clip, ComponentInfo, InfoRepr
 
 
-class RelabelledDataset:
+class RelabelledDataset(InfoRepr):
     """A data set whose labels have new names.
 
     Args:

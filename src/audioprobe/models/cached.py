@@ -13,7 +13,7 @@ from audioprobe.io.json_codec import canonical_json, from_json, to_json
 from audioprobe.models.concurrency import PicklableLock
 from audioprobe.protocols import LanguageModel, LikelihoodModel, training_data_of
 from audioprobe.training_data import TrainingData
-from audioprobe.types import ComponentInfo, Decoding, LogLikelihood, Prompt, Response
+from audioprobe.types import ComponentInfo, Decoding, InfoRepr, LogLikelihood, Prompt, Response
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ class _Codec(Generic[T]):
     decode: Callable[[bytes], T]
 
 
-class CachedModel:
+class CachedModel(InfoRepr):
     """A language model with a cache; only prompts without a stored response are sent to the model.
 
     The cache key of a response consists of the model's `info`, the decoding settings, and the texts

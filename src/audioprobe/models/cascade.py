@@ -19,6 +19,7 @@ from audioprobe.types import (
     ComponentInfo,
     Decoding,
     Example,
+    InfoRepr,
     LogLikelihood,
     Option,
     Prompt,
@@ -36,7 +37,7 @@ _MAX_CAPTIONS = 4096  # stored in memory per stream
 _FIELD = re.compile(r"\{(\w*)\}")
 
 
-class Cascade:
+class Cascade(InfoRepr):
     """A captioner that describes the audio, and a text model (the reasoner) that answers.
 
     The reasoner receives the caption and the question. A prompt without audio is passed to it

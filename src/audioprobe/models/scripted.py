@@ -7,7 +7,15 @@ from itertools import islice
 from typing import TypeVar, cast
 
 from audioprobe.errors import ContractError, InvalidInputError
-from audioprobe.types import ComponentInfo, Decoding, LogLikelihood, Option, Prompt, Response
+from audioprobe.types import (
+    ComponentInfo,
+    Decoding,
+    InfoRepr,
+    LogLikelihood,
+    Option,
+    Prompt,
+    Response,
+)
 
 Answer = Callable[[Prompt], Response | str]
 Likelihood = Callable[[Prompt, str], LogLikelihood]
@@ -21,7 +29,7 @@ def one_nat_per_word(prompt: Prompt, continuation: str) -> LogLikelihood:
     return LogLikelihood(-float(n_words), n_words)
 
 
-class Scripted:
+class Scripted(InfoRepr):
     """A language model whose answers are predefined or computed by a function.
 
     Args:

@@ -11,13 +11,21 @@ from audioprobe.errors import InvalidInputError, NonFiniteError, UnsupportedInpu
 from audioprobe.protocols import Tagger, training_data_of
 from audioprobe.registry import load
 from audioprobe.training_data import TrainingData
-from audioprobe.types import ComponentInfo, Decoding, FloatArray, Prompt, Response, Waveform
+from audioprobe.types import (
+    ComponentInfo,
+    Decoding,
+    FloatArray,
+    InfoRepr,
+    Prompt,
+    Response,
+    Waveform,
+)
 
 NOTHING = "No sound is recognised."
 """Caption if the probabilities of all labels are too low."""
 
 
-class TagCaptioner:
+class TagCaptioner(InfoRepr):
     """A captioner that lists labels: "The sound of a carrion crow, possibly a hooded crow.".
 
     The labels and their probabilities come from a tagger, an encoder that assigns labels to audio.

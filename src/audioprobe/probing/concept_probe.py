@@ -97,6 +97,13 @@ class ConceptProbe:
             seed=seed,
         )
 
+    def __repr__(self) -> str:
+        model, conditions = self._model_or_name, self._config.conditions
+        return (
+            f"{type(self).__name__}({model!r}, concepts={self._concepts!r}, "
+            f"conditions={conditions or None})"
+        )
+
     @cached_property
     def _models(self) -> tuple[LanguageModel, LanguageModel | None]:
         """Model and judge, loaded at first use: invalid clips are reported before weights load."""

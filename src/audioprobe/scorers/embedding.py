@@ -20,13 +20,13 @@ from audioprobe.texts import (
     label_variants,
     nfc,
 )
-from audioprobe.types import ComponentInfo, Estimate, FloatArray, Option
+from audioprobe.types import ComponentInfo, Estimate, FloatArray, InfoRepr, Option
 
 LTU_TEMPLATE = "sound of {}"
 """Template for captions and labels in LTU's evaluation (eval_as.py and others)."""
 
 
-class EmbeddingScorer:
+class EmbeddingScorer(InfoRepr):
     """Scorer that returns the cosine similarity of caption and label, in [-1, 1].
 
     Captions and labels are converted to vectors by a text embedder; equal texts are embedded once.

@@ -12,12 +12,12 @@ from audioprobe.texts import (
     checked_synonyms,
     label_variants,
 )
-from audioprobe.types import ComponentInfo, FloatArray
+from audioprobe.types import ComponentInfo, FloatArray, InfoRepr
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)?")
 
 
-class KeywordScorer:
+class KeywordScorer(InfoRepr):
     """Scorer that returns the share of a label's words that are in the caption, in [0, 1].
 
     If a label has synonyms, the name with the highest share counts. Case and plural are ignored:

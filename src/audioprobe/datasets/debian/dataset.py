@@ -20,10 +20,10 @@ from audioprobe.datasets.debian.tables import (
     select_packages,
 )
 from audioprobe.errors import InvalidInputError
-from audioprobe.types import Clip, ComponentInfo
+from audioprobe.types import Clip, ComponentInfo, InfoRepr
 
 
-class DebianSounds:
+class DebianSounds(InfoRepr):
     """Recordings of everyday sound sources in the packages that `audioprobe fetch-sounds` fetches.
 
     The group of a clip is its package; all clips of a package are in one split. `missing` lists

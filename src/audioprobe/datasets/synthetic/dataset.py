@@ -17,7 +17,7 @@ from audioprobe.datasets.synthetic.scenes import (
     render_scene,
 )
 from audioprobe.errors import InvalidInputError
-from audioprobe.types import Clip, ComponentInfo, Option, Waveform
+from audioprobe.types import Clip, ComponentInfo, InfoRepr, Option, Waveform
 
 SPLITS = ("train", "validation", "test")
 REVISION = "2"  # increased with every change of the rendered samples
@@ -43,7 +43,7 @@ class _LazyClips(Sequence[Clip]):
         return self._render(self._numbers[index])
 
 
-class Synthetic:
+class Synthetic(InfoRepr):
     """Synthetic scenes: mixtures of everyday sound sources with known labels, times and levels.
 
     Seed, split and scene number determine a scene. Different splits have different scenes.

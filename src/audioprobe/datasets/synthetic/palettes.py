@@ -16,7 +16,7 @@ from audioprobe.datasets.synthetic.machines import MACHINES
 from audioprobe.datasets.synthetic.nature import NATURE
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import Dataset
-from audioprobe.types import Clip, ComponentInfo, Float64Array, Option
+from audioprobe.types import Clip, ComponentInfo, Float64Array, InfoRepr, Option
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
     {
@@ -55,7 +55,7 @@ class Palette(Protocol):
         ...
 
 
-class ProceduralPalette:
+class ProceduralPalette(InfoRepr):
     """Palette of synthesised sounds.
 
     Args:
@@ -88,7 +88,7 @@ class ProceduralPalette:
         return self.render(concept, rng, samples(rng.uniform(_SHORTEST, _LONGEST)))
 
 
-class RecordedPalette:
+class RecordedPalette(InfoRepr):
     """Palette of recordings, played at random speeds, once or repeatedly.
 
     Clips with several labels, and clips whose label is not the name of a concept, are not used. All
@@ -169,7 +169,7 @@ class RecordedPalette:
         return change_speed(self._waveforms[clip.id], SAMPLE_RATE, rng.uniform(*_SPEEDS))
 
 
-class BlendedPalette:
+class BlendedPalette(InfoRepr):
     """Palette with the concepts of several palettes.
 
     If several palettes have a concept, each sound comes from one of them, chosen at random.

@@ -28,11 +28,11 @@ from audioprobe.models.causal_lm.loading import dtype_of, plain_folder
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.chat.inputs import EncodedPrompt, PromptEncoder
 from audioprobe.models.chat.loading import load_model, load_processor
-from audioprobe.types import ComponentInfo, Decoding, LogLikelihood, Prompt, Response
+from audioprobe.types import ComponentInfo, Decoding, InfoRepr, LogLikelihood, Prompt, Response
 from audioprobe.weights import resolve
 
 
-class TransformersLM:
+class TransformersLM(InfoRepr):
     """A chat model from transformers, for text and audio (such as Qwen2-Audio) or text only.
 
     Audio is resampled to the model's rate. In-context examples become turns of the conversation,

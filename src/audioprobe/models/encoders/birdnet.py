@@ -21,7 +21,7 @@ from scipy.special import expit
 
 from audioprobe.audio.transforms import resample
 from audioprobe.errors import InvalidInputError, WeightsError, needs_extra
-from audioprobe.types import ComponentInfo, FloatArray, Waveform
+from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Waveform
 from audioprobe.weights import resolve
 
 with needs_extra("birdnet"):
@@ -62,7 +62,7 @@ _OTHER_PHRASES = {
 """Phrases for use in a sentence, by label; for the labels that are not species."""
 
 
-class BirdNET:
+class BirdNET(InfoRepr):
     """BirdNET 2.4 as audio encoder and as tagger, which returns a probability per label.
 
     Audio is resampled to 48 kHz and cut into consecutive windows of 3 s. The last window is padded

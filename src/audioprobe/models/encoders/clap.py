@@ -28,7 +28,7 @@ from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond, text_ids
 from audioprobe.models.encoders.clap_spectrogram import ClapSpectrogram, mask_exactly
-from audioprobe.types import ComponentInfo, FloatArray, Waveform
+from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Waveform
 
 DEFAULT_MODEL = weights.CLAP_UNFUSED
 """LAION's checkpoint without feature fusion, trained on 630,000 clips with captions."""
@@ -37,7 +37,7 @@ _TEXT_BATCH = 64
 _MARGIN_S = 1.0  # audio after the model's input, more than the resampling filter needs
 
 
-class CLAP:
+class CLAP(InfoRepr):
     """CLAP as joint encoder of audio and text, and as audio encoder.
 
     Audio is resampled to the model's rate (48 kHz). The model input has 10 s; shorter audio is

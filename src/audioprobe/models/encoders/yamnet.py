@@ -32,7 +32,7 @@ from audioprobe.models.encoders.yamnet_network import (
     patches_of,
     state_of,
 )
-from audioprobe.types import ComponentInfo, FloatArray, Waveform
+from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Waveform
 
 SAFETENSORS, KERAS = "model.safetensors", "*.h5"
 CLASSES = Path(__file__).with_name("yamnet_classes.csv")
@@ -51,7 +51,7 @@ _VARIABLE = re.compile(r"(?:^|/)layer_with_weights-(\d+)/(\w+)/\.ATTRIBUTES/VARI
 _N_LAYERS = 55  # 27 convolutions, their batch normalisations, and the classifier
 
 
-class YAMNet:
+class YAMNet(InfoRepr):
     """YAMNet as audio encoder and as tagger, which returns a probability per label.
 
     Audio is resampled to 16 kHz and cut into overlapping patches of 0.96 s. Audio shorter than one

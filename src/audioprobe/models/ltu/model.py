@@ -36,6 +36,7 @@ from audioprobe.training_data import TrainingData
 from audioprobe.types import (
     ComponentInfo,
     Decoding,
+    InfoRepr,
     LogLikelihood,
     Option,
     Prompt,
@@ -63,7 +64,7 @@ DECODINGS: Mapping[str, Decoding] = MappingProxyType(
 _CACHED_CLIPS = 64  # audio tokens of a clip use 0.5 MB for LTU-7B
 
 
-class LTU:
+class LTU(InfoRepr):
     """Audio language model LTU or LTU-AS; load it with `from_pretrained`.
 
     A prompt has one audio clip or no audio.

@@ -10,10 +10,10 @@ from audioprobe.models.concurrency import PicklableLock, Workers
 from audioprobe.protocols import LanguageModel, training_data_of
 from audioprobe.registry import load
 from audioprobe.training_data import TrainingData
-from audioprobe.types import ComponentInfo, Decoding, Prompt, Response
+from audioprobe.types import ComponentInfo, Decoding, InfoRepr, Prompt, Response
 
 
-class MultiEndpointModel:
+class MultiEndpointModel(InfoRepr):
     """A language model that several endpoints (servers) serve.
 
     Each prompt goes to the endpoint with the fewest prompts in progress. If an endpoint fails, the

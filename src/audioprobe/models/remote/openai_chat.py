@@ -21,7 +21,7 @@ from audioprobe.models.remote.openai_format import (
     read_usage,
 )
 from audioprobe.models.remote.retry import Retry
-from audioprobe.types import ComponentInfo, Decoding, Option, Prompt, Response
+from audioprobe.types import ComponentInfo, Decoding, InfoRepr, Option, Prompt, Response
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ _RESERVED |= {"repetition_penalty", "max_tokens", "max_completion_tokens"}
 _CHECK_DECODING = Decoding(max_new_tokens=64)
 
 
-class OpenAIChat:
+class OpenAIChat(InfoRepr):
     """A remote chat model that answers questions about audio.
 
     Several prompts are in progress at once; responses are in the order of the prompts. Audio is

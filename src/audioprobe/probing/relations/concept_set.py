@@ -82,7 +82,7 @@ class ProbeConcept:
         return (Target(self.id, self.phrase),)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class ConceptSet:
     """The concepts of one source, such as WordNet or a table.
 
@@ -110,6 +110,9 @@ class ConceptSet:
             raise InvalidInputError(
                 f"{self.name}: expected concepts with distinct ids, got {repeated[0]!r} twice."
             )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.name!r}, {len(self.concepts)} concepts)"
 
     def subset(self, ids: Iterable[str]) -> "ConceptSet":
         """Return the concepts with the given ids, in the order of the ids.
