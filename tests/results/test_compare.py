@@ -46,6 +46,20 @@ def test_better_result_is_significantly_better() -> None:
     assert "rain, AUC" in comparison.table().to_text()
 
 
+def test_data_of_a_comparison_are_those_of_its_table() -> None:
+    comparison = compare(result(RIGHT), result(RNG.random((40, 2))))
+    frame = comparison.to_pandas()
+    assert comparison.data().columns["label"] == [None, None, *LABELS]
+    assert len(frame) == len(comparison.table().rows)
+    assert frame.p_value[0] == comparison.macro_auc.p_value
+    assert frame.holm[2] == comparison.labels[0].holm
+    assert (frame.low[0], frame.high[0]) == (
+        comparison.macro_auc.difference.low,
+        comparison.macro_auc.difference.high,
+    )
+    assert frame.holm[:2].isna().all()
+
+
 def test_result_does_not_differ_from_itself() -> None:
     comparison = compare(result(RIGHT), result(RIGHT))
     assert comparison.macro_auc.p_value == comparison.best_label.p_value == 1.0

@@ -324,9 +324,34 @@ def test_result_is_a_mapping_of_clips(result: ClassificationResult) -> None:
 
 def test_to_pandas_has_one_row_per_clip_and_label(result: ClassificationResult) -> None:
     frame = result.to_pandas()
-    assert list(frame.columns) == ["clip", "label", "score"]
+    assert list(frame.columns) == ["clip", "group", "label", "score", "present"]
+    assert frame.present.tolist() == [True, False, False, False]
+    assert frame.group.isna().all()
     assert frame.pivot(index="clip", columns="label", values="score").loc["a.wav", "rain"] == -0.5
     assert len(frame) == 4
+
+
+def test_labels_of_clips_without_reference_labels_are_missing(result: ClassificationResult) -> None:
+    unknown = replace(result, truth={"a.wav": ("crow",)}, groups={"a.wav": "site 1"})
+    rows = unknown.data().columns
+    assert rows["present"] == [True, False, None, None]
+    assert rows["group"] == ["site 1", "site 1", None, None]
+
+
+def test_captions_and_failures_are_tables(result: ClassificationResult) -> None:
+    captions = result.caption_data().to_pandas()
+    assert captions.text.tolist() == [caption.text for caption in result.captions]
+    assert captions.start.tolist() == [0.0, 10.0, 0.0]
+    assert result.failure_data().columns["clip"] == ["c.wav"]
+    assert result.failure_data().columns["stage"] == ["read"]
+
+
+def test_evaluation_is_a_table_with_missing_values(result: ClassificationResult) -> None:
+    evaluation = result.evaluate(bootstrap=None)
+    frame = evaluation.to_pandas()
+    assert frame.label.tolist() == ["crow", "rain"]
+    assert frame.n_positive.tolist() == [1, 0]
+    assert frame.auc.isna().tolist() == [False, True], "an undefined AUC is missing, not 0"
 
 
 def test_repr_of_a_long_result_is_short_and_has_counts(result: ClassificationResult) -> None:

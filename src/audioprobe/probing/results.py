@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap
@@ -17,6 +18,7 @@ from audioprobe.probing.diagnosis import Diagnosis, diagnose
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap, recognition_by_clip
 from audioprobe.probing.scores import HEADER, SHORT_HEADER, Score, score
 from audioprobe.probing.trial import CONDITIONS, AnswerReading, Condition, Trial, check_known
+from audioprobe.probing.trial_data import trial_data
 from audioprobe.results.provenance import Provenance
 from audioprobe.training_data import training_notes
 
@@ -54,7 +56,7 @@ class ProbeClip:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ProbeOutcome(Displayed):
+class ProbeOutcome(TidyData, Displayed):
     """The trials of a probe (questions with the model's answers) and their provenance.
 
     In the methods, `reading` is how an answer is turned into an option (see `AnswerReading`); None
@@ -211,6 +213,10 @@ class ProbeOutcome(Displayed):
         rows = tuple((*map(_cell, key), *value.cells()) for key, value in scores.items())
         n = len(columns)
         return Table((*columns, *HEADER), rows, numeric=tuple(range(n, n + len(HEADER))))
+
+    def data(self) -> DataTable:
+        """Return a table with one row per trial: pair, question, answer and its reading."""
+        return trial_data(self.trials, self.reading)
 
     def __str__(self) -> str:
         (table,), sentences = self.displayed()

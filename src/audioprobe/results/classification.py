@@ -3,22 +3,25 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from audioprobe.errors import InvalidInputError, located
 from audioprobe.io.atomic import atomic_write
+from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.io.text_table import Displayed, Table, text_width
 from audioprobe.metrics import Bootstrap, ThresholdPolicy
 from audioprobe.results.evaluation import Evaluation, check_labels_occur, evaluate, targets_of
 from audioprobe.results.scores import ScoredClips
-from audioprobe.results.tables import clip_table, failure_table, score_table, summary_sentence
+from audioprobe.results.tables import (
+    clip_table,
+    failure_table,
+    score_data,
+    score_table,
+    summary_sentence,
+)
 from audioprobe.types import BoolArray
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RESULT, SCORES = "result.json", "scores.csv"  # names of the files that `save` writes
 
@@ -26,7 +29,7 @@ _BOOTSTRAP = Bootstrap()
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False, kw_only=True)
-class ClassificationResult(ScoredClips, Displayed):
+class ClassificationResult(ScoredClips, TidyData, Displayed):
     """Result of classifying clips: its data, with evaluation, display and storage.
 
     The attributes are those of `ScoredClips`: label scores, captions, failures and provenance.
@@ -106,9 +109,27 @@ class ClassificationResult(ScoredClips, Displayed):
                 raise KeyError(f"{clip_id}: failed ({failure.message})")
         return self.label_scores.of(clip_id)
 
-    def to_pandas(self) -> "pd.DataFrame":
-        """Return a data frame with one row per clip and label; see `LabelScores.to_pandas`."""
-        return self.label_scores.to_pandas()
+    def data(self) -> DataTable:
+        """Return the scores as a table with one row per clip and label.
+
+        The columns are clip, group, label, score and present, which is None for clips without
+        reference labels. Failed clips have no rows; see `failure_data`.
+        """
+        return score_data(self)
+
+    def caption_data(self) -> DataTable:
+        """Return a table with one row per caption of a window: clip, start in seconds, text, ..."""
+        return DataTable.from_rows(
+            ("clip", "start", "text", "abstained", "finish"),
+            ((c.clip_id, c.start, c.text, c.abstained, c.finish) for c in self.captions),
+        )
+
+    def failure_data(self) -> DataTable:
+        """Return a table with one row per failed clip: clip, stage, error and message."""
+        return DataTable.from_rows(
+            ("clip", "stage", "error", "message"),
+            ((f.clip_id, f.stage, f.error, f.message) for f in self.failures),
+        )
 
     def to_text(self, width: int = 0, most: int = 50) -> str:
         """Return the table, the failures (if any) and the summary as text for a terminal.

@@ -1,11 +1,12 @@
 """Evaluate label scores against reference labels: metrics per label, and macro means."""
 
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 
 import numpy as np
 
 from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics import (
     ThresholdPolicy,
@@ -45,7 +46,7 @@ class LabelEvaluation:
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Evaluation(Displayed):
+class Evaluation(TidyData, Displayed):
     """Metrics of label scores, for each label and as macro means (means over labels).
 
     Attributes:
@@ -81,6 +82,11 @@ class Evaluation(Displayed):
         metrics = ("AUC", "AP", f"F1, threshold {self.threshold_policy}")[:n_metrics]
         header = ("label", "positives", *metrics)
         return Table(header, tuple(rows), numeric=tuple(range(1, len(header))))
+
+    def data(self) -> DataTable:
+        """Return the metrics of each label as a table; the columns are those of the labels."""
+        names = [f.name for f in fields(LabelEvaluation)]
+        return DataTable.from_rows(names, (astuple(label) for label in self.labels))
 
     def to_markdown(self) -> str:
         """Return the table, and a line with the number of clips and labels."""

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import Literal, Self, TypeAlias
 
 import numpy as np
 
-from audioprobe.errors import InvalidInputError, did_you_mean, optional_import
+from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.json_codec import JsonArray
 from audioprobe.results.provenance import Provenance
 from audioprobe.types import Clip, FloatArray, Option
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MATCH = "match"
 """Name of the measure of scores that compare captions with labels."""
@@ -34,7 +32,7 @@ def groups_of(clips: Iterable[Clip]) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelScores:
+class LabelScores(TidyData):
     """Scores of clips and labels.
 
     Attributes:
@@ -101,21 +99,16 @@ class LabelScores:
         row = self.values[self.clip_ids.index(clip_id)]
         return dict(zip(self.labels, row.tolist(), strict=True))
 
-    def to_pandas(self) -> "pd.DataFrame":
-        """Return a data frame with one row per clip and label: columns clip, label and score.
-
-        Raises:
-            MissingDependencyError: if pandas is not installed (extra `data`).
-        """
+    def data(self) -> DataTable:
+        """Return a table with one row per clip and label: columns clip, label and score."""
         n_clips, n_labels = self.values.shape
-        frame: pd.DataFrame = optional_import("pandas", "data").DataFrame(
+        return DataTable(
             {
-                "clip": np.repeat(np.array(self.clip_ids, dtype=object), n_labels),
-                "label": np.tile(np.array(self.labels, dtype=object), n_clips),
-                "score": self.values.ravel(),
+                "clip": [clip for clip in self.clip_ids for _ in range(n_labels)],
+                "label": list(self.labels) * n_clips,
+                "score": self.values.ravel().tolist(),
             }
         )
-        return frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.data_table import DataTable
 from audioprobe.io.text_table import Table, columns, printable
 from audioprobe.results.scores import NOT_SCORED, Caption, LabelScores, ScoredClips
 from audioprobe.training_data import training_notes
@@ -111,6 +112,17 @@ def score_table(result: ScoredClips) -> Table:
         rows.append((f.clip_id, *captions, *blank, f.stage, f.message))
     numeric = columns(names, first=len(first))
     return Table((*first, *names, *last), tuple(rows), numeric=numeric)
+
+
+def score_data(result: ScoredClips) -> DataTable:
+    """Return a table of data with one row per scored clip and label."""
+    scores, truth = result.label_scores.data().columns, result.truth
+    present = [
+        None if (labels := truth.get(str(clip))) is None else label in labels
+        for clip, label in zip(scores["clip"], scores["label"], strict=True)
+    ]
+    groups = [result.groups.get(str(clip)) for clip in scores["clip"]]
+    return DataTable({"clip": scores["clip"], "group": groups, **scores, "present": present})
 
 
 def compare_captions(results: Mapping[str, ScoredClips]) -> Table:

@@ -228,9 +228,9 @@ def test_direction_needs_the_interval_and_every_seed(
 
 def test_table_is_a_data_frame_with_one_row_per_measurement() -> None:
     runs = [result(RUNS[0], answers(lambda *_: None)), result(RUNS[1], BEFORE)]
-    pandas = pytest.importorskip("pandas")
-    frame = pandas.DataFrame(record(runs).table())
-    assert list(frame.columns) == list(MeasurementRow._fields)
+    frame = record(runs).to_pandas()
+    added = ["value_by_label", "reference_by_label"]
+    assert list(frame.columns) == [*MeasurementRow._fields, *added]
     assert set(frame.run) == {"before", RUNS[1].name}, "undefined measurements have no row"
     means: Mapping[str, float] = (
         frame[(frame.run == RUNS[1].name) & frame.measure.str.endswith("y")]

@@ -1,6 +1,7 @@
 """Write the output files of a finished classification run: scores, tables and report."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from audioprobe.experiments.classification.analysis import CellScore, score_cells
@@ -8,7 +9,7 @@ from audioprobe.experiments.classification.report import build_report
 from audioprobe.experiments.classification.run import ClassificationCell, ClassificationRun
 from audioprobe.experiments.classification.tables import labels_table, notes, summary
 from audioprobe.io.atomic import atomic_write
-from audioprobe.io.parquet import write_parquet
+from audioprobe.io.data_table import DataTable
 from audioprobe.io.text_table import printable
 from audioprobe.reports.audio_clips import AudioClips
 from audioprobe.reports.html import write_page
@@ -39,7 +40,7 @@ def write_outputs(
     Returns:
         The metrics of each cell.
     """
-    write_parquet(folder / SCORES, score_columns(cells))
+    score_data(cells).to_parquet(folder / SCORES)
     scores = score_cells(cells, run.config)
     remarks = _remarks(cells)
     sentences = [*remarks, *notes(scores, run.config.bootstrap.level)]
@@ -71,24 +72,15 @@ def _remarks(cells: Sequence[ClassificationCell]) -> list[str]:
     return list(dict.fromkeys(sentences))
 
 
-def score_columns(cells: Sequence[ClassificationCell]) -> dict[str, list[object]]:
-    """Return scores as table columns: a row per evaluation set, prompt level, clip and label.
+def score_data(cells: Sequence[ClassificationCell]) -> DataTable:
+    """Return a table with one row per evaluation set, prompt level, clip and label.
 
-    The column "present" is null for clips without reference labels. Failed clips have no rows.
+    The columns after the first two are those of `ClassificationResult.data`.
     """
-    names = ("evaluation_set", "prompt_level", "clip", "group", "label", "score", "present")
-    rows = [
+    return DataTable.joined(
         (
-            cell.evaluation_set,
-            cell.prompt_level,
-            clip,
-            cell.groups.get(clip),
-            label,
-            score,
-            None if (truth := cell.result.truth.get(clip)) is None else label in truth,
+            {"evaluation_set": cell.evaluation_set, "prompt_level": cell.prompt_level},
+            replace(cell.result, groups=cell.groups).data(),
         )
         for cell in cells
-        for clip, row in zip(cell.result.clip_ids, cell.result.scores.tolist(), strict=True)
-        for label, score in zip(cell.result.labels, row, strict=True)
-    ]
-    return {name: [row[n] for row in rows] for n, name in enumerate(names)}
+    )

@@ -1,7 +1,6 @@
 """Results of a study: one file per training run, which are read as one tidy table.
 
-The tidy table has one row per measurement. `pandas.DataFrame(record.table())` converts it to a data
-frame whose columns are the fields of `MeasurementRow`.
+The tidy table has one row per measurement; its columns are the fields of `MeasurementRow`.
 """
 
 import json
@@ -13,6 +12,7 @@ from typing import NamedTuple, TypeAlias
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.finetuning.config import StudyConfig, parse_study
 from audioprobe.experiments.finetuning.design import TrainingRun, training_runs
+from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.json_codec import from_json
 from audioprobe.io.run_folder import CONFIG, MANIFEST
 from audioprobe.metrics.answers import most_likely_option
@@ -124,7 +124,7 @@ StudyTable: TypeAlias = Sequence[MeasurementRow]
 
 
 @dataclass(frozen=True, slots=True)
-class StudyRecord:
+class StudyRecord(TidyData):
     """Stored results of a study, from which reports are computed.
 
     Attributes:
@@ -144,6 +144,23 @@ class StudyRecord:
     def n_planned(self) -> int:
         """Number of training runs in the complete study."""
         return len(training_runs(self.study))
+
+    def data(self) -> DataTable:
+        """Return the tidy table for pandas, Arrow and Parquet.
+
+        The scores and labels of a clip, from which AUCs are computed, are in the columns
+        value_by_label and reference_by_label, all other values in value and reference.
+        """
+        rows = self.table()
+        names = MeasurementRow._fields
+        columns: dict[str, list[object]] = {n: [getattr(row, n) for row in rows] for n in names}
+        for name in ("value", "reference"):
+            values = columns[name]
+            columns[name] = [None if isinstance(v, tuple) else v for v in values]
+            columns[f"{name}_by_label"] = [
+                list(v) if isinstance(v, tuple) else None for v in values
+            ]
+        return DataTable(columns)
 
     def table(self) -> StudyTable:
         """Return the tidy table: one row per measurement with a value, including modality gaps."""
