@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from audioprobe.cli import main
+from tests.results.test_compare import RIGHT, result
+from tests.results.test_leaderboard import NOISE, NOISY
 
 CLASSIFICATION = """
 kind = "classification"
@@ -124,3 +126,20 @@ def test_file_that_is_not_a_result_is_named(
     table.write_text("path,labels\n")
     assert command("compare", table, table) == 2
     assert capsys.readouterr().err.startswith(f"audioprobe: {table}: ")
+
+
+def test_three_results_are_ranked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = []
+    for name, scores in (("a", NOISE), ("b", RIGHT), ("c", NOISY)):
+        path = tmp_path / f"{name}.json"
+        path.write_text(result(scores).to_json())
+        files.append(path)
+    assert command("compare", *files) == 0
+    shown = capsys.readouterr().out
+    lines = [line.split()[:2] for line in shown.splitlines()]
+    assert [line for line in lines if line and line[0] in "123"] == [
+        ["1", "b"],
+        ["2", "c"],
+        ["3", "a"],
+    ]
+    assert all(pair in shown for pair in ("b minus a", "b minus c", "c minus a"))

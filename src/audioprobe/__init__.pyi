@@ -19,6 +19,10 @@ from audioprobe.datasets import Recordings as Recordings
 from audioprobe.datasets import UrbanSound8K as UrbanSound8K
 from audioprobe.datasets.synthetic import Synthetic as Synthetic
 from audioprobe.errors import AudioProbeError as AudioProbeError
+from audioprobe.metrics.bootstrap import Bootstrap as Bootstrap
+from audioprobe.metrics.threshold import FixedThreshold as FixedThreshold
+from audioprobe.metrics.threshold import OracleThreshold as OracleThreshold
+from audioprobe.metrics.threshold import TunedThreshold as TunedThreshold
 from audioprobe.models.cached import CachedModel as CachedModel
 from audioprobe.models.cascade import Cascade as Cascade
 from audioprobe.models.chat.model import TransformersLM as TransformersLM
@@ -54,7 +58,11 @@ from audioprobe.responses import LogLikelihood as LogLikelihood
 from audioprobe.responses import Response as Response
 from audioprobe.results import ClassificationResult as ClassificationResult
 from audioprobe.results import LabelScores as LabelScores
+from audioprobe.results.compare import compare as compare
+from audioprobe.results.comparison import Comparison as Comparison
 from audioprobe.results.evaluation import Evaluation as Evaluation
+from audioprobe.results.leaderboard import Leaderboard as Leaderboard
+from audioprobe.results.leaderboard import compare_many as compare_many
 from audioprobe.scorers.embedding import EmbeddingScorer as EmbeddingScorer
 from audioprobe.scorers.keyword import KeywordScorer as KeywordScorer
 from audioprobe.types import Clip as Clip

@@ -123,7 +123,7 @@ def compare(
     first: Annotated[Path, Parameter(help="A result.json, or a file results/*.json of a run.")],
     second: Annotated[Path, Parameter(help="Another result of the same clips and labels.")],
     /,
-    *,
+    *more: Annotated[Path, Parameter(help="Further results, for a ranking of all of them.")],
     groups: Annotated[
         Path | None,
         Parameter(
@@ -136,17 +136,27 @@ def compare(
 
     Differences are first minus second: AUC by label (DeLong, or permutations of whole groups; with
     Holm and Benjamini-Hochberg corrections), macro AUC (permutation), and the share of clips whose
-    best label is correct (McNemar, or sign flips of whole groups).
+    best label is correct (McNemar, or sign flips of whole groups). With three or more results, the
+    output is a ranking by macro AUC, and the p-values of all pairs are corrected together.
 
     Example: audioprobe compare run/results/test--caption.json run/results/test--labels.json
     """
     from audioprobe.results import ClassificationResult
     from audioprobe.results.compare import compare as compare_results
+    from audioprobe.results.leaderboard import compare_many
 
-    a, b = map(ClassificationResult.load, (first, second))
-    known = None if groups is None else _read_groups(groups, {*a.clip_ids, *b.clip_ids})
-    names = (first.stem, second.stem) if first.stem != second.stem else (str(first), str(second))
-    write(compare_results(a, b, groups=known, names=names).to_text(terminal_width()))
+    paths = (first, second, *more)
+    results = [ClassificationResult.load(path) for path in paths]
+    clips = {clip_id for result in results for clip_id in result.clip_ids}
+    known = None if groups is None else _read_groups(groups, clips)
+    stems = [path.stem for path in paths]
+    names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
+    if more:
+        ranking = compare_many(dict(zip(names, results, strict=True)), groups=known)
+        write(ranking.to_text(terminal_width()))
+    else:
+        pair = compare_results(*results, groups=known, names=(names[0], names[1]))
+        write(pair.to_text(terminal_width()))
     return 0
 
 

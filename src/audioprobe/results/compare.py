@@ -1,7 +1,7 @@
 """Compare two classification results of the same clips, label by label."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -39,12 +39,7 @@ def compare(
     Raises:
         InvalidInputError: if labels or a clip's groups differ, or no clip can be compared.
     """
-    if first.labels != second.labels:
-        raise InvalidInputError(
-            "Expected the same labels in the same order in both results, got different labels."
-        )
-    references = {**second.truth, **first.truth} if truth is None else truth
-    annotated = {nfc(clip_id): labels for clip_id, labels in references.items()}
+    annotated = annotated_labels((first, second), truth)
     scored = set(second.clip_ids)
     clip_ids = tuple(name for name in first.clip_ids if name in scored and name in annotated)
     if not clip_ids:
@@ -52,9 +47,9 @@ def compare(
             "No clip with reference labels has scores in both results. Compare the same clips."
         )
     targets = targets_of(annotated, clip_ids, first.labels)
-    a, b = _rows(first, clip_ids), _rows(second, clip_ids)
-    groups = _joined_groups(first, second) if groups is None else groups
-    clip_groups = _shared_groups(clip_ids, groups)
+    a, b = rows_of(first, clip_ids), rows_of(second, clip_ids)
+    groups = joined_groups((first, second)) if groups is None else groups
+    clip_groups = shared_groups(clip_ids, groups)
 
     def exchange(columns: Sequence[int]) -> PairedTest:
         arrays = (values[:, columns] for values in (targets, a, b))
@@ -91,17 +86,44 @@ def _corrected(labels: Sequence[str], tests: Sequence[PairedTest]) -> tuple[Labe
     )
 
 
-def _joined_groups(first: ClassificationResult, second: ClassificationResult) -> dict[str, str]:
-    for name, group in first.groups.items():
-        if second.groups.get(name, group) != group:
-            raise InvalidInputError(
-                f"Clip {name!r} has the group {group!r} in one result and "
-                f"{second.groups[name]!r} in the other. Pass `groups` to choose."
-            )
-    return {**first.groups, **second.groups}
+def annotated_labels(
+    results: Sequence[ClassificationResult], truth: Mapping[str, tuple[str, ...]] | None
+) -> dict[str, tuple[str, ...]]:
+    """Return the reference labels of clips by id, in Unicode NFC.
+
+    Args:
+        results: results to compare; the labels of an earlier result take precedence.
+        truth: reference labels by clip id; None uses those of the results.
+
+    Raises:
+        InvalidInputError: if the results have different labels (columns).
+    """
+    if any(result.labels != results[0].labels for result in results):
+        raise InvalidInputError(
+            "Expected the same labels in the same order in all results, got different labels."
+        )
+    references = [result.truth for result in reversed(results)] if truth is None else [truth]
+    return {nfc(clip): labels for known in references for clip, labels in known.items()}
 
 
-def _shared_groups(clip_ids: Sequence[str], groups: Mapping[str, str]) -> list[str | None] | None:
+def joined_groups(results: Iterable[ClassificationResult]) -> dict[str, str]:
+    """Return the group of each clip, keyed by clip id.
+
+    Raises:
+        InvalidInputError: if a clip has different groups in two results.
+    """
+    joined: dict[str, str] = {}
+    for result in results:
+        for name, group in result.groups.items():
+            if joined.setdefault(name, group) != group:
+                raise InvalidInputError(
+                    f"Clip {name!r} has the group {joined[name]!r} in one result and {group!r} in "
+                    "another. Pass `groups` to choose."
+                )
+    return joined
+
+
+def shared_groups(clip_ids: Sequence[str], groups: Mapping[str, str]) -> list[str | None] | None:
     """Return the group of each clip, in the order of `clip_ids`; None for a clip without a group.
 
     The result is None instead of a list if no two clips share a group.
@@ -129,7 +151,8 @@ def _left_out(
     return {reason: len(clips) for reason, clips in clips_by_reason.items()}
 
 
-def _rows(result: ClassificationResult, clip_ids: tuple[str, ...]) -> FloatArray:
+def rows_of(result: ClassificationResult, clip_ids: tuple[str, ...]) -> FloatArray:
+    """Return the scores of these clips, shape (n_clips, n_labels)."""
     position = {name: n for n, name in enumerate(result.clip_ids)}
     rows: FloatArray = result.scores[[position[name] for name in clip_ids]]
     return rows

@@ -20,7 +20,7 @@ PADDING = -1
 _AUDIO = PADDING - 1  # segment number of audio tokens, to which all examples of the row attend
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class PackedRows:
     """Rows of a batch; a row contains several examples about one clip, padded on the right.
 
@@ -116,10 +116,10 @@ def _pack(
         return pad_sequence([torch.tensor(row) for row in rows], True, fill)
 
     return PackedRows(
-        padded(lambda _, example: example.ids, pad_id),
-        padded(lambda _, example: example.labels(targets), IGNORED),
-        padded(lambda n, example: [n] * len(example.ids), PADDING),
-        padded(lambda _, example: range(len(example.ids)), 0),
+        ids=padded(lambda _, example: example.ids, pad_id),
+        labels=padded(lambda _, example: example.labels(targets), IGNORED),
+        segments=padded(lambda n, example: [n] * len(example.ids), PADDING),
+        positions=padded(lambda _, example: range(len(example.ids)), 0),
     )
 
 
