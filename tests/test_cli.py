@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -74,9 +75,39 @@ def test_labels_come_from_a_file_too(tmp_path: Path) -> None:
         assert named == ["crow", "bell, large", "siren"]
 
 
+def test_own_annotations_are_classified_and_evaluated(tmp_path: Path) -> None:
+    for name in ("crow.flac", "snare-drum.flac"):
+        shutil.copy(FOLDER / name, tmp_path / name)
+    table = tmp_path / "annotations.csv"
+    rows = ["crow.flac,crow,north", "snare-drum.flac,drum,south", "gone.flac,drum,south"]
+    table.write_text("\n".join(["filename,species,site", *rows]))
+    columns = "path=filename,labels=species,group=site"
+    options = ("--columns", columns, *SCRIPTED, "--out", str(tmp_path / "out"))
+    process = run_cli("classify", "--table", str(table), *options)
+    assert process.returncode == 0, process.stderr
+    assert "macro mean" in process.stdout
+    assert "gone.flac" in process.stderr
+    result = ClassificationResult.load(tmp_path / "out")
+    assert result.truth == {"crow.flac": ("crow",), "snare-drum.flac": ("drum",)}
+    assert result.groups == {"crow.flac": "north", "snare-drum.flac": "south"}
+    assert result.labels == ("crow", "drum")
+
+
+def test_columns_of_another_name_are_suggested_for_the_command_line(tmp_path: Path) -> None:
+    table = tmp_path / "annotations.csv"
+    table.write_text("filename,species\ncrow.flac,crow\n")
+    process = run_cli("classify", "--table", str(table), *SCRIPTED)
+    assert process.returncode == 2
+    assert "--columns path=filename,labels=species" in process.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (("classify", "--labels", "crow"), "--table"),
+        (("classify", "x.wav", "--table", "t.csv"), "--table"),
+        (("classify", "--table", __file__), "expected a table ending in"),
+        (("classify", "--table", "t.csv", "--columns", "path"), "ROLE=COLUMN"),
         (("classify", "nowhere/", "--labels", "crow"), "no such file or folder"),
         (("classify", "x.wav"), "Pass either --labels"),
         (("classify", "x.wav", "--labels", ""), "empty"),

@@ -1,6 +1,5 @@
 """Commands that classify audio files."""
 
-import glob
 import json as plain_json
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from cyclopts import Parameter
 
 from audioprobe.cli.app import app
 from audioprobe.cli.console import terminal_width
+from audioprobe.cli.inputs import annotated_clips, expanded, labels_of
 from audioprobe.cli.output import Output
 from audioprobe.cli.progress import progress_bars
 from audioprobe.errors import InvalidInputError
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "ltu:mini"
 PEERS = ("tag-captioner:yamnet", "tag-captioner:birdnet")
 DEFAULT_SCORER = "embedding"
-_LABEL_FILES = (".txt", ".csv", ".tsv")  # no label ends with these
 
 ModelOption = Annotated[
     str, Parameter(help="Language model: NAME or NAME:ARGUMENT, see `backends`.")
@@ -53,12 +52,35 @@ JsonOption = Annotated[
 
 @app.command
 def classify(
-    sounds: Annotated[list[str], Parameter(help="Audio files, or folders that are searched.")],
+    sounds: Annotated[
+        list[str] | None, Parameter(help="Audio files, or folders that are searched.")
+    ] = None,
     /,
     *,
+    table: Annotated[
+        Path | None,
+        Parameter(
+            help="Table of annotated clips instead of audio files (CSV, TSV, JSON lines, Parquet, "
+            "or a table of Raven, Audacity or BirdNET-Analyzer). The scores are evaluated."
+        ),
+    ] = None,
+    columns: Annotated[
+        str | None,
+        Parameter(
+            help="Columns of the table with names of their own, as ROLE=COLUMN: "
+            "path=filename,labels=species,group=site."
+        ),
+    ] = None,
+    folder: Annotated[
+        Path | None, Parameter(help="Folder of the recordings [the folder of the table].")
+    ] = None,
+    split: Annotated[str, Parameter(help="Split of the table.")] = "all",
     labels: Annotated[
         str | None,
-        Parameter(help="Class names, separated by commas, or @FILE with one per line."),
+        Parameter(
+            help="Class names, separated by commas, or @FILE with one per line [those in the "
+            "table]."
+        ),
     ] = None,
     labels_file: Annotated[
         Path | None,
@@ -78,22 +100,27 @@ def classify(
     1 if none was, 2 for invalid input. File names that begin with "-" go after "--".
 
     Example: audioprobe classify meadow.wav street/ --labels crow,rain,truck --out run/
+
+    Example: audioprobe classify --table annotations.csv --columns path=filename,labels=species
     """
     from audioprobe.audio.sources import clips_of
     from audioprobe.texts import checked_labels
 
     # Invalid input is reported before a model is loaded.
-    names = checked_labels(_labels(labels, labels_file))
-    clips = clips_of(_expanded(sounds))
+    if bool(sounds) == (table is not None):
+        raise InvalidInputError("Pass either audio files and folders, or --table annotations.csv.")
+    if table is None:
+        names = checked_labels(labels_of(labels, labels_file))
+        clips: Sequence[Clip] = clips_of(expanded(sounds or ()))
+    else:
+        clips, known = annotated_clips(table, folder, columns, split)
+        has_labels = labels is not None or labels_file is not None
+        names = checked_labels(labels_of(labels, labels_file) if has_labels else known)
     output = Output(out, plot, as_json=json, overwrite=overwrite)
     config = {"kind": "classify", "model": model, "scorer": scorer, "labels": list(names)}
+    origin = {"sounds": sounds} if sounds else {"table": str(table), "split": split}
     (result,) = _classified(
-        clips,
-        names,
-        models=[model],
-        scorer=scorer,
-        output=output,
-        config={**config, "sounds": sounds},
+        clips, names, models=[model], scorer=scorer, output=output, config={**config, **origin}
     )
     return output.write(result)
 
@@ -190,63 +217,3 @@ def _classified(
                 for classifier in classifiers
             ]
         return [classifier(clips, labels, progress=progress) for classifier in classifiers]
-
-
-def _expanded(sounds: Sequence[str]) -> list[str]:
-    """Return the paths after replacing each pattern such as "*.wav" by the matching files."""
-    paths: list[str] = []
-    for sound in sounds:
-        if Path(sound).exists() or not glob.has_magic(sound):
-            paths.append(sound)
-            continue
-        matching = sorted(glob.glob(sound, recursive=True))  # noqa: PTH207 - takes any pattern
-        if not matching:
-            raise InvalidInputError(f"{sound}: no file or folder matches this pattern.")
-        paths += matching
-    return paths
-
-
-def _labels(listed: str | None, file: Path | None) -> tuple[str, ...]:
-    if (listed is None) == (file is None):
-        raise InvalidInputError("Pass either --labels crow,drum,bell or --labels @labels.txt.")
-    if listed is None:
-        assert file is not None  # noqa: S101 - one of the two is
-        return _labels_in(file)
-    if listed.startswith("@"):
-        return _labels_in(Path(listed[1:]).expanduser())
-    for name in (listed, *listed.split(",")):
-        _refuse_file_name(name.strip())
-    return tuple(label.strip() for label in listed.split(","))
-
-
-def _refuse_file_name(label: str) -> None:
-    """Raise an error with advice if the user passed a file name instead of a label."""
-    suffix = Path(label).suffix.lower()
-    if suffix in _LABEL_FILES or (suffix and _is_file(label)):
-        raise InvalidInputError(
-            f"Expected labels, received the file name {label!r}. To read labels from it, pass "
-            f"--labels @{label}"
-        )
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):  # too long, or with characters that are not allowed
-        return False
-
-
-def _labels_in(file: Path) -> tuple[str, ...]:
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidInputError(
-            f"{file}: not a readable text file of labels, expected UTF-8 ({error})."
-        ) from error
-    except (OSError, ValueError) as error:
-        raise InvalidInputError(f"{file}: not a readable text file of labels ({error}).") from error
-    lines = (line.strip() for line in text.split("\n"))
-    labels = tuple(line for line in lines if line and not line.startswith("#"))
-    if not labels:
-        raise InvalidInputError(f"{file}: expected one label per line, received none.")
-    return labels

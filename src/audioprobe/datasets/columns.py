@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 
 from audioprobe.errors import InvalidInputError, did_you_mean
@@ -107,8 +108,13 @@ def check_columns(chosen: Mapping[str, str], names: Sequence[str], place: str) -
 
 
 def columns_argument(columns: Mapping[str, str]) -> str:
-    """Return Python code such as `columns={"path": "file"}`, to show in error messages."""
-    return f"columns={json.dumps(dict(columns), ensure_ascii=False)}"
+    """Return an argument such as `columns={"path": "file"}` for error messages.
+
+    It is followed by the argument of the command line with the same meaning.
+    """
+    in_shell = ",".join(f"{role}={column}" for role, column in columns.items())
+    in_python = json.dumps(dict(columns), ensure_ascii=False)
+    return f"columns={in_python} (on the command line: --columns {shlex.quote(in_shell)})"
 
 
 def _variant(role: str, names: Sequence[str], place: str, columns: Mapping[str, str]) -> str:
