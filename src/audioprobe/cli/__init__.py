@@ -9,6 +9,7 @@ from audioprobe.cli import (
     probe,
     recordings,
     run,
+    split,
     training,
 )
 from audioprobe.cli.app import app, main
@@ -23,5 +24,6 @@ __all__ = [
     "probe",
     "recordings",
     "run",
+    "split",
     "training",
 ]

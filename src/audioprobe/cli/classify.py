@@ -74,7 +74,7 @@ def classify(
     folder: Annotated[
         Path | None, Parameter(help="Folder of the recordings [the folder of the table].")
     ] = None,
-    split: Annotated[str, Parameter(help="Split of the table.")] = "all",
+    split: Annotated[str | None, Parameter(help="Split of the table [all splits].")] = None,
     labels: Annotated[
         str | None,
         Parameter(
@@ -118,7 +118,7 @@ def classify(
         names = checked_labels(labels_of(labels, labels_file) if has_labels else known)
     output = Output(out, plot, as_json=json, overwrite=overwrite)
     config = {"kind": "classify", "model": model, "scorer": scorer, "labels": list(names)}
-    origin = {"sounds": sounds} if sounds else {"table": str(table), "split": split}
+    origin = {"sounds": sounds} if sounds else {"table": str(table), "split": split or ""}
     (result,) = _classified(
         clips, names, models=[model], scorer=scorer, output=output, config={**config, **origin}
     )

@@ -16,7 +16,7 @@ _LABEL_FILES = (".txt", ".csv", ".tsv")  # no label ends with these
 
 
 def annotated_clips(
-    table: Path, folder: Path | None, columns: str | None, split: str
+    table: Path, folder: Path | None, columns: str | None, split: str | None
 ) -> "tuple[Sequence[Clip], tuple[str, ...]]":
     """Return the clips of a table and its labels; clips that are left out are reported.
 
@@ -25,7 +25,7 @@ def annotated_clips(
         folder: folder of the recordings; None means the folder of the table.
         columns: names of columns as "path=filename,labels=species"; None if they have the standard
             names.
-        split: split of the table.
+        split: split of the table; None means all splits.
 
     Raises:
         InvalidInputError: if the table, a column or the split is invalid, or no file exists.
@@ -33,7 +33,8 @@ def annotated_clips(
     from audioprobe.datasets import Manifest
 
     dataset = Manifest(table, folder, columns=_columns(columns))
-    clips = dataset.clips(split)
+    splits = dataset.splits if split is None else (split,)
+    clips = [clip for name in splits for clip in dataset.clips(name)]
     for problem, left_out in (("has no file", dataset.missing), ("is left out", dataset.left_out)):
         if left_out:
             name, cause = next(iter(left_out.items()))
