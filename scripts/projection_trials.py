@@ -20,11 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioprobe.audio.windowing import read_waveform
-from audioprobe.cli.progress import progress_bars
 from audioprobe.datasets.debian import DebianSounds
 from audioprobe.io.text_table import Table
 from audioprobe.models.encoders.yamnet import YAMNet
 from audioprobe.models.ltu.audio_frontend import feature_config, load_frontend
+from audioprobe.progress_bars import progress_bars
 from audioprobe.small_ltu.curriculum import TRAIN, build_scenes, untrained_model
 from audioprobe.small_ltu.evaluation_clips import first_of_each_group
 from audioprobe.small_ltu.recipe import read_recipe

@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from audioprobe.cli.progress import progress_bars
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.text_table import Table
+from audioprobe.progress_bars import progress_bars
 from audioprobe.reports.training_curves import read_log
 from audioprobe.scorers.embedding import EmbeddingScorer
 from audioprobe.small_ltu.curriculum import Curriculum

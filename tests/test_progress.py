@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from audioprobe.cli.progress import StageProgress, duration, progress_bars
-from audioprobe.progress import ProgressEvent
+from audioprobe import CaptionClassifier, KeywordScorer, Prompt, Scripted
+from audioprobe.progress import ProgressEvent, ignore_progress
+from audioprobe.progress_bars import StageProgress, duration, progress_bars, shown_progress
+from tests.scripted import sound
 
 
 def stage(*marks: tuple[float, int], total: int = 24) -> StageProgress:
@@ -93,3 +95,35 @@ def test_what_is_over_within_a_minute_prints_nothing(capsys: pytest.CaptureFixtu
         show(ProgressEvent(stage="clips", done=1, total=2))
         show(ProgressEvent(stage="clips", done=2, total=2, n_failed=1))
     assert capsys.readouterr() == ("", "")
+
+
+def test_progress_can_be_shown_hidden_or_passed_on(capsys: pytest.CaptureFixture[str]) -> None:
+    events: list[ProgressEvent] = []
+    event = ProgressEvent(stage="clips", done=1, total=2)
+    with shown_progress(events.append) as show:
+        show(event)
+    assert events == [event]
+    with shown_progress(progress=False) as show:
+        show(event)
+    assert show is ignore_progress
+    with shown_progress(progress=True) as show:
+        show(event)
+    assert show is not ignore_progress
+    assert capsys.readouterr().out == ""
+
+
+def test_a_classifier_shows_its_progress_unless_told_not_to(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("audioprobe.progress_bars.LINE_EVERY_S", 0.01)
+
+    def slow(prompt: Prompt) -> str:
+        time.sleep(0.05)
+        return "A crow."
+
+    classifier = CaptionClassifier(Scripted(slow), KeywordScorer())
+    clips = [sound(), sound()]
+    classifier(clips, ["crow"], progress=False)
+    assert capsys.readouterr().err == ""
+    classifier(clips, ["crow"])
+    assert "clips 1/2" in capsys.readouterr().err

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,13 @@ class ProgressEvent:
 
 ProgressCallback = Callable[[ProgressEvent], None]
 """A function that is called after every item of a long operation."""
+
+
+ProgressOption: TypeAlias = ProgressCallback | bool
+"""How a call from Python shows its progress; see `progress_bars.shown_progress`.
+
+True shows bars in terminals and notebooks, and one line per minute elsewhere; False shows nothing;
+a function is called after every item."""
 
 
 def ignore_progress(event: ProgressEvent) -> None:

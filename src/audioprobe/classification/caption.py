@@ -16,7 +16,8 @@ from audioprobe.inference import (
     WindowModel,
     run_inference,
 )
-from audioprobe.progress import ProgressCallback, ignore_progress
+from audioprobe.progress import ProgressOption
+from audioprobe.progress_bars import shown_progress
 from audioprobe.protocols import LanguageModel, Scorer, TextLimit
 from audioprobe.registry import check_name, load
 from audioprobe.results import Caption, ClassificationResult, LabelScores, Provenance
@@ -94,14 +95,15 @@ class CaptionClassifier:
         sources: Source | Iterable[Source],
         labels: Iterable[str],
         *,
-        progress: ProgressCallback = ignore_progress,
+        progress: ProgressOption = True,
     ) -> ClassificationResult:
         """Return the scores of the labels for each recording.
 
         Args:
             sources: files, folders, clips, waveforms, or (samples, sample rate) pairs.
             labels: class names in natural language.
-            progress: called after every window.
+            progress: True shows progress, False does not; a function is called after every
+                window.
 
         Raises:
             InvalidInputError: if there are no recordings, or the scorer rejects the labels.
@@ -118,7 +120,8 @@ class CaptionClassifier:
             make_input=lambda waveform: Prompt(self._question, waveform, self._examples),
             make_output=_caption,
         )
-        inference = run_inference(model, clips, self._windowing, progress)
+        with shown_progress(progress) as show:
+            inference = run_inference(model, clips, self._windowing, show)
         provenance = Provenance.record(
             {"model": self.model.info},
             {**self._options(), **self._windowing.options},

@@ -12,7 +12,8 @@ from audioprobe.audio.training_clips import training_clips
 from audioprobe.audio.windowing import AudioWindow, Windowing
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.inference import InferenceResult, WindowModel, run_inference
-from audioprobe.progress import ProgressCallback, ignore_progress
+from audioprobe.progress import ProgressOption
+from audioprobe.progress_bars import shown_progress
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.registry import check_name, load
 from audioprobe.results import ClassificationResult, Failure, LabelScores, Provenance
@@ -117,7 +118,7 @@ class LikelihoodClassifier:
         sources: Source | Iterable[Source],
         labels: Iterable[str],
         *,
-        progress: ProgressCallback = ignore_progress,
+        progress: ProgressOption = True,
     ) -> ClassificationResult:
         """Return the scores of the labels for each recording.
 
@@ -126,7 +127,8 @@ class LikelihoodClassifier:
         Args:
             sources: files, folders, clips, waveforms, or (samples, sample rate) pairs.
             labels: class names, as the model would write them.
-            progress: called after every window.
+            progress: True shows progress, False does not; a function is called after every
+                window.
 
         Raises:
             InvalidInputError: if there are no recordings or no labels, or if a label is empty or
@@ -139,7 +141,8 @@ class LikelihoodClassifier:
         # Computed first, so that a model that rejects text fails before hours of inference.
         text_prior = self._text_prior(names) if self._prior == "text" else None
         model = self._window_model(names, text_prior)
-        inference = run_inference(model, clips, self._windowing, progress)
+        with shown_progress(progress) as show:
+            inference = run_inference(model, clips, self._windowing, show)
         if self._prior == "silence":
             self._subtract_silence(inference, names)
         scores: dict[str, LabelScores] = {

@@ -13,7 +13,8 @@ from audioprobe.audio.training_clips import training_clips
 from audioprobe.audio.windowing import AudioWindow, Windowing
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.inference import UnusableResponseError, WindowModel, run_inference
-from audioprobe.progress import ProgressCallback, ignore_progress
+from audioprobe.progress import ProgressOption
+from audioprobe.progress_bars import shown_progress
 from audioprobe.protocols import JointEncoder
 from audioprobe.registry import check_name, load
 from audioprobe.results import ClassificationResult, LabelScores, Provenance
@@ -90,14 +91,15 @@ class ZeroShotClassifier:
         sources: Source | Iterable[Source],
         labels: Iterable[str],
         *,
-        progress: ProgressCallback = ignore_progress,
+        progress: ProgressOption = True,
     ) -> ClassificationResult:
         """Return the scores of the labels for each recording.
 
         Args:
             sources: files, folders, clips, waveforms, or (samples, sample rate) pairs.
             labels: class names in natural language.
-            progress: called after every window.
+            progress: True shows progress, False does not; a function is called after every
+                window.
 
         Raises:
             InvalidInputError: if there are no recordings or no labels, if a label is empty or
@@ -115,7 +117,8 @@ class ZeroShotClassifier:
                 "`audioprobe.testing.check_joint_encoder` checks for this."
             )
         model = self._window_model(self._label_directions(names))
-        inference = run_inference(model, clips, self._windowing, progress)
+        with shown_progress(progress) as show:
+            inference = run_inference(model, clips, self._windowing, show)
         probabilities = {
             clip_id: [softmax(scale * cosines) for cosines in windows]
             for clip_id, windows in inference.outputs.items()

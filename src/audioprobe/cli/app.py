@@ -10,8 +10,8 @@ from typing import Annotated
 from cyclopts import App, CycloptsError, Parameter
 
 from audioprobe import __version__
-from audioprobe.cli.console import note
 from audioprobe.errors import AudioProbeError
+from audioprobe.io.console import note
 
 EXIT_FAILED = 1  # the command finished, but there is no result
 EXIT_REFUSED = 2  # the input or the installation is invalid

@@ -7,8 +7,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from audioprobe.cli.app import app
-from audioprobe.cli.console import terminal_width, write
 from audioprobe.errors import BackendNotFoundError, did_you_mean
+from audioprobe.io.console import terminal_width, write
 from audioprobe.io.text_table import Table, printable
 from audioprobe.registry import KINDS, Backend, Kind, available, factory_of
 

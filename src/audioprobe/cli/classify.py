@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from audioprobe.cli.app import app
-from audioprobe.cli.console import terminal_width
-from audioprobe.cli.inputs import annotated_clips, expanded, labels_of
+from audioprobe.cli.inputs import (
+    ColumnsOption,
+    FolderOption,
+    annotated_clips,
+    expanded,
+    labels_of,
+)
 from audioprobe.cli.output import Output
-from audioprobe.cli.progress import progress_bars
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.console import terminal_width
 from audioprobe.io.text_table import printable
+from audioprobe.progress_bars import progress_bars
 from audioprobe.registry import available, load
 
 if TYPE_CHECKING:
@@ -32,6 +38,13 @@ ScorerOption = Annotated[
     Parameter(
         help='Scores captions against labels: "embedding" (all-MiniLM-L6-v2 on this machine), '
         '"embedding:openai:text-embedding-ada-002", "keyword".'
+    ),
+]
+TableOption = Annotated[
+    Path | None,
+    Parameter(
+        help="Table of annotated clips instead of audio files (CSV, TSV, JSON lines, Parquet, or a "
+        "table of Raven, Audacity or BirdNET-Analyzer). The scores are evaluated."
     ),
 ]
 OutOption = Annotated[
@@ -57,30 +70,13 @@ def classify(
     ] = None,
     /,
     *,
-    table: Annotated[
-        Path | None,
-        Parameter(
-            help="Table of annotated clips instead of audio files (CSV, TSV, JSON lines, Parquet, "
-            "or a table of Raven, Audacity or BirdNET-Analyzer). The scores are evaluated."
-        ),
-    ] = None,
-    columns: Annotated[
-        str | None,
-        Parameter(
-            help="Columns of the table with names of their own, as ROLE=COLUMN: "
-            "path=filename,labels=species,group=site."
-        ),
-    ] = None,
-    folder: Annotated[
-        Path | None, Parameter(help="Folder of the recordings [the folder of the table].")
-    ] = None,
+    table: TableOption = None,
+    columns: ColumnsOption = None,
+    folder: FolderOption = None,
     split: Annotated[str | None, Parameter(help="Split of the table [all splits].")] = None,
     labels: Annotated[
         str | None,
-        Parameter(
-            help="Class names, separated by commas, or @FILE with one per line [those in the "
-            "table]."
-        ),
+        Parameter(help="Class names with commas, or @FILE with one per line [those in the table]."),
     ] = None,
     labels_file: Annotated[
         Path | None,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app
-from audioprobe.cli.console import terminal_width, write
-from audioprobe.cli.progress import progress_bars
+from audioprobe.io.console import terminal_width, write
 from audioprobe.io.text_table import Table, printable
+from audioprobe.progress_bars import progress_bars
 
 if TYPE_CHECKING:
     from audioprobe.datasets.near_copies import NearCopies

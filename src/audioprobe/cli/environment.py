@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app
-from audioprobe.cli.console import terminal_width, write
+from audioprobe.io.console import terminal_width, write
 from audioprobe.io.text_table import printable
 
 

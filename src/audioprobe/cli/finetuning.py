@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from audioprobe.cli.app import EXIT_FAILED
-from audioprobe.cli.console import terminal_width, write
-from audioprobe.cli.progress import progress_bars
 from audioprobe.errors import located
+from audioprobe.io.console import terminal_width, write
 from audioprobe.io.text_table import printable
+from audioprobe.progress_bars import progress_bars
 
 if TYPE_CHECKING:
     from audioprobe.experiments.finetuning.run import FinetuningRun

@@ -3,15 +3,27 @@
 import glob
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from audioprobe.cli.console import note
+from cyclopts import Parameter
+
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.console import note
 from audioprobe.io.text_table import printable
 
 if TYPE_CHECKING:
     from audioprobe.types import Clip
 
+ColumnsOption = Annotated[
+    str | None,
+    Parameter(
+        help="Columns of the table with names of their own, as ROLE=COLUMN: "
+        "path=filename,labels=species,group=site."
+    ),
+]
+FolderOption = Annotated[
+    Path | None, Parameter(help="Folder of the recordings [the folder of the table].")
+]
 _LABEL_FILES = (".txt", ".csv", ".tsv")  # no label ends with these
 
 

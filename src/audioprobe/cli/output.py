@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audioprobe.cli.app import EXIT_FAILED
-from audioprobe.cli.console import note, terminal_width, write
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.console import note, terminal_width, write
 from audioprobe.io.run_folder import CONFIG, MANIFEST, AudioDigests, RunFolder, open_run
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, EmbedOption, app
-from audioprobe.cli.console import note, terminal_width, write
-from audioprobe.cli.progress import progress_bars
 from audioprobe.errors import located
+from audioprobe.io.console import note, terminal_width, write
 from audioprobe.io.text_table import printable
+from audioprobe.progress_bars import progress_bars
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,8 +8,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from audioprobe.cli.app import app
-from audioprobe.cli.console import write
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.console import write
 from audioprobe.io.text_table import printable
 
 

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, EmbedOption, app, shipped
-from audioprobe.cli.console import note, terminal_width, write
-from audioprobe.cli.progress import progress_bars
 from audioprobe.errors import InvalidInputError, located
+from audioprobe.io.console import note, terminal_width, write
 from audioprobe.io.run_folder import CONFIG, MANIFEST
 from audioprobe.io.text_table import printable
+from audioprobe.progress_bars import progress_bars
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

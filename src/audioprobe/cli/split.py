@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from audioprobe.cli.app import app
-from audioprobe.cli.console import note, terminal_width, write
-from audioprobe.cli.inputs import annotated_clips
-from audioprobe.cli.progress import progress_bars
+from audioprobe.cli.inputs import ColumnsOption, FolderOption, annotated_clips
 from audioprobe.errors import InvalidInputError
+from audioprobe.io.console import note, terminal_width, write
 from audioprobe.io.text_table import Table
+from audioprobe.progress_bars import progress_bars
 
 if TYPE_CHECKING:
     from audioprobe.types import Clip
@@ -31,13 +31,8 @@ def split(
     shares: Annotated[
         str, Parameter(help="Share of the clips in each split.")
     ] = "train=0.7,validation=0.15,test=0.15",
-    columns: Annotated[
-        str | None,
-        Parameter(help="Columns with names of their own: path=filename,labels=species."),
-    ] = None,
-    folder: Annotated[
-        Path | None, Parameter(help="Folder of the recordings [the folder of the table].")
-    ] = None,
+    columns: ColumnsOption = None,
+    folder: FolderOption = None,
     copies: Annotated[
         bool, Parameter(help="Search for near copies, and keep them together.")
     ] = True,

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, app, shipped
-from audioprobe.cli.console import terminal_width, write
-from audioprobe.cli.progress import duration, progress_bars
+from audioprobe.io.console import terminal_width, write
 from audioprobe.io.text_table import printable
+from audioprobe.progress_bars import duration, progress_bars
 
 _SHIPPED = shipped("audioprobe.small_ltu", "recipes")
 

@@ -26,7 +26,8 @@ from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.probing.trial import CONDITIONS, Condition, Form, PreparedProbe, check_known
 from audioprobe.probing.wordings import PromptingOptions, read_wordings
-from audioprobe.progress import ProgressCallback, ignore_progress
+from audioprobe.progress import ProgressOption
+from audioprobe.progress_bars import shown_progress
 from audioprobe.protocols import LanguageModel
 from audioprobe.registry import check_name, load
 from audioprobe.types import Waveform
@@ -120,7 +121,7 @@ class ConceptProbe:
         *,
         spoken: Mapping[str, Waveform] | None = None,
         familiar: Iterable[str] = (),
-        progress: ProgressCallback = ignore_progress,
+        progress: ProgressOption = True,
     ) -> ProbeOutcome:
         """Ask all questions and return the answers.
 
@@ -132,7 +133,8 @@ class ConceptProbe:
                 model receives the first 10 s of each clip.
             spoken: recordings of the spoken words, keyed by concept id; see `spoken_words`.
             familiar: ids of concepts whose sounds the model was trained on.
-            progress: called with the progress of each stage.
+            progress: True shows progress, False does not; a function is called with the progress
+                of each stage.
 
         Raises:
             InvalidInputError: if no clip belongs to a concept, there are no questions, a relation
@@ -140,16 +142,17 @@ class ConceptProbe:
             AudioProbeError: for causes that affect all questions, such as missing weights.
         """
         probe = prepare_probe(self._concepts, self._config, relations, clips, spoken=spoken)
-        model, judge = self._models
-        return run_probe(
-            model,
-            probe,
-            self._options,
-            self._bootstrap,
-            judge=judge,
-            familiar=familiar,
-            progress=progress,
-        )
+        with shown_progress(progress) as show:
+            model, judge = self._models
+            return run_probe(
+                model,
+                probe,
+                self._options,
+                self._bootstrap,
+                judge=judge,
+                familiar=familiar,
+                progress=show,
+            )
 
 
 def prepare_probe(

@@ -1,4 +1,4 @@
-"""Show the progress of commands: as bars on a terminal, else as one line per minute."""
+"""Show progress as bars in terminals and notebooks, elsewhere as one line per minute."""
 
 import sys
 import threading
@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Literal, Protocol
 
 from rich.console import Console
@@ -14,8 +15,13 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.text import Text
 
-from audioprobe.cli.console import note
-from audioprobe.progress import ProgressCallback, ProgressEvent
+from audioprobe.io.console import note
+from audioprobe.progress import (
+    ProgressCallback,
+    ProgressEvent,
+    ProgressOption,
+    ignore_progress,
+)
 
 LINE_EVERY_S = 60.0
 _FIRST_RATE_S = 1.0  # seconds to measure before a rate is shown
@@ -114,14 +120,14 @@ def duration(seconds: float) -> str:
 
 
 @contextmanager
-def progress_bars(*, every_s: float = LINE_EVERY_S) -> Iterator[ProgressCallback]:
+def progress_bars(*, every_s: float | None = None) -> Iterator[ProgressCallback]:
     """Show the progress of consecutive stages on standard error (a context manager).
 
     Args:
-        every_s: seconds between two lines if standard error is not a terminal.
+        every_s: seconds between two lines if standard error is not a terminal; None is a minute.
     """
     stages: dict[str, StageProgress] = {}
-    with _view(every_s) as view:
+    with _view(LINE_EVERY_S if every_s is None else every_s) as view:
         idle_since = time.monotonic()  # a stage starts when the previous one ends
 
         def show(event: ProgressEvent) -> None:
@@ -139,6 +145,21 @@ def progress_bars(*, every_s: float = LINE_EVERY_S) -> Iterator[ProgressCallback
         yield show
 
 
+@contextmanager
+def shown_progress(progress: ProgressOption) -> Iterator[ProgressCallback]:
+    """Yield the function that shows the progress of a call (a context manager).
+
+    Args:
+        progress: True shows bars or lines, see `progress_bars`; False shows nothing; a function is
+            yielded unchanged.
+    """
+    if progress is True:
+        with progress_bars() as show:
+            yield show
+    else:
+        yield ignore_progress if progress is False else progress
+
+
 class _View(Protocol):
     """Interface of `_Bars` and `_Lines`, which display the progress of a stage."""
 
@@ -148,7 +169,9 @@ class _View(Protocol):
 @contextmanager
 def _view(every_s: float) -> Iterator[_View]:
     console = Console(stderr=True)
-    if console.is_terminal and not console.is_dumb_terminal and sys.stderr.isatty():
+    is_terminal = console.is_terminal and not console.is_dumb_terminal and sys.stderr.isatty()
+    # Without ipywidgets, rich only prints a warning in a notebook.
+    if is_terminal or (console.is_jupyter and find_spec("ipywidgets") is not None):
         with _columns(console) as progress:
             yield _Bars(progress)
         return

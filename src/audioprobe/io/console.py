@@ -1,4 +1,4 @@
-"""Write the output of commands to standard output and standard error."""
+"""Write text to standard output and standard error."""
 
 import sys
 from contextlib import suppress
