@@ -56,15 +56,15 @@ def split(
     together: list[tuple[str, str]] = []
     if copies:
         with progress_bars() as progress:
-            found = near_copies(clips, progress=progress)
-        together = [(pair.first, pair.second) for pair in found.pairs]
-        for clip_id, cause in found.not_compared.items():
+            near = near_copies(clips, progress=progress)
+        together = [(pair.first, pair.second) for pair in near.pairs]
+        for clip_id, cause in near.not_compared.items():
             note(f"{clip_id} was not compared: {cause}")
     splits = split_by_group(clips, wanted, together=together, seed=seed)
     note(f"wrote {write_split_table(clips, splits, out)}")
     write(_table(clips, labels, splits, wanted).to_text(terminal_width()))
-    kept = f", {len(together)} pairs of near copies were kept together" if copies else ""
-    write(f"\n{len(clips)} clips in {_n_groups(clips)} groups{kept}.")
+    copies_text = f", {len(together)} pairs of near copies were kept together" if copies else ""
+    write(f"\n{len(clips)} clips in {_n_groups(clips)} groups{copies_text}.")
     return 0
 
 
