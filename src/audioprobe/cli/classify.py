@@ -12,6 +12,7 @@ from audioprobe.cli.inputs import (
     ColumnsOption,
     FolderOption,
     annotated_clips,
+    columns_of,
     expanded,
     labels_of,
 )
@@ -109,7 +110,7 @@ def classify(
         names = checked_labels(labels_of(labels, labels_file))
         clips: Sequence[Clip] = clips_of(expanded(sounds or ()))
     else:
-        clips, known = annotated_clips(table, folder, columns, split)
+        clips, known = annotated_clips(table, folder, columns_of(columns), split)
         has_labels = labels is not None or labels_file is not None
         names = checked_labels(labels_of(labels, labels_file) if has_labels else known)
     output = Output(out, plot, as_json=json, overwrite=overwrite)

@@ -1,7 +1,7 @@
 """Clips and labels that the user names on the command line."""
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -28,15 +28,14 @@ _LABEL_FILES = (".txt", ".csv", ".tsv")  # no label ends with these
 
 
 def annotated_clips(
-    table: Path, folder: Path | None, columns: str | None, split: str | None
+    table: Path, folder: Path | None, columns: Mapping[str, str], split: str | None
 ) -> "tuple[Sequence[Clip], tuple[str, ...]]":
     """Return the clips of a table and its labels; clips that are left out are reported.
 
     Args:
         table: table of the user, or of an annotation program; see `datasets.Manifest`.
         folder: folder of the recordings; None means the folder of the table.
-        columns: names of columns as "path=filename,labels=species"; None if they have the standard
-            names.
+        columns: columns with names of their own by role, such as {"labels": "species"}.
         split: split of the table; None means all splits.
 
     Raises:
@@ -44,7 +43,7 @@ def annotated_clips(
     """
     from audioprobe.datasets import Manifest
 
-    dataset = Manifest(table, folder, columns=_columns(columns))
+    dataset = Manifest(table, folder, columns=columns)
     splits = dataset.splits if split is None else (split,)
     clips = [clip for name in splits for clip in dataset.clips(name)]
     for problem, left_out in (("has no file", dataset.missing), ("is left out", dataset.left_out)):
@@ -55,7 +54,7 @@ def annotated_clips(
     return clips, dataset.labels
 
 
-def _columns(text: str | None) -> dict[str, str]:
+def columns_of(text: str | None) -> dict[str, str]:
     """Return the column of each role from a text such as "path=filename,labels=species"."""
     columns = {}
     for part in text.split(",") if text else ():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from audioprobe.cli.app import app
-from audioprobe.cli.inputs import ColumnsOption, FolderOption, annotated_clips
+from audioprobe.cli.inputs import ColumnsOption, FolderOption, annotated_clips, columns_of
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.console import note, terminal_width, write
 from audioprobe.io.text_table import Table
@@ -50,9 +50,8 @@ def split(
     from audioprobe.datasets.splitting import split_by_group, write_split_table
 
     wanted = _shares(shares)
-    roles = [columns] if columns else []
-    roles += [f"group={by}"] if by else []
-    clips, labels = annotated_clips(table, folder, ",".join(roles) or None, split=None)
+    roles = columns_of(columns) | ({"group": by} if by else {})
+    clips, labels = annotated_clips(table, folder, roles, split=None)
     together: list[tuple[str, str]] = []
     if copies:
         with progress_bars() as progress:

@@ -153,12 +153,17 @@ def _row(name: str, test: PairedTest, numbers: Sequence[float | None]) -> tuple[
 
     The numbers are the Holm and Benjamini-Hochberg p-values and the detectable difference.
     """
-    p_value = _cell(test.p_value)
-    if test.p_value is not None:
-        p_value += smallest_text(test.smallest_p_value)
     *corrected, detectable = numbers
-    return (name, str(test.difference), p_value, *map(_cell, corrected), _cell(detectable, ".3f"))
+    cells = (*map(number_cell, corrected), number_cell(detectable, ".3f"))
+    return (name, str(test.difference), p_value_cell(test), *cells)
 
 
-def _cell(value: float | None, spec: str = ".3g") -> str:
+def p_value_cell(test: PairedTest) -> str:
+    """Return the text of a p-value, with the smallest possible one if that matters."""
+    smallest = "" if test.p_value is None else smallest_text(test.smallest_p_value)
+    return number_cell(test.p_value) + smallest
+
+
+def number_cell(value: float | None, spec: str = ".3g") -> str:
+    """Return the text of a number in a table; `MISSING` for None."""
     return MISSING if value is None else format(value, spec)

@@ -10,9 +10,10 @@ from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.paired import permutation
-from audioprobe.metrics.significance import PairedTest, holm, smallest_text
+from audioprobe.metrics.significance import PairedTest, holm
 from audioprobe.results.classification import ClassificationResult
 from audioprobe.results.compare import annotated_labels, joined_groups, rows_of, shared_groups
+from audioprobe.results.comparison import number_cell, p_value_cell
 from audioprobe.results.evaluation import Evaluation, evaluate, targets_of
 from audioprobe.results.tables import MISSING
 
@@ -82,8 +83,8 @@ class Leaderboard(TidyData, Displayed):
             (
                 " minus ".join(pair.names),
                 str(pair.macro_auc.difference),
-                _cell(pair.macro_auc.p_value) + smallest_text(pair.macro_auc.smallest_p_value),
-                _cell(pair.holm),
+                p_value_cell(pair.macro_auc),
+                number_cell(pair.holm),
             )
             for pair in self.pairs
         ]
@@ -177,7 +178,3 @@ def _corrected(tests: Mapping[tuple[str, str], PairedTest]) -> tuple[PairOfResul
         PairOfResults(names=names, macro_auc=test, holm=p_holm)
         for (names, test), p_holm in zip(tests.items(), corrected, strict=True)
     )
-
-
-def _cell(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.3g}"
