@@ -4,6 +4,7 @@ A component of a strategy (a regularizer or an alignment) is a frozen dataclass;
 it by its `kind`. Components of different kinds can be combined.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
@@ -236,9 +237,18 @@ class LoraSize:
         _check_minimum(1, "LoRA", rank=self.rank)
 
 
+DEFAULT_ARGUMENTS = TrainingArguments(steps=100, learning_rate=5e-4, warmup_steps=10)
+"""Training arguments of a `Strategy` by default, meant for some hundred clips."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strategy:
     """Options of a fine-tuning run: what is trained, how, and on which losses.
+
+    Example:
+        ```python
+        Strategy(train="projector", regularizers=[L2SP(0.1)], alignment=[ContrastiveAlignment()])
+        ```
 
     Attributes:
         train: trainable modules, joined by "+", such as "projector+lora"; see `set_trainable`.
@@ -249,14 +259,16 @@ class Strategy:
         lora: size of the LoRA adapters; None leaves the size that they have in the model.
     """
 
-    train: str
-    arguments: TrainingArguments
-    regularizers: tuple[Regularizer, ...] = ()
-    alignment: tuple[Alignment, ...] = ()
+    train: str = "projector+lora"
+    arguments: TrainingArguments = DEFAULT_ARGUMENTS
+    regularizers: Sequence[Regularizer] = ()
+    alignment: Sequence[Alignment] = ()
     clips_per_step: int = 4
     lora: LoraSize | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "regularizers", tuple(self.regularizers))
+        object.__setattr__(self, "alignment", tuple(self.alignment))
         _check_minimum(0, "Strategy", clips_per_step=self.clips_per_step)
         if self.lora and not {"lora", "all"} & set(self.train.split("+")):
             raise InvalidInputError(
@@ -288,7 +300,7 @@ class Strategy:
         return next((c for c in components if isinstance(c, component)), None)
 
 
-def combined_name(components: tuple[Regularizer, ...] | tuple[Alignment, ...]) -> str:
+def combined_name(components: Sequence[Regularizer] | Sequence[Alignment]) -> str:
     """Return the kinds of the components joined by "+", such as "ewc+rehearsal"; "none" for ()."""
     return "+".join(component.kind for component in components) or "none"
 

@@ -1,10 +1,12 @@
 """Fine-tuning of a model with a `Strategy`: trainable modules, objective (loss) and training."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial, reduce
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeAlias
 
 from torch import Tensor, nn
 
@@ -46,6 +48,9 @@ from audioprobe.training.trainer import TrainingArguments, get_accelerator, trai
 
 STRATEGY = "strategy.json"
 
+Measure: TypeAlias = Callable[[TrainableModel], float]
+"""A function of a model in evaluation mode, such as a loss on held-out data."""
+
 _TOO_LARGE = (
     "Fine-tuning needs more memory than is available. To use less memory: fewer clips per step; a "
     'model with dtype="bfloat16" and arguments with precision="bfloat16" (halves the memory of '
@@ -63,11 +68,13 @@ class FineTuningResult:
             `training.trainer.train`.
         initial_weights: copies of the trainable parameters before training, by name.
         stopped_early: whether early stopping ended the run.
+        before: values of the measures before the first step.
     """
 
     history: tuple[dict[str, float], ...]
     initial_weights: dict[str, Tensor]
     stopped_early: bool
+    before: Mapping[str, float]
 
 
 class MultiTaskObjective(nn.Module):
@@ -120,6 +127,7 @@ def finetune(
     folder: str | Path,
     *,
     validation_texts: Sequence[TrainingExample] = (),
+    measures: Mapping[str, Measure] = MappingProxyType({}),
     progress: ProgressCallback = ignore_progress,
 ) -> FineTuningResult:
     """Fine-tune a model, or resume the fine-tuning run that a folder contains.
@@ -131,6 +139,8 @@ def finetune(
         strategy: trainable modules, regularizers and alignment.
         folder: folder that is used only by this fine-tuning run.
         validation_texts: held-out passages for early stopping.
+        measures: functions of the model whose values are stored before the first step, and in the
+            history after every `save_every` steps and the last one.
         progress: called after every step; the note of the event is the loss.
 
     Raises:
@@ -154,10 +164,16 @@ def finetune(
             )
     _prepare_modules(model, data, strategy)
     initial = copy_trainable_weights(network)
+
+    def measured() -> dict[str, float]:
+        with arguments.autocast(device):
+            return {name: measure(model) for name, measure in measures.items()}
+
     with _trainable_in_float32(network, arguments, device), deterministic_mode(device):
         with arguments.autocast(device):
             objective = build_objective(model, data, strategy)
         _check_same_strategy(folder, strategy)
+        before = measured()
         history = train(
             objective,
             lambda step, process, n: data.sample_batch(
@@ -166,12 +182,13 @@ def finetune(
             arguments,
             folder,
             accept=_acceptance(model, validation_texts, stopping, arguments, device),
+            measure=measured if measures else None,
             progress=progress,
         )
         if (wise_ft := strategy.get(WiseFT)) is not None:
             interpolate_weights(network, initial, wise_ft.share)
     network.eval().requires_grad_(requires_grad=False)
-    return FineTuningResult(tuple(history), initial, len(history) < arguments.steps)
+    return FineTuningResult(tuple(history), initial, len(history) < arguments.steps, before)
 
 
 def _prepare_modules(model: TrainableModel, data: TrainingSampler, strategy: Strategy) -> None:

@@ -7,7 +7,7 @@ is interrupted and resumed therefore ends with the same weights as without inter
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,7 +32,8 @@ from audioprobe.training.trainable import (
 STATE, LOG = "state.pt", "log.jsonl"
 Schedule: TypeAlias = Literal["linear", "cosine", "constant"]
 History: TypeAlias = list[dict[str, float]]
-"""One entry per step: "step", "loss", "rate" (learning rate), "norm" (gradient norm), "seconds"."""
+"""One entry per step: "step", "loss", "rate" (learning rate), "norm" (gradient norm), "seconds",
+and the values of `measure`, if it was called after the step."""
 BatchFunction: TypeAlias = Callable[[int, int, int], Any]
 """Function of (step, index of the process, number of processes) that returns a batch.
 
@@ -103,6 +104,7 @@ def train(
     folder: str | Path,
     *,
     accept: Callable[[int], bool] | None = None,
+    measure: Callable[[], Mapping[str, float]] | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> History:
     """Train all parameters of a module that require gradients.
@@ -119,6 +121,7 @@ def train(
         accept: function of the number of finished steps, called before a state is saved. If it
             returns False, training ends and the last saved state is restored. Its result must
             depend only on the weights.
+        measure: function whose values are added to the entry of a step before a state is saved.
         progress: called after every step; the note of the event is the loss.
 
     Returns:
@@ -143,7 +146,7 @@ def train(
     lock = training_lock(folder) if accelerator.is_main_process else nullcontext()
     with lock, torch.random.fork_rng(), deterministic_mode(accelerator.device.type):
         run = _TrainingLoop(objective, batch_at, arguments, folder, accelerator)
-        history = run(accept, progress)
+        history = run(accept, measure, progress)
         accelerator.wait_for_everyone()  # until the main process has written the state
         return history
 
@@ -203,7 +206,12 @@ class _TrainingLoop:
         self.step = 0
         self.history: History = []
 
-    def __call__(self, accept: Callable[[int], bool] | None, progress: ProgressCallback) -> History:
+    def __call__(
+        self,
+        accept: Callable[[int], bool] | None,
+        measure: Callable[[], Mapping[str, float]] | None,
+        progress: ProgressCallback,
+    ) -> History:
         initial = {} if accept is None else copy_trainable_weights(self.objective)
         if (self.folder / STATE).is_file():
             self._resume()
@@ -215,12 +223,13 @@ class _TrainingLoop:
             if self.step % self.arguments.save_every == 0 or self.step == n_steps:
                 if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
                     raise self._divergence("weights that are not finite", self.step - 1)
-                if accept is not None:
-                    self.objective.eval()
-                    if not self._accepted_by_all(accepted=accept(self.step)):
-                        self._restore(initial)
-                        break
-                    model.train()
+                self.objective.eval()
+                if measure is not None:
+                    self.history[-1] |= measure()
+                if accept is not None and not self._accepted_by_all(accepted=accept(self.step)):
+                    self._restore(initial)
+                    break
+                model.train()
                 if self.accelerator.is_main_process:
                     self._save()
             progress(

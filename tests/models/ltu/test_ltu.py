@@ -26,7 +26,8 @@ from audioprobe.errors import (
 )
 from audioprobe.models.causal_lm.loading import read_tensors
 from audioprobe.models.ltu import model
-from audioprobe.models.ltu.model import DECODINGS, DEMO, LTU, PAPER
+from audioprobe.models.ltu.decoding import DECODINGS, DEMO, PAPER
+from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.trainable import TEMPLATE
 from audioprobe.testing import check_likelihood_model
 from audioprobe.types import Decoding, Example, Prompt, Response, Waveform

@@ -5,11 +5,11 @@ authors' published checkpoints can be loaded unchanged.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor
@@ -44,22 +44,12 @@ from audioprobe.types import (
     Waveform,
 )
 
+if TYPE_CHECKING:
+    from audioprobe.finetuning.strategy import Strategy
+    from audioprobe.ltu_finetuning import FineTunedLTU
+
 TRANSCRIBE = "Write down the words that are spoken, and nothing else."
 """Instruction to the transcriber, the model that writes down speech for LTU-AS."""
-
-PAPER = Decoding(max_new_tokens=400, temperature=0.1, top_p=0.95, top_k=500, repetition_penalty=1.1)
-"""Decoding settings of LTU's published evaluation (`inference_batch.py`), which set no seed."""
-
-DEMO = Decoding(max_new_tokens=400, temperature=0.1, top_p=0.95, top_k=50)
-"""Decoding settings of LTU's demo (`inference_gradio.py`); top_k was transformers' default."""
-
-DEMO_AS = replace(PAPER, max_new_tokens=500)
-"""Decoding settings of LTU-AS's demo; the published evaluation of LTU-AS used `PAPER`."""
-
-DECODINGS: Mapping[str, Decoding] = MappingProxyType(
-    {"greedy": Decoding(), "paper": PAPER, "demo": DEMO, "demo-as": DEMO_AS}
-)
-"""Decoding settings by name: audioprobe's default and those of the authors' code."""
 
 _CACHED_CLIPS = 64  # audio tokens of a clip use 0.5 MB for LTU-7B
 
@@ -106,6 +96,7 @@ class LTU(InfoRepr):
         self._transcriber = transcriber
         self._batch_size = batch_size
         self.training_data = training_data
+        self._source: tuple[str | Path, str | Path | None] | None = None
         # Audio tokens, shape (n_tokens, hidden), and transcript, by hash of the audio.
         self._audio_cache: OrderedDict[str, tuple[Tensor, str]] = OrderedDict()
 
@@ -161,7 +152,7 @@ class LTU(InfoRepr):
         elif torch_dtype == torch.float32:  # rounding to a shorter type would lose small changes
             merge_lora(net.llama)
         net.to(device)
-        return cls(
+        model = cls(
             net,
             checkpoint.tokenizer,
             checkpoint.info({"dtype": dtype, "quantization": quantization, **frontend.options}),
@@ -170,6 +161,36 @@ class LTU(InfoRepr):
             batch_size=batch_size,
             training_data=checkpoint.training_data,
         )
+        model._source = name_or_path, base
+        return model
+
+    def finetune(
+        self, clips: object, strategy: "Strategy | None" = None, **options: Any
+    ) -> "FineTunedLTU":
+        """Fine-tune a copy of the model on clips with labels; see `ltu_finetuning.finetune_ltu`.
+
+        Args:
+            clips: clips with labels, such as a data set.
+            strategy: what is trained, and how; None trains projector and LoRA for 100 steps.
+            options: `folder`, `validation`, `rehearsal`, `track_every`, `measures`, `progress`.
+
+        Returns:
+            The fine-tuned model with its history; `save_pretrained` of the result writes it.
+
+        Raises:
+            InvalidInputError: if this model was not loaded by `from_pretrained`, or the clips have
+                no labels.
+            TrainingError: if a loss is not finite.
+        """
+        if self._source is None:
+            raise InvalidInputError(
+                "Only a model from LTU.from_pretrained can be fine-tuned. Save this one, and load "
+                "it."
+            )
+        # Training is a higher layer, which is loaded only here.
+        module = import_module("audioprobe.ltu_finetuning")
+        tuned: FineTunedLTU = module.finetune_ltu(self._source, clips, strategy, **options)
+        return tuned
 
     @property
     def info(self) -> ComponentInfo:
@@ -186,7 +207,7 @@ class LTU(InfoRepr):
         Args:
             prompts: prompts with one audio clip or none; examples must be text only and are placed
                 before the question.
-            decoding: decoding settings; None is greedy. `PAPER` and `DEMO` are from LTU's authors.
+            decoding: decoding settings; None is greedy. `decoding.PAPER` is of LTU's authors.
 
         Raises:
             InvalidInputError: if a question is empty.
