@@ -30,7 +30,7 @@ from audioprobe.models.ltu.checkpoint import LTUCheckpoint, Origin
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, quantize
 from audioprobe.models.ltu.saving import save_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
-from audioprobe.training.trainer import TrainingArguments
+from audioprobe.training.arguments import TrainingArguments
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.llama_tokenizer import write_tokenizer

@@ -1,15 +1,16 @@
 """Classify clips by their captions: a language model writes, a scorer compares with labels."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
-from itertools import chain, islice
+from itertools import chain
 
 import numpy as np
 
 from audioprobe.audio.sources import Source, clips_of
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.audio.windowing import AudioWindow, Windowing
+from audioprobe.classification.sampling import SAMPLING, draw_samples
 from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError, RemoteError
 from audioprobe.inference import (
     InferenceResult,
@@ -29,8 +30,6 @@ from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Resp
 
 CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."
 """Prompt that LTU uses for classification (`inference_batch.py`), unchanged ("Close" included)."""
-
-_BATCH = 64  # prompts of which all samples are drawn before the next prompts
 
 
 class EmptyCaptionError(UnusableResponseError):
@@ -54,7 +53,7 @@ class CaptionClassifier:
         examples: in-context examples that precede every question.
         windowing: how recordings are cut into mono windows.
         decoding: decoding settings; None uses the default of the model, which is greedy, or
-            temperature 1 if there are several samples.
+            `SAMPLING` if there are several samples.
         samples: number of captions per window, with the seeds `seed`, `seed` + 1, ... of
             `decoding`.
 
@@ -94,7 +93,7 @@ class CaptionClassifier:
         self._question = question
         self._examples = tuple(examples)
         self._windowing = windowing or Windowing()
-        self._decoding = Decoding(temperature=1.0) if decoding is None and samples > 1 else decoding
+        self._decoding = SAMPLING if decoding is None and samples > 1 else decoding
         self._samples = samples
 
     def __repr__(self) -> str:
@@ -135,7 +134,7 @@ class CaptionClassifier:
             name="language model",
             item="prompt",
             stage="caption",
-            infer=self._sampled,
+            infer=lambda prompts: draw_samples(self.model, prompts, self._decoding, self._samples),
             make_input=lambda waveform: Prompt(self._question, waveform, self._examples),
             make_output=_captions,
         )
@@ -157,19 +156,6 @@ class CaptionClassifier:
             groups=groups_of(clips),
         )
         return self._with_scores(without_scores, names, inference)
-
-    def _sampled(self, prompts: Iterable[Prompt]) -> Iterator[tuple[Response, ...]]:
-        """Yield the samples of each prompt; each has a seed of its own."""
-        if self._samples == 1 or self._decoding is None:
-            for response in self.model.generate(prompts, self._decoding):
-                yield (response,)
-            return
-        settings = [
-            replace(self._decoding, seed=self._decoding.seed + n) for n in range(self._samples)
-        ]
-        stream = iter(prompts)
-        while batch := list(islice(stream, _BATCH)):
-            yield from zip(*(self.model.generate(batch, each) for each in settings), strict=True)
 
     def rescore(
         self, result: ClassificationResult, labels: Iterable[str] | None = None

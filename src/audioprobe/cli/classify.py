@@ -56,6 +56,13 @@ OutOption = Annotated[
     ),
 ]
 OverwriteOption = Annotated[bool, Parameter(help="Replace another result in OUT.", negative=())]
+SamplesOption = Annotated[
+    int,
+    Parameter(
+        help="Captions per window; several are sampled with different seeds, and their scores are "
+        "averaged."
+    ),
+]
 PlotOption = Annotated[
     Path | None, Parameter(help="Draw the scores into this file (.png, .svg or .pdf).")
 ]
@@ -85,6 +92,7 @@ def classify(
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
     scorer: ScorerOption = DEFAULT_SCORER,
+    samples: SamplesOption = 1,
     out: OutOption = None,
     plot: PlotOption = None,
     json: JsonOption = False,
@@ -114,11 +122,15 @@ def classify(
         has_labels = labels is not None or labels_file is not None
         names = checked_labels(labels_of(labels, labels_file) if has_labels else known)
     output = Output(out, plot, as_json=json, overwrite=overwrite)
-    config = {"kind": "classify", "model": model, "scorer": scorer, "labels": list(names)}
-    origin = {"sounds": sounds} if sounds else {"table": str(table), "split": split or ""}
-    (result,) = _classified(
-        clips, names, models=[model], scorer=scorer, output=output, config={**config, **origin}
-    )
+    config: dict[str, Any] = {
+        "kind": "classify",
+        "model": model,
+        "scorer": scorer,
+        "labels": list(names),
+    }
+    config |= {"sounds": sounds} if sounds else {"table": str(table), "split": split or ""}
+    options: dict[str, Any] = {"scorer": scorer, "samples": samples, "output": output}
+    (result,) = _classified(clips, names, models=[model], config=config, **options)
     return output.write(result)
 
 
@@ -134,6 +146,7 @@ def demo(
         ),
     ] = None,
     scorer: ScorerOption = DEFAULT_SCORER,
+    samples: SamplesOption = 1,
     out: OutOption = None,
     plot: PlotOption = None,
     json: JsonOption = False,
@@ -149,7 +162,13 @@ def demo(
     config = {"kind": "demo", "models": models, "scorer": scorer}
     labels = recordings.labels
     result, *others = _classified(
-        recordings.clips(), labels, models=models, scorer=scorer, output=output, config=config
+        recordings.clips(),
+        labels,
+        models=models,
+        scorer=scorer,
+        samples=samples,
+        output=output,
+        config=config,
     )
     if not others:
         return output.write(result)
@@ -186,17 +205,27 @@ def _classified(
     *,
     models: Sequence[str],
     scorer: str,
+    samples: int,
     output: Output,
     config: dict[str, Any],
 ) -> "list[ClassificationResult]":
-    """Classify the clips with each model; captions from an earlier run in the folder are reused."""
+    """Classify the clips with each model; captions from an earlier run in the folder are reused.
+
+    Several samples are drawn from the first model only; the others are taggers in the demo.
+    """
     from audioprobe.classification.caption import CaptionClassifier
     from audioprobe.experiments.run_metadata import audio_digests, clip_digests
     from audioprobe.io.json_codec import to_json
     from audioprobe.models.cached import CachedModel
 
     loaded = load("scorer", scorer)  # once, for all models
-    classifiers = [CaptionClassifier(name, loaded) for name in models]
+    n_samples = [samples, *[1] * (len(models) - 1)]
+    classifiers = [
+        CaptionClassifier(name, loaded, samples=n)
+        for name, n in zip(models, n_samples, strict=True)
+    ]
+    if samples > 1:
+        config = {**config, "samples": samples}
 
     def pinned() -> dict[str, object]:
         infos = [classifier.model.info for classifier in classifiers]
@@ -210,7 +239,9 @@ def _classified(
     with output.run(config, pinned, digests) as run, progress_bars() as progress:
         if run is not None:
             classifiers = [
-                CaptionClassifier(CachedModel(classifier.model, run.response_log), loaded)
-                for classifier in classifiers
+                CaptionClassifier(
+                    CachedModel(classifier.model, run.response_log), loaded, samples=n
+                )
+                for classifier, n in zip(classifiers, n_samples, strict=True)
             ]
         return [classifier(clips, labels, progress=progress) for classifier in classifiers]

@@ -82,36 +82,50 @@ def finetune_on_clips(
     context = tempfile.TemporaryDirectory() if folder is None else nullcontext(str(folder))
     with context as place:
         home = Path(place)
-
-        def prepared(name: str, some: Sequence[Clip]) -> CaptionedClips:
-            return captioned_clips(name, some, home / name, extractor, progress=progress)
-
-        data = TrainingSampler(
-            tokenizer=tokenizer,
-            clips=prepared("training", clips),
-            rehearsal_clips=prepared("rehearsal", rehearsal) if rehearsal else None,
-            rehearsal_texts=tuple(encode_passages(read_texts("rehearsal").passages, tokenizer)),
-            # Questions are built only if they are asked, because this takes a second.
-            question_pairs=question_pairs(from_concepts(), 0)
-            if strategy.get(PairedQuestionTraining)
-            else (),
-        )
+        prepared = {
+            name: captioned_clips(name, given, home / name, extractor, progress=progress)
+            for name, given in (
+                ("training", clips),
+                ("validation", validation),
+                ("rehearsal", rehearsal),
+            )
+            if given or name == "training"
+        }
         texts = encode_passages(read_texts("evaluation").passages, tokenizer)
-        tracked: dict[str, Measure] = {TEXT_LOSS: partial(_text_loss, texts=texts[:_N_PASSAGES])}
-        if validation:
-            held_out = prepared("validation", validation)
-            tracked[VALIDATION_LOSS] = partial(_clip_loss, clips=held_out, tokenizer=tokenizer)
         arguments = replace(strategy.arguments, save_every=track_every)
         result = finetune(
             model,
-            data,
+            _sampler(tokenizer, prepared, strategy),
             replace(strategy, arguments=arguments),
             home / "run",
             validation_texts=texts,
-            measures={**tracked, **measures},
+            measures=_default_measures(texts, prepared.get("validation"), tokenizer) | {**measures},
             progress=progress,
         )
         return TrainingHistory(result.history, result.before)
+
+
+def _sampler(
+    tokenizer: PromptTokenizer, clips: Mapping[str, CaptionedClips], strategy: Strategy
+) -> TrainingSampler:
+    """Return the training data, with the shipped passages and questions about concepts."""
+    asked = strategy.get(PairedQuestionTraining)
+    return TrainingSampler(
+        tokenizer=tokenizer,
+        clips=clips["training"],
+        rehearsal_clips=clips.get("rehearsal"),
+        rehearsal_texts=tuple(encode_passages(read_texts("rehearsal").passages, tokenizer)),
+        question_pairs=question_pairs(from_concepts(), 0) if asked else (),
+    )
+
+
+def _default_measures(
+    texts: Sequence[TrainingExample], clips: CaptionedClips | None, tokenizer: PromptTokenizer
+) -> dict[str, Measure]:
+    measures: dict[str, Measure] = {TEXT_LOSS: partial(_text_loss, texts=texts[:_N_PASSAGES])}
+    if clips is not None:
+        measures[VALIDATION_LOSS] = partial(_clip_loss, clips=clips, tokenizer=tokenizer)
+    return measures
 
 
 def _text_loss(model: TrainableModel, texts: Sequence[TrainingExample]) -> float:

@@ -12,7 +12,7 @@ from pydantic import Discriminator
 
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError, did_you_mean
-from audioprobe.training.trainer import TrainingArguments
+from audioprobe.training.arguments import TrainingArguments
 
 PreviousTask: TypeAlias = Literal["text", "audio"]
 """A task of the training before fine-tuning: predict text, or describe audio."""

@@ -42,9 +42,10 @@ from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.training.answer_loss import AnswerLoss
+from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.examples import TrainingExample
 from audioprobe.training.trainable import TrainableModel, copy_trainable_weights, set_trainable
-from audioprobe.training.trainer import TrainingArguments, get_accelerator, train
+from audioprobe.training.trainer import get_accelerator, train
 
 STRATEGY = "strategy.json"
 
@@ -151,17 +152,11 @@ def finetune(
         TrainingError: if a loss is not finite; the last saved state stays in the folder.
         OutOfMemoryError: if there is not enough memory; the message lists how to use less.
     """
-    folder, arguments = Path(folder), strategy.arguments
+    folder, stopping = Path(folder), strategy.get(EarlyStopping)
     network = model.network.to(get_accelerator().device)
     device = next(network.parameters()).device.type
     data.check(strategy)
-    stopping = strategy.get(EarlyStopping)
-    if stopping is not None:
-        arguments = replace(arguments, save_every=stopping.every)
-        if not validation_texts:
-            raise InvalidInputError(
-                "Early stopping needs validation texts, got none. Pass validation_texts."
-            )
+    arguments = _arguments(strategy, stopping, validation_texts)
     _prepare_modules(model, data, strategy)
     initial = copy_trainable_weights(network)
 
@@ -189,6 +184,19 @@ def finetune(
             interpolate_weights(network, initial, wise_ft.share)
     network.eval().requires_grad_(requires_grad=False)
     return FineTuningResult(tuple(history), initial, len(history) < arguments.steps, before)
+
+
+def _arguments(
+    strategy: Strategy, stopping: EarlyStopping | None, texts: Sequence[TrainingExample]
+) -> TrainingArguments:
+    """Return the training arguments; with early stopping, states are saved at its evaluations."""
+    if stopping is None:
+        return strategy.arguments
+    if not texts:
+        raise InvalidInputError(
+            "Early stopping needs validation texts, got none. Pass validation_texts."
+        )
+    return replace(strategy.arguments, save_every=stopping.every)
 
 
 def _prepare_modules(model: TrainableModel, data: TrainingSampler, strategy: Strategy) -> None:

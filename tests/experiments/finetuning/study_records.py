@@ -18,7 +18,7 @@ from audioprobe.experiments.finetuning.design import TrainingRun, training_runs
 from audioprobe.experiments.finetuning.storage import BEFORE, Measurement, RunResult, StudyRecord
 from audioprobe.finetuning.strategy import EWC, ContrastiveAlignment
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.training.trainer import TrainingArguments
+from audioprobe.training.arguments import TrainingArguments
 
 LABELS = ("bell", "crow", "rain")
 AUCS = ("in-domain AUC", "out-of-domain AUC", "pretraining-domain AUC")

@@ -33,7 +33,7 @@ from audioprobe.finetuning.strategy import (
     WiseFT,
 )
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.training.trainer import TrainingArguments
+from audioprobe.training.arguments import TrainingArguments
 
 CLIPS = ClipSubset(dataset=ComponentSpec("recordings"))
 TRAINABLE = tuple(

@@ -16,7 +16,7 @@ from audioprobe.experiments.components import SHIPPED_CONFIGS, ComponentSpec
 from audioprobe.finetuning.strategy import Alignment, LoraSize, Regularizer, combined_name
 from audioprobe.io.config import find_config, parse_config, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.training.trainer import Schedule, TrainingArguments
+from audioprobe.training.arguments import Schedule, TrainingArguments
 
 EVALUATION_SETS = ("in_domain", "out_of_domain", "pretraining_domain")
 CLIP_SETS = ("train", *EVALUATION_SETS, "rehearsal")

@@ -139,13 +139,13 @@ class LTU(InfoRepr):
         torch_dtype = dtype_of(dtype)
         if quantization not in (None, *QUANTIZATIONS):
             raise InvalidInputError(
-                f"quantization must be None or one of {', '.join(QUANTIZATIONS)}, got "
-                f"{quantization!r}."
+                f"Expected quantization None, {' or '.join(QUANTIZATIONS)}, got {quantization!r}."
             )
         checkpoint = load_ltu(name_or_path, base)
-        net, audio = checkpoint.net, checkpoint.net.config.audio
-        whisper = whisper or checkpoint.whisper
-        frontend = load_frontend(audio, whisper=whisper, dtype=torch_dtype, device=device)
+        net, whisper = checkpoint.net, whisper or checkpoint.whisper
+        frontend = load_frontend(
+            net.config.audio, whisper=whisper, dtype=torch_dtype, device=device
+        )
         net.to(torch_dtype)
         if quantization is not None:
             quantize(net.llama, quantization, torch_dtype)
