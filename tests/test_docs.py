@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from audioprobe.datasets.recordings import FOLDER
+from audioprobe.classification.caption import CaptionClassifier
+from audioprobe.datasets.recordings import FOLDER, Recordings
 from audioprobe.experiments.classification.config import ClassificationConfig
 from audioprobe.experiments.probing.config import ProbeConfig
 from audioprobe.io.config import parse_config
+from audioprobe.results.tables import displayed_caption
 from audioprobe.weights import WEIGHTS_PACKAGES
 from tests.datasets.debian_packages import lay_out_sonic_pi
 from tests.processes import run_cli
@@ -62,7 +64,12 @@ def test_every_block_has_a_language_that_is_checked_here() -> None:
     assert languages <= {"python", "bash", "toml", "text"}
 
 
-LONG = ("docs/how-to/run-an-experiment.md", "docs/how-to/probe-concepts.md", "docs/tutorial.md")
+LONG = (
+    "docs/how-to/bioacoustics.md",
+    "docs/how-to/run-an-experiment.md",
+    "docs/how-to/probe-concepts.md",
+    "docs/tutorial.md",
+)
 """Pages that run experiments."""
 
 
@@ -161,3 +168,29 @@ def test_commands_quoted_beside_numbers_exist() -> None:
     text = "".join(page.read_text("utf-8") for page in PAGES)
     for path in re.findall(r"`(?:python|pytest) (\S+\.py)`", text):
         assert (ROOT / path).is_file(), path
+
+
+NAVIGATION = re.compile(r"^ +- (?:([^:\n]+): )?(\S+\.md)$", re.MULTILINE)
+
+
+def test_every_page_is_in_the_navigation_under_its_title() -> None:
+    entries = NAVIGATION.findall((ROOT / "mkdocs.yml").read_text("utf-8"))
+    titles = {
+        path: (ROOT / "docs" / path).read_text("utf-8").partition("\n")[0].removeprefix("# ")
+        for _, path in entries
+    }
+    assert {path: label for label, path in entries if label not in ("", titles[path])} == {}
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in PAGES if page.parent != ROOT}
+    assert sorted(titles) == sorted(pages)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["ltu:mini", "tag-captioner:yamnet", "tag-captioner:birdnet"])
+def test_the_gallery_shows_captions_of_the_models(model: str) -> None:
+    lines = (ROOT / "docs" / "gallery.md").read_text("utf-8").splitlines()
+    header, _, *rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
+    shown = {row[0]: row[header.index(f"`{model}`")] for row in rows}
+    recordings = Recordings()
+    result = CaptionClassifier(model, "keyword")(recordings.clips(), recordings.labels)
+    captions = {c.clip_id.rpartition("/")[2]: displayed_caption(c.text) for c in result.captions}
+    assert shown == captions
