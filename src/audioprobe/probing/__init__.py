@@ -1,6 +1,6 @@
 """Probes: measure what a language model knows about concepts in text and in audio."""
 
-from audioprobe.probing.clips import ClipsByConcept, clips_by_concept, spoken_words
+from audioprobe.probing.clips import ClipsByConcept, ProbeClip, clips_by_concept, spoken_words
 from audioprobe.probing.concept_probe import ConceptProbe, prepare_probe
 from audioprobe.probing.consistency import Consistency, HypernymChain
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
@@ -14,7 +14,7 @@ from audioprobe.probing.relations.concept_set import (
     Target,
     from_concepts,
 )
-from audioprobe.probing.results import ProbeClip, ProbeOutcome
+from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.probing.scores import Score, accuracy, blind_accuracy, score
 from audioprobe.probing.trial import (

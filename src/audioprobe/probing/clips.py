@@ -32,6 +32,23 @@ _TIMEOUT_S = 30
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeClip:
+    """A clip of a concept, and where its audio is.
+
+    Attributes:
+        concept: id of the concept that the clip belongs to.
+        path: path of the file; "" for a waveform in memory.
+        start: start of the clip in the file, in seconds.
+        duration: duration in seconds; None if the clip ends with the file.
+    """
+
+    concept: str
+    path: str
+    start: float = 0.0
+    duration: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ClipsByConcept:
     """The clips of each concept, the clips without a concept, and the concepts without clips.
 

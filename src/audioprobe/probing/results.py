@@ -2,12 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, get_args
 
 from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.plots.forest_plot import draw_kind
 from audioprobe.probing.answers.judging import Agreement, agreement
+from audioprobe.probing.clips import ProbeClip
 from audioprobe.probing.consistency import (
     Consistency,
     HypernymChain,
@@ -21,6 +24,11 @@ from audioprobe.probing.trial import CONDITIONS, AnswerReading, Condition, Trial
 from audioprobe.probing.trial_data import trial_data
 from audioprobe.results.provenance import Provenance
 from audioprobe.training_data import training_notes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PlotKind = Literal["conditions", "text-audio", "hypernyms"]
 
 DIMENSIONS = (
     "condition",
@@ -36,23 +44,6 @@ DIMENSIONS = (
     "recognised",
 )
 """Properties by which trials are selected and grouped; see `ProbeOutcome.by`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeClip:
-    """A clip of a concept, and where its audio is.
-
-    Attributes:
-        concept: id of the concept that the clip belongs to.
-        path: path of the file; "" for a waveform in memory.
-        start: start of the clip in the file, in seconds.
-        duration: duration in seconds; None if the clip ends with the file.
-    """
-
-    concept: str
-    path: str
-    start: float = 0.0
-    duration: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -213,6 +204,22 @@ class ProbeOutcome(TidyData, Displayed):
         rows = tuple((*map(_cell, key), *value.cells()) for key, value in scores.items())
         n = len(columns)
         return Table((*columns, *HEADER), rows, numeric=tuple(range(n, n + len(HEADER))))
+
+    def plot(self, kind: PlotKind = "conditions", *, axes: "Axes | None" = None) -> "Axes":
+        """Draw the accuracy of yes/no questions with matplotlib, and return the axes.
+
+        Args:
+            kind: "conditions" is the accuracy by relation and condition, "text-audio" that of each
+                concept in text against that about audio, and "hypernyms" that by the number of
+                steps from the concept to the class.
+            axes: axes to draw on; None makes a new figure.
+
+        Raises:
+            InvalidInputError: if the kind is unknown, or no such question was asked.
+            MissingDependencyError: if matplotlib (extra `report`) is not installed.
+        """
+        check_known("plot", [kind], get_args(PlotKind))
+        return draw_kind("audioprobe.probing.plotting", kind, self, axes)
 
     def data(self) -> DataTable:
         """Return a table with one row per trial: pair, question, answer and its reading."""

@@ -9,8 +9,8 @@ from audioprobe.errors import AudioReadError
 from audioprobe.inference import Answer, Infer, PromptFailure, map_prompts
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing.answers import judge_trials, parse_choice, parse_yes_no
-from audioprobe.probing.clips import PLAYED_S, seconds_cut
-from audioprobe.probing.results import ProbeClip, ProbeOutcome
+from audioprobe.probing.clips import PLAYED_S, ProbeClip, seconds_cut
+from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.trial import (
     AUDIO_CONDITIONS,
     YES_NO,

@@ -36,6 +36,8 @@ AUDIO_CONDITIONS: frozenset[Condition] = frozenset(
     {"audio", "wrong clip", "silence", "noise", "spoken word"}
 )
 """Conditions whose prompts have audio."""
+CONTROLS: tuple[Condition, ...] = ("wrong clip", "silence", "noise", "no audio")
+"""Control conditions, in which the clip of the concept is not played."""
 FORMS: tuple[Form, ...] = get_args(Form)
 READINGS: tuple[AnswerReading, ...] = get_args(AnswerReading)
 YES_NO = ("yes", "no")
