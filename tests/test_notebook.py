@@ -33,9 +33,10 @@ def test_the_notebook_runs_offline_and_shows_tables(
     cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
     last_lines = {cell.source.splitlines()[-1]: cell for cell in cells}
-    for line in ("result", "evaluation", "outcome"):
-        (shown,) = [out for out in last_lines[line].outputs if out.output_type == "execute_result"]
-        assert "<table" in shown.data["text/html"], line
+    for name in ("result", "evaluation", "comparison", "outcome"):
+        (shown,) = [out for out in last_lines[name].outputs if out.output_type == "execute_result"]
+        assert "<table" in shown.data["text/html"], name
+        assert "image/png" in last_lines[f"{name}.plot();"].outputs[-1].data, name
     assert "A crow." in last_lines["result"].outputs[-1].data["text/html"]
     assert "macro mean" in last_lines["evaluation"].outputs[-1].data["text/html"]
     (answers,) = [cell.outputs for cell in cells if "Is a crow a bird?" in cell.source]
