@@ -8,8 +8,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from cyclopts import CycloptsError
 
 from audioprobe.classification.caption import CaptionClassifier
+from audioprobe.cli import app
 from audioprobe.datasets.recordings import FOLDER, Recordings
 from audioprobe.experiments.classification.config import ClassificationConfig
 from audioprobe.experiments.probing.config import ProbeConfig
@@ -123,6 +125,25 @@ def test_other_commands_name_what_exists(page: Path, line: str) -> None:
             assert set(extras[0].split(",")) <= set(PROJECT["optional-dependencies"])
         else:
             assert line in [c.install.split(" && ")[0] for c in WEIGHTS_PACKAGES.values()]
+
+
+QUOTED = [
+    line
+    for page in PAGES
+    for _, code in blocks(page, "text")
+    for line in code.splitlines()
+    if line.startswith("audioprobe ")
+]
+
+
+@pytest.mark.parametrize("line", QUOTED)
+def test_commands_that_are_not_run_have_valid_arguments(line: str) -> None:
+    app.parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)
+
+
+def test_an_unknown_option_is_not_a_valid_argument() -> None:
+    with pytest.raises(CycloptsError):
+        app.parse_args(["classify", "--tabel", "x.csv"], exit_on_error=False, print_error=False)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
