@@ -144,10 +144,10 @@ class ClassificationResult(ScoredClips, TidyData, Displayed):
         return score_data(self)
 
     def caption_data(self) -> DataTable:
-        """Return a table with one row per caption of a window: clip, start in seconds, text, ..."""
+        """Return a table with one row per caption: clip, start in seconds, sample, text, ..."""
         return DataTable.from_rows(
-            ("clip", "start", "text", "abstained", "finish"),
-            ((c.clip_id, c.start, c.text, c.abstained, c.finish) for c in self.captions),
+            ("clip", "start", "sample", "text", "abstained", "finish"),
+            ((c.clip_id, c.start, c.sample, c.text, c.abstained, c.finish) for c in self.captions),
         )
 
     def failure_data(self) -> DataTable:
