@@ -38,9 +38,13 @@ FETCHED = ("how-to/debian-sounds.md",)
 
 
 def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
-    """Language and code of the blocks in these languages, in order."""
+    """Language and code of the blocks in these languages, in order; a command is one line."""
     fences = FENCE.findall(page.read_text("utf-8"))
-    return [(language, code) for language, code in fences if language in languages]
+    return [
+        (language, code if language == "python" else code.replace("\\\n", ""))
+        for language, code in fences
+        if language in languages
+    ]
 
 
 def name(page: Path) -> str:
