@@ -210,6 +210,13 @@ def test_every_page_is_in_the_navigation_under_its_title() -> None:
     assert sorted(titles) == sorted(pages)
 
 
+def test_the_reference_contains_calls_and_no_private_names() -> None:
+    (hidden,) = re.findall(r'filters: \["!(.+)"\]', (ROOT / "mkdocs.yml").read_text("utf-8"))
+    assert not re.search(hidden, "__call__")
+    assert re.search(hidden, "_private")
+    assert re.search(hidden, "__post_init__")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", ["ltu:mini", "tag-captioner:yamnet", "tag-captioner:birdnet"])
 def test_the_gallery_shows_captions_of_the_models(model: str) -> None:
