@@ -5,6 +5,7 @@ from audioprobe.probing.concept_probe import ConceptProbe, prepare_probe
 from audioprobe.probing.consistency import Consistency, HypernymChain
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap
+from audioprobe.probing.prepared_probe import PreparedProbe
 from audioprobe.probing.questions import Pairs, QuestionConfig, balanced_pairs, draw_lowest
 from audioprobe.probing.relations.concept_set import (
     ConceptSet,
@@ -24,8 +25,8 @@ from audioprobe.probing.trial import (
     Condition,
     Form,
     Judgement,
-    PreparedProbe,
     ProbeQuestion,
+    SampledAnswer,
     Trial,
 )
 from audioprobe.probing.wordings import PromptingOptions, Wording, Wordings, read_wordings
@@ -55,6 +56,7 @@ __all__ = [
     "PromptingOptions",
     "QuestionConfig",
     "RelationKind",
+    "SampledAnswer",
     "Score",
     "Target",
     "Trial",

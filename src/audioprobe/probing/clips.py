@@ -149,7 +149,7 @@ def _normalized(name: str) -> str:
 
 
 def sounds_by_key(
-    clips: Iterable[Clip], spoken: Mapping[str, Waveform], seed: int
+    clips: Sequence[Clip], spoken: Mapping[str, Waveform], seed: int, n_windows: int = 0
 ) -> dict[str, Callable[[], Waveform]]:
     """Return a function that loads each sound of a probe, keyed by `ProbeQuestion.audio`.
 
@@ -157,10 +157,21 @@ def sounds_by_key(
         clips: clips; their first 10 s are loaded.
         spoken: recordings of spoken words, keyed by `ProbeQuestion.audio`.
         seed: seed of the noise.
+        n_windows: number of windows of each clip; 0 means none.
     """
     sounds: dict[str, Callable[[], Waveform]] = {SILENCE: _silence, NOISE: partial(_noise, seed)}
     sounds |= {key: partial(_same, waveform) for key, waveform in spoken.items()}
-    return sounds | {clip.id: partial(_first_window, clip) for clip in clips}
+    sounds |= {
+        window_key(clip.id, number, n_windows): partial(_window, clip, number, n_windows)
+        for clip in clips
+        for number in range(n_windows)
+    }
+    return sounds | {clip.id: partial(_played, clip) for clip in clips}
+
+
+def window_key(clip: str, number: int, n_windows: int) -> str:
+    """Return `ProbeQuestion.audio` of a window of a clip; windows are numbered from 0."""
+    return f"(window {number + 1} of {n_windows}) {clip}"
 
 
 def seconds_cut(
@@ -200,9 +211,21 @@ def _seconds_not_played(clip: Clip) -> float:
     return max(0.0, round(duration - PLAYED_S, 3))
 
 
-def _first_window(clip: Clip) -> Waveform:
+def _played(clip: Clip) -> Waveform:
     (window,) = read_windows(clip, Windowing(length="crop", seconds=PLAYED_S))
     return window.waveform
+
+
+def _window(clip: Clip, number: int, n_windows: int) -> Waveform:
+    """Return one of `n_windows` consecutive parts, of equal length, of what is played of a clip."""
+    waveform = _played(clip)
+    size = waveform.samples.size
+    if size < n_windows:
+        raise AudioReadError(
+            f"{clip.id}: expected at least {n_windows} samples, one per window, got {size}."
+        )
+    begin, end = size * number // n_windows, size * (number + 1) // n_windows
+    return Waveform(waveform.samples[begin:end], waveform.sample_rate)
 
 
 def _silence() -> Waveform:
