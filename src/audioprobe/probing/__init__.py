@@ -1,9 +1,25 @@
 """Probes: measure what a language model knows about concepts in text and in audio."""
 
+from audioprobe.probing.agreement import (
+    AnswerAgreement,
+    condition_agreement,
+    model_agreement,
+    reading_agreement,
+)
+from audioprobe.probing.analyses import ProbeAnalyses
+from audioprobe.probing.audio_use import (
+    AudioUse,
+    ConflictAnswers,
+    WholeClipNeed,
+    audio_use,
+    conflict_answers,
+    whole_clip_need,
+)
 from audioprobe.probing.clips import ClipsByConcept, clips_by_concept, spoken_words
 from audioprobe.probing.concept_probe import ConceptProbe, prepare_probe
-from audioprobe.probing.consistency import Consistency, HypernymChain
+from audioprobe.probing.consistency import Consistency, HypernymChain, consistency
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
+from audioprobe.probing.logical_consistency import LogicalConsistency, logical_consistency
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap
 from audioprobe.probing.prepared_probe import PreparedProbe
 from audioprobe.probing.questions import Pairs, QuestionConfig, balanced_pairs, draw_lowest
@@ -18,6 +34,7 @@ from audioprobe.probing.relations.concept_set import (
 from audioprobe.probing.results import ProbeClip, ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.probing.scores import Score, accuracy, blind_accuracy, score
+from audioprobe.probing.stability import Stability, stability
 from audioprobe.probing.trial import (
     YES_NO,
     AnswerReading,
@@ -34,21 +51,26 @@ from audioprobe.probing.yes_no import YesNoScorer, likelihood_scorer, score_yes_
 
 __all__ = [
     "YES_NO",
+    "AnswerAgreement",
     "AnswerReading",
+    "AudioUse",
     "ClipsByConcept",
     "ConceptPair",
     "ConceptProbe",
     "ConceptSet",
     "Condition",
+    "ConflictAnswers",
     "Consistency",
     "Diagnosis",
     "Form",
     "HypernymChain",
     "Judgement",
+    "LogicalConsistency",
     "ModalityGap",
     "Negatives",
     "Pairs",
     "PreparedProbe",
+    "ProbeAnalyses",
     "ProbeClip",
     "ProbeConcept",
     "ProbeOutcome",
@@ -58,24 +80,34 @@ __all__ = [
     "RelationKind",
     "SampledAnswer",
     "Score",
+    "Stability",
     "Target",
     "Trial",
+    "WholeClipNeed",
     "Wording",
     "Wordings",
     "YesNoScorer",
     "accuracy",
+    "audio_use",
     "balanced_pairs",
     "blind_accuracy",
     "clips_by_concept",
+    "condition_agreement",
+    "conflict_answers",
     "diagnose",
     "draw_lowest",
     "from_concepts",
     "likelihood_scorer",
+    "logical_consistency",
     "modality_gap",
+    "model_agreement",
     "prepare_probe",
     "read_wordings",
+    "reading_agreement",
     "run_probe",
     "score",
     "score_yes_no",
     "spoken_words",
+    "stability",
+    "whole_clip_need",
 ]

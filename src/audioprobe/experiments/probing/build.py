@@ -127,6 +127,7 @@ def plan_probes(config: ProbeConfig) -> list[PlannedProbe]:
             negatives=config.negatives,
             n_orders=config.n_orders,
             n_clips=config.n_clips,
+            n_windows=config.n_windows,
             seed=config.seed,
         )
         of_model: list[EvaluationClips | None] = [
