@@ -2,24 +2,18 @@
 
 from audioprobe.probing.agreement import (
     AnswerAgreement,
-    condition_agreement,
     model_agreement,
-    reading_agreement,
 )
-from audioprobe.probing.analyses import ProbeAnalyses
 from audioprobe.probing.audio_use import (
     AudioUse,
     ConflictAnswers,
     WholeClipNeed,
-    audio_use,
-    conflict_answers,
-    whole_clip_need,
 )
 from audioprobe.probing.clips import ClipsByConcept, clips_by_concept, spoken_words
 from audioprobe.probing.concept_probe import ConceptProbe, prepare_probe
-from audioprobe.probing.consistency import Consistency, HypernymChain, consistency
+from audioprobe.probing.consistency import Consistency, HypernymChain
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
-from audioprobe.probing.logical_consistency import LogicalConsistency, logical_consistency
+from audioprobe.probing.logical_consistency import LogicalConsistency
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap
 from audioprobe.probing.prepared_probe import PreparedProbe
 from audioprobe.probing.questions import Pairs, QuestionConfig, balanced_pairs, draw_lowest
@@ -34,7 +28,7 @@ from audioprobe.probing.relations.concept_set import (
 from audioprobe.probing.results import ProbeClip, ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.probing.scores import Score, accuracy, blind_accuracy, score
-from audioprobe.probing.stability import Stability, stability
+from audioprobe.probing.stability import Stability
 from audioprobe.probing.trial import (
     YES_NO,
     AnswerReading,

@@ -145,8 +145,8 @@ _GAP = (
     "on recognised clips is due to reasoning."
 )
 _MEASURES = (
-    "Text prior is the accuracy without the clip minus chance, audio reliance the accuracy with the "
-    "right clip minus that with a wrong clip. Chance is a uniform guess. Intervals resample "
+    "Text prior is the accuracy without the clip minus chance; audio reliance is the accuracy with "
+    "the right clip minus that with a wrong clip. Chance is a uniform guess. Intervals resample "
     "concepts."
 )
 _DROPS = (
