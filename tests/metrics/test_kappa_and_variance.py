@@ -97,7 +97,7 @@ def test_the_chance_level_is_the_mean_of_random_assignments() -> None:
         assert mean == pytest.approx(expected[name].chance, abs=0.03)
 
 
-def test_differences_between_strata_are_no_variance() -> None:
+def test_differences_between_strata_do_not_count() -> None:
     table = np.repeat([[1.0, 1, 1], [0.0, 0, 0]], 3, axis=0)
     parts = variance_shares(table.tolist(), ["a", "b", "c"] * 2, ["x"] * 3 + ["y"] * 3, FEW)
     assert all((part.share.value, part.chance) == (None, None) for part in parts.values())

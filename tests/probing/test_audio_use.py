@@ -26,9 +26,14 @@ from audioprobe.probing.clips import sounds_by_key
 from audioprobe.protocols import LanguageModel
 
 LIKELIHOODS = PromptingOptions(free_text=False)
+
+
+def ramp(end: float) -> Waveform:
+    return Waveform(np.linspace(-1, end, 800, dtype=np.float32), 8000)
+
+
 RAMPS = tuple(
-    Clip(id=f"{name}.wav", labels=(name,), waveform=Waveform(np.linspace(-1, 1 + n, 800), 8000))
-    for n, name in enumerate(NAMES)
+    Clip(id=f"{name}.wav", labels=(name,), waveform=ramp(1 + n)) for n, name in enumerate(NAMES)
 )
 """Clips whose windows all differ, unlike those of a tone."""
 CONFLICT = re.compile(r"This is a recording of (.*?)\. (.*)")
@@ -87,7 +92,7 @@ def test_a_model_that_ignores_the_audio_keeps_all_of_its_score() -> None:
     use = outcome.audio_use()
     assert use.share_without_audio.value == 1.0
     assert use.audio_reliance.value == 0.0
-    assert use.text_prior.value == 0.0  # pairs are balanced: a guess by the target is no better
+    assert use.text_prior.value == 0.0  # pairs are balanced: the target reveals nothing
     assert use.share_above_chance.value is None
 
 
@@ -158,6 +163,8 @@ def test_windows_cover_what_is_played_and_too_short_clips_fail() -> None:
     assert need.of_all.n_undefined == len(outcome.where(condition="audio", concept="crow"))
     with pytest.raises(InvalidInputError, match="n_windows must be at least 2"):
         ConceptProbe(known_model(), n_windows=1)
+    with pytest.raises(InvalidInputError, match="n_orders must be 1 to 4, got 5"):
+        ConceptProbe(known_model(), n_orders=5)
 
 
 def follower(follow_text: float) -> Scripted:

@@ -35,12 +35,12 @@ def run(model: LanguageModel) -> ProbeOutcome:
 
 def test_a_perfect_model_contradicts_nothing() -> None:
     outcome = run(known_model())
-    for condition in ("text", "audio"):
-        result = outcome.logical_consistency(condition)  # type: ignore[arg-type]
+    by_condition = [outcome.logical_consistency(condition) for condition in ("text", "audio")]
+    for result in by_condition:
         assert result.negation.value == 1.0
         assert result.transitivity.value == 1.0
         assert result.by_distance[1].value == 1.0
-    in_text, in_audio = (outcome.logical_consistency(c).symmetry for c in ("text", "audio"))  # type: ignore[arg-type]
+    in_text, in_audio = (result.symmetry for result in by_condition)
     assert (in_text.value, in_text.unit) == (1.0, "concepts")
     assert (in_audio.value, in_audio.n) == (None, 0)  # reversed questions are asked in text only
 

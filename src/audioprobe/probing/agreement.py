@@ -57,7 +57,7 @@ def condition_agreement(
     """Compare the answers under two conditions.
 
     The default compares a model with its matched cascade: the same language model, which receives
-    a caption in words in place of the audio.
+    a caption in place of the audio.
 
     Args:
         trials: trials of both conditions.

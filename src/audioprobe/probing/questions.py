@@ -60,7 +60,7 @@ class QuestionConfig:
         seed: seed of false pairs, wrong clips, option orders and noise.
 
     Raises:
-        InvalidInputError: for an unknown condition or form, or fewer than 2 windows.
+        InvalidInputError: for an unknown condition or form, or a number out of its range.
     """
 
     wordings: Wordings
@@ -75,6 +75,8 @@ class QuestionConfig:
     def __post_init__(self) -> None:
         check_known("condition", self.conditions, CONDITIONS)
         check_known("form", self.forms, FORMS)
+        if not 1 <= self.n_orders <= N_OPTIONS:
+            raise InvalidInputError(f"n_orders must be 1 to {N_OPTIONS}, got {self.n_orders}.")
         if self.n_windows < 2:
             raise InvalidInputError(f"n_windows must be at least 2, got {self.n_windows}.")
 
