@@ -389,8 +389,8 @@ def test_provenance_has_data_digest_question_seed_and_components() -> None:
 
 def test_labels_of_the_clips_are_evaluated() -> None:
     evaluation = classify(ScriptedModel(describe), 0.1, 0.2).evaluate()
-    assert evaluation.labels[0].auc == 1.0
-    assert evaluation.labels[1].auc is None  # no clip is labelled "rain"
+    assert evaluation.labels[0].auc.value == 1.0
+    assert evaluation.labels[1].auc.value is None  # no clip is labelled "rain"
     assert evaluation.auc.n_undefined == 2
 
 

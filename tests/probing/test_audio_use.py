@@ -22,7 +22,7 @@ from audioprobe import Clip, LogLikelihood, Prompt, Scripted, Waveform
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing import ConceptProbe, Condition, Form, ProbeOutcome, PromptingOptions
-from audioprobe.probing.clips import sounds_by_key
+from audioprobe.probing.sounds import sounds_by_key
 from audioprobe.protocols import LanguageModel
 
 LIKELIHOODS = PromptingOptions(free_text=False)

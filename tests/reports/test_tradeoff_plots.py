@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.text import Annotation, Text
 
-from audioprobe.reports.figures import to_svg
+from audioprobe.plots.figures import to_svg
 from audioprobe.reports.tradeoff_plots import Point, lines, matrix, plane
 from audioprobe.types import Estimate
 

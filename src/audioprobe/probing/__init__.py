@@ -9,7 +9,7 @@ from audioprobe.probing.audio_use import (
     ConflictAnswers,
     WholeClipNeed,
 )
-from audioprobe.probing.clips import ClipsByConcept, clips_by_concept, spoken_words
+from audioprobe.probing.clips import ClipsByConcept, ProbeClip, clips_by_concept, spoken_words
 from audioprobe.probing.concept_probe import ConceptProbe, prepare_probe
 from audioprobe.probing.consistency import Consistency, HypernymChain
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
@@ -25,7 +25,7 @@ from audioprobe.probing.relations.concept_set import (
     Target,
     from_concepts,
 )
-from audioprobe.probing.results import ProbeClip, ProbeOutcome
+from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.probing.scores import Score, accuracy, blind_accuracy, score
 from audioprobe.probing.stability import Stability

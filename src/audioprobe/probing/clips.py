@@ -1,34 +1,45 @@
-"""Sounds of a probe: clips by concept, spoken words, silence and noise."""
+"""Clips of a probe by concept, and recordings of spoken words."""
 
 import re
 import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from audioprobe.audio.files import open_sound
 from audioprobe.audio.sources import clips_of
-from audioprobe.audio.windowing import Windowing, read_waveform, read_windows
+from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts.concept import without_article
 from audioprobe.errors import AudioReadError, InvalidInputError
 from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept
 from audioprobe.texts import nfc
 from audioprobe.types import Clip, Waveform
 
-SILENCE, NOISE = "(silence)", "(noise)"
 ESPEAK = "espeak-ng"
 PLAYED_S = 10.0
 """Seconds from the start of each clip that the model receives."""
-_RATE = 16_000
-_NOISE_RMS = 0.05  # of full scale: about as loud as a quiet recording
 _TIMEOUT_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeClip:
+    """A clip of a concept, and where its audio is.
+
+    Attributes:
+        concept: id of the concept that the clip belongs to.
+        path: path of the file; "" for a waveform in memory.
+        start: start of the clip in the file, in seconds.
+        duration: duration in seconds; None if the clip ends with the file.
+    """
+
+    concept: str
+    path: str
+    start: float = 0.0
+    duration: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,32 +159,6 @@ def _normalized(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", nfc(name)).strip().casefold()
 
 
-def sounds_by_key(
-    clips: Sequence[Clip], spoken: Mapping[str, Waveform], seed: int, n_windows: int = 0
-) -> dict[str, Callable[[], Waveform]]:
-    """Return a function that loads each sound of a probe, keyed by `ProbeQuestion.audio`.
-
-    Args:
-        clips: clips; their first 10 s are loaded.
-        spoken: recordings of spoken words, keyed by `ProbeQuestion.audio`.
-        seed: seed of the noise.
-        n_windows: number of windows of each clip; 0 means none.
-    """
-    sounds: dict[str, Callable[[], Waveform]] = {SILENCE: _silence, NOISE: partial(_noise, seed)}
-    sounds |= {key: partial(_same, waveform) for key, waveform in spoken.items()}
-    sounds |= {
-        window_key(clip.id, number, n_windows): partial(_window, clip, number, n_windows)
-        for clip in clips
-        for number in range(n_windows)
-    }
-    return sounds | {clip.id: partial(_played, clip) for clip in clips}
-
-
-def window_key(clip: str, number: int, n_windows: int) -> str:
-    """Return `ProbeQuestion.audio` of a window of a clip; windows are numbered from 0."""
-    return f"(window {number + 1} of {n_windows}) {clip}"
-
-
 def seconds_cut(
     clips: Iterable[Clip], played: Container[str], ignored: Mapping[str, float]
 ) -> dict[str, float]:
@@ -209,36 +194,6 @@ def _seconds_not_played(clip: Clip) -> float:
     if clip.duration is not None:
         duration = min(duration, clip.duration)
     return max(0.0, round(duration - PLAYED_S, 3))
-
-
-def _played(clip: Clip) -> Waveform:
-    (window,) = read_windows(clip, Windowing(length="crop", seconds=PLAYED_S))
-    return window.waveform
-
-
-def _window(clip: Clip, number: int, n_windows: int) -> Waveform:
-    """Return one of `n_windows` consecutive parts, of equal length, of what is played of a clip."""
-    waveform = _played(clip)
-    size = waveform.samples.size
-    if size < n_windows:
-        raise AudioReadError(
-            f"{clip.id}: expected at least {n_windows} samples, one per window, got {size}."
-        )
-    begin, end = size * number // n_windows, size * (number + 1) // n_windows
-    return Waveform(waveform.samples[begin:end], waveform.sample_rate)
-
-
-def _silence() -> Waveform:
-    return Waveform(np.zeros(10 * _RATE, np.float32), _RATE)
-
-
-def _noise(seed: int) -> Waveform:
-    samples = np.random.default_rng(seed).normal(0, _NOISE_RMS, 10 * _RATE)
-    return Waveform(samples.astype(np.float32), _RATE)
-
-
-def _same(waveform: Waveform) -> Waveform:
-    return waveform
 
 
 def spoken_words(source: str, concepts: ConceptSet) -> dict[str, Waveform]:

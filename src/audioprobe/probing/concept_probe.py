@@ -8,7 +8,7 @@ from audioprobe.audio.sources import Source, clips_of
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probing.clips import ClipsByConcept, clips_by_concept, sounds_by_key
+from audioprobe.probing.clips import ClipsByConcept, clips_by_concept
 from audioprobe.probing.prepared_probe import PreparedProbe
 from audioprobe.probing.question_writer import QuestionWriter
 from audioprobe.probing.questions import RELATIONS, Pairs, QuestionConfig, balanced_pairs
@@ -20,6 +20,7 @@ from audioprobe.probing.relations.concept_set import (
 )
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
+from audioprobe.probing.sounds import sounds_by_key
 from audioprobe.probing.trial import CONDITIONS, ON_REQUEST, Condition, Form, check_known
 from audioprobe.probing.wordings import PromptingOptions, read_wordings
 from audioprobe.progress import ProgressOption

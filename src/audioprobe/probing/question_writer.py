@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from audioprobe.probing.clips import NOISE, SILENCE, window_key
 from audioprobe.probing.questions import N_OPTIONS, Pairs, QuestionConfig
 from audioprobe.probing.relations.concept_set import ConceptSet
+from audioprobe.probing.sounds import NOISE, SILENCE, window_key
 from audioprobe.probing.trial import CLIP_CONDITIONS, ConceptPair, Condition, ProbeQuestion
 from audioprobe.probing.wordings import join_options
 from audioprobe.texts import stable_hash

@@ -2,13 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal, get_args
 
 from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.plots.forest_plot import draw_kind
 from audioprobe.probing.analyses import ProbeAnalyses
 from audioprobe.probing.answers.judging import Agreement, agreement
+from audioprobe.probing.clips import ProbeClip
 from audioprobe.probing.measures import measures_table
 from audioprobe.probing.modality_gap import recognition_by_clip
 from audioprobe.probing.scores import HEADER, SHORT_HEADER, Score, score
@@ -16,6 +19,11 @@ from audioprobe.probing.trial import AnswerReading, Trial, check_known
 from audioprobe.probing.trial_data import trial_data
 from audioprobe.results.provenance import Provenance
 from audioprobe.training_data import training_notes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PlotKind = Literal["conditions", "text-audio", "hypernyms", "audio-use"]
 
 DIMENSIONS = (
     "condition",
@@ -31,23 +39,6 @@ DIMENSIONS = (
     "recognised",
 )
 """Properties by which trials are selected and grouped; see `ProbeOutcome.by`."""
-
-
-@dataclass(frozen=True, slots=True)
-class ProbeClip:
-    """A clip of a concept, and where its audio is.
-
-    Attributes:
-        concept: id of the concept that the clip belongs to.
-        path: path of the file; "" for a waveform in memory.
-        start: start of the clip in the file, in seconds.
-        duration: duration in seconds; None if the clip ends with the file.
-    """
-
-    concept: str
-    path: str
-    start: float = 0.0
-    duration: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -163,6 +154,22 @@ class ProbeOutcome(ProbeAnalyses, TidyData, Displayed):
         A measure has a row if there are trials under the conditions that it needs.
         """
         return measures_table(self, reading or self.reading)
+
+    def plot(self, kind: PlotKind = "conditions", *, axes: "Axes | None" = None) -> "Axes":
+        """Draw the accuracy of yes/no questions, or the audio use; return the matplotlib axes.
+
+        Args:
+            kind: "conditions" is the accuracy by relation and condition, "text-audio" that of each
+                concept in text against that about audio, and "hypernyms" that by the number of
+                steps from the concept to the class; "audio-use" has text prior and audio reliance.
+            axes: axes to draw on; None makes a new figure.
+
+        Raises:
+            InvalidInputError: if the kind is unknown, or no such question was asked.
+            MissingDependencyError: if matplotlib (extra `report`) is not installed.
+        """
+        check_known("plot", [kind], get_args(PlotKind))
+        return draw_kind("audioprobe.probing.plotting", kind, self, axes)
 
     def data(self) -> DataTable:
         """Return a table with one row per trial: pair, question, answer and its reading."""

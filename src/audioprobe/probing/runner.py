@@ -6,10 +6,10 @@ from dataclasses import asdict
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing.answers import judge_trials
-from audioprobe.probing.clips import PLAYED_S, seconds_cut
+from audioprobe.probing.clips import PLAYED_S, ProbeClip, seconds_cut
 from audioprobe.probing.prepared_probe import PreparedProbe
 from audioprobe.probing.question_asker import QuestionAsker
-from audioprobe.probing.results import ProbeClip, ProbeOutcome
+from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.wordings import PromptingOptions
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel

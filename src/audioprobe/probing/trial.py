@@ -46,6 +46,8 @@ AUDIO_CONDITIONS: frozenset[Condition] = frozenset(
     {"audio", "wrong clip", "silence", "noise", "spoken word", "window", "conflicting text"}
 )
 """Conditions whose prompts have audio."""
+CONTROLS: tuple[Condition, ...] = ("wrong clip", "silence", "noise", "no audio")
+"""Control conditions, in which the clip of the concept is not played."""
 ON_REQUEST: frozenset[Condition] = frozenset({"window", "conflicting text"})
 """Conditions that are used only if they are named."""
 FORMS: tuple[Form, ...] = get_args(Form)
@@ -115,7 +117,7 @@ class ProbeQuestion:
         wording: index of the paraphrase.
         order: index of the order of the options; 0 for yes/no questions.
         clip: id of the clip of the concept; "" if the question has no clip.
-        audio: key of the sound in the prompt: the id of a clip, `clips.SILENCE`, `clips.NOISE`,
+        audio: key of the sound in the prompt: the id of a clip, `sounds.SILENCE`, `sounds.NOISE`,
             "(spoken) CONCEPT" or "(window 1 of 4) CLIP"; "" if the prompt has no sound.
         text: text of the question; a caption is not part of it.
         options: "yes" and "no", or the phrases of a choice question.

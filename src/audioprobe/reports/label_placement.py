@@ -6,7 +6,7 @@ from typing import TypeAlias
 import numpy as np
 
 from audioprobe.errors import needs_extra
-from audioprobe.reports.figures import LINE
+from audioprobe.plots.figures import LINE
 from audioprobe.types import Float64Array
 
 with needs_extra("report"):

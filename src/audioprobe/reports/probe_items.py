@@ -7,18 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from audioprobe.io.text_table import Table
+from audioprobe.plots.figures import forest, to_svg
+from audioprobe.plots.forest_plot import ForestRow
 from audioprobe.probing.modality_gap import ModalityGap
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.scores import HEADER, without_counts
-from audioprobe.probing.trial import AnswerReading, Condition, Trial
+from audioprobe.probing.trial import CONTROLS, AnswerReading, Condition, Trial
 from audioprobe.reports.audio_clips import AudioClips
-from audioprobe.reports.figures import ForestRow, forest, to_svg
 from audioprobe.reports.html import ClipCard, ClipCards, DataGrid, Drawing, Item
 from audioprobe.types import Clip, Estimate
 
 _MAX_SHOWN = 6  # maximum number of wrong answers shown per clip
-CONTROLS = ("wrong clip", "silence", "noise", "no audio")
-"""Control conditions, in which the clip of the concept is not played."""
 
 
 def forest_row(name: str, estimate: Estimate, condition: object) -> ForestRow:

@@ -5,10 +5,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from audioprobe.io.text_table import Table
+from audioprobe.plots.figures import forest, steps, to_svg
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.trial import READINGS, count_failures
 from audioprobe.reports.audio_clips import AudioClips
-from audioprobe.reports.figures import forest, steps, to_svg
 from audioprobe.reports.html import DataGrid, Drawing, Item, Page, Section, write_page
 from audioprobe.reports.probe_items import (
     clip_cards,

@@ -10,7 +10,8 @@ import numpy as np
 
 from audioprobe.errors import needs_extra
 from audioprobe.io.text_table import printable
-from audioprobe.reports.figures import INK, LINE, blank, plain
+from audioprobe.plots.canvas import figure_of, off_screen
+from audioprobe.plots.figures import INK, LINE, plain
 from audioprobe.reports.label_placement import Line, place_labels
 from audioprobe.types import Estimate, Float64Array
 
@@ -61,7 +62,7 @@ def plane(points: Sequence[Point], across: str, up: str) -> Figure:
         across: name and unit of the gain.
         up: name and unit of the loss.
     """
-    figure, axes = blank(7.2, 5.6)
+    axes = off_screen(7.2, 5.6)
     axes.axhline(0, color=LINE, linewidth=1, linestyle="--", zorder=0)
     axes.axvline(0, color=LINE, linewidth=1, linestyle="--", zorder=0)
     axes.scatter([0], [0], marker="*", s=170, color="black", label="before", zorder=5)
@@ -87,7 +88,7 @@ def plane(points: Sequence[Point], across: str, up: str) -> Figure:
     _legend_right(axes)
     labels = [(_short(name), x, y) for name, _, x, y in drawn]
     place_labels(axes, labels, [(0.0, 0.0)], front)
-    return figure
+    return figure_of(axes)
 
 
 def matrix(
@@ -109,7 +110,7 @@ def matrix(
     values = np.array([[_number(cell) for cell in row] for row in cells], dtype=np.float64)
     known = np.abs(values - reference)[~np.isnan(values)]
     most = float(known.max(initial=0.0)) or 1.0
-    figure, axes = blank(2.2 + 1.25 * len(columns), 1.2 + 0.55 * len(rows))
+    axes = off_screen(2.2 + 1.25 * len(columns), 1.2 + 0.55 * len(rows))
     image = axes.imshow(
         values, cmap="PuOr_r", vmin=reference - most, vmax=reference + most, aspect="auto"
     )
@@ -128,10 +129,10 @@ def matrix(
     axes.tick_params(which="both", length=0)
     plain(axes)
     axes.spines[:].set_visible(False)
-    bar = figure.colorbar(image, ax=axes)
+    bar = figure_of(axes).colorbar(image, ax=axes)
     bar.set_label(scale, labelpad=8)
     bar.ax.tick_params(labelsize=_SMALL)
-    return figure
+    return figure_of(axes)
 
 
 def lines(
@@ -149,7 +150,7 @@ def lines(
         up: name and unit of the values.
         first: x of the first value of each replicate.
     """
-    figure, axes = blank(6.4, 3.8)
+    axes = off_screen(6.4, 3.8)
     strokes = cycle(_STROKES)
     for number, (name, replicates) in enumerate(series.items()):
         color, stroke = _COLORS[number % len(_COLORS)], next(strokes)
@@ -165,7 +166,7 @@ def lines(
     plain(axes)
     if series:
         _legend_right(axes)
-    return figure
+    return figure_of(axes)
 
 
 def _at(point: Point) -> tuple[float, float] | None:

@@ -11,16 +11,17 @@ from tests.processes import run_cli
 
 from audioprobe import Cascade
 from audioprobe.datasets.recordings import FOLDER
+from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.probing.analysis import model_differences
 from audioprobe.experiments.probing.config import ProbeConfig
 from audioprobe.experiments.probing.run import ProbeCell
 from audioprobe.experiments.probing.tables import comparisons_table
 from audioprobe.io.config import parse_config
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.plots.figures import to_svg
 from audioprobe.probing import ConceptProbe, ProbeOutcome
+from audioprobe.probing.plotting import plot_audio_use
 from audioprobe.protocols import LanguageModel
-from audioprobe.reports.audio_use_plot import plot_audio_use
-from audioprobe.reports.figures import to_svg
 
 FEW = Bootstrap(50)
 
@@ -110,8 +111,9 @@ def test_models_are_compared_by_kappa_with_a_matched_cascade() -> None:
 def test_the_plot_of_both_axes_has_each_model_and_lists_undefined_axes(name: str) -> None:
     use = outcome_of(known_model()).audio_use()
     undefined = outcome_of(known_model()).subset(condition="audio").audio_use()
-    figure = plot_audio_use({name: use, "other": undefined})
-    texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == [name]
-    assert "other" in figure.axes[0].get_title()
-    assert "<b>" not in to_svg(figure, "both axes")
+    axes = plot_audio_use({name: use, "other": undefined})
+    assert [text.get_text() for text in axes.texts] == [name]
+    assert "other" in axes.get_title()
+    assert "<b>" not in to_svg(axes, "both axes")
+    with pytest.raises(InvalidInputError, match="No value is defined"):
+        plot_audio_use({"other": undefined})

@@ -17,7 +17,7 @@ from audioprobe.metrics import ThresholdPolicy
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.grouping import merge_single_group_strata
 from audioprobe.metrics.vectorized_metrics import mean, ratio
-from audioprobe.results.evaluation import targets_of
+from audioprobe.results.targets import targets_of
 from audioprobe.types import BoolArray, Estimate, FloatArray
 
 RARE = 5

@@ -25,8 +25,9 @@ from audioprobe.io.text_table import Table
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.label_metrics import confusion_of_best
 from audioprobe.metrics.vectorized_metrics import macro_roc_curve
+from audioprobe.plots.figures import confusion, forest, reliability, roc, to_svg
+from audioprobe.plots.forest_plot import ForestRow
 from audioprobe.reports.audio_clips import AudioClips
-from audioprobe.reports.figures import ForestRow, confusion, forest, reliability, roc, to_svg
 from audioprobe.reports.html import ClipCard, ClipCards, DataGrid, Drawing, Item, Page, Section
 from audioprobe.types import Clip, Float64Array
 

@@ -25,8 +25,9 @@ from audioprobe.experiments.finetuning.tables import (
     settings_table,
 )
 from audioprobe.io.text_table import Table
+from audioprobe.plots.figures import forest, to_svg
+from audioprobe.plots.forest_plot import ForestRow
 from audioprobe.probing.scores import without_counts
-from audioprobe.reports.figures import ForestRow, forest, to_svg
 from audioprobe.reports.html import DataGrid, Drawing, Item, Page, Section
 from audioprobe.reports.tradeoff_plots import Point, lines, matrix, plane
 from audioprobe.types import Estimate

@@ -15,10 +15,12 @@ from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
 from audioprobe.experiments.probing.tables import comparisons_table, summary
 from audioprobe.experiments.run_metadata import RESULTS
 from audioprobe.io.text_table import Table
-from audioprobe.reports.audio_use_plot import plot_audio_use
-from audioprobe.reports.figures import ForestRow, forest, to_svg
+from audioprobe.plots.figures import forest, to_svg
+from audioprobe.plots.forest_plot import ForestRow
+from audioprobe.probing.plotting import plot_audio_use
+from audioprobe.probing.trial import CONTROLS
 from audioprobe.reports.html import DataGrid, Drawing, Item, Links, Page, Section
-from audioprobe.reports.probe_items import CONTROLS, forest_row
+from audioprobe.reports.probe_items import forest_row
 
 
 def build_report(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:

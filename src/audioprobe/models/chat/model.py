@@ -19,7 +19,6 @@ from audioprobe.models.causal_lm.generation import (
     GeneratedTokens,
     check_context,
     continue_batch,
-    generate_each,
     left_padded,
     run_in_batches,
 )
@@ -162,8 +161,7 @@ class TransformersLM(InfoRepr):
             groups.setdefault(self._batch_key(encoded), []).append(position)
         outputs: dict[int, GeneratedTokens] = {}
         for members in groups.values():
-            group = [batch[n] for n in members]
-            tokens = generate_each(group, decoding, lambda part: self._continue(part, decoding))
+            tokens = self._continue([batch[n] for n in members], decoding)
             outputs |= dict(zip(members, tokens, strict=True))
         responses = []
         for n, encoded in enumerate(batch):

@@ -1,10 +1,9 @@
-"""Figures of reports: forest, ROC, reliability, confusion and step plots."""
+"""Forest, ROC, reliability, confusion and step plots."""
 
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -12,47 +11,42 @@ from audioprobe.errors import needs_extra
 from audioprobe.io.text_table import printable
 from audioprobe.metrics.calibration import CalibrationBin
 from audioprobe.metrics.vectorized_metrics import RocCurve
-from audioprobe.types import Estimate, Float64Array
+from audioprobe.plots.canvas import Canvas, figure_of, off_screen
+from audioprobe.plots.forest_plot import ForestRow
+from audioprobe.types import Float64Array
 
 with needs_extra("report"):
     import matplotlib as mpl
     from matplotlib.axes import Axes
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
 _ROW_INCHES = 0.32
 _CELL_INCHES = 0.3
 _LETTER_INCHES = 0.08  # width per letter of the text in a cell, including margins
+Place: TypeAlias = Literal["upper left", "lower right", "best"]
+
 INK, LINE = "#1f3b57", "#9aa7b3"
 _CONTROL = "#b07d2b"
 # Text is stored as text and can be searched; a fixed salt makes the bytes reproducible.
 _SVG: dict[Any, str] = {"svg.fonttype": "none", "svg.hashsalt": "audioprobe"}
 
 
-@dataclass(frozen=True, slots=True)
-class ForestRow:
-    """Row of a forest plot: a name and an estimate with its interval.
-
-    Attributes:
-        name: text to the left.
-        estimate: estimate, drawn with its interval; "undefined" if it has no value.
-        muted: whether the row is a control condition, which is drawn as a diamond.
-    """
-
-    name: str
-    estimate: Estimate
-    muted: bool = False
-
-
-def forest(rows: Sequence[ForestRow], axis: str, reference: float = 0.0) -> Figure:
+def forest(
+    rows: Sequence[ForestRow],
+    axis: str,
+    reference: float = 0.0,
+    *,
+    canvas: Canvas = off_screen,
+) -> Axes:
     """Plot estimates with their intervals, one below the other.
 
     Args:
         rows: rows from top to bottom.
         axis: name and unit of the values.
         reference: position of the dashed line, such as no difference or chance.
+        canvas: function that returns the axes.
     """
-    figure, axes = blank(6.5, 0.9 + _ROW_INCHES * len(rows))
+    axes = canvas(6.5, 0.9 + _ROW_INCHES * len(rows))
     axes.axvline(reference, color=LINE, linewidth=1, linestyle="--")
     for height, row in enumerate(reversed(rows)):
         _estimate(axes, row, height, reference)
@@ -60,12 +54,12 @@ def forest(rows: Sequence[ForestRow], axis: str, reference: float = 0.0) -> Figu
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.set_xlabel(axis)
     plain(axes)
-    return figure
+    return axes
 
 
-def roc(curves: Mapping[str, RocCurve]) -> Figure:
+def roc(curves: Mapping[str, RocCurve], *, canvas: Canvas = off_screen) -> Axes:
     """Plot mean ROC curves with their confidence bands."""
-    figure, axes = _square("false-positive rate", "true-positive rate, mean over labels")
+    axes = square(canvas, "false-positive rate", "true-positive rate, mean over labels")
     for number, (name, curve) in enumerate(curves.items()):
         color = f"C{number % 10}"
         axes.plot(
@@ -75,34 +69,34 @@ def roc(curves: Mapping[str, RocCurve]) -> Figure:
             axes.fill_between(
                 curve.false_positive_rate, curve.low, curve.high, color=color, alpha=0.15, lw=0
             )
-    _legend(axes)
+    legend(axes, "lower right")
     plain(axes)
-    return figure
+    return axes
 
 
-def reliability(curves: Mapping[str, Sequence[CalibrationBin]]) -> Figure:
+def reliability(curves: Mapping[str, Sequence[CalibrationBin]]) -> Axes:
     """Plot a reliability diagram: the share of positives against the predicted probability.
 
     The area of a dot is proportional to its number of items.
     """
-    figure, axes = _square("mean predicted probability", "share of positives")
+    axes = square(off_screen, "mean predicted probability", "share of positives")
     for number, (name, bins) in enumerate(curves.items()):
         x, y = [b.mean_probability for b in bins], [b.positive_rate for b in bins]
         total = sum(b.n for b in bins)
         axes.plot(x, y, color=f"C{number % 10}", linewidth=1, label=printable(name))
         axes.scatter(x, y, s=[8 + 160 * b.n / total for b in bins], color=f"C{number % 10}")
-    _legend(axes, left=True)
+    legend(axes, "upper left")
     plain(axes)
-    return figure
+    return axes
 
 
-def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
+def confusion(counts: Float64Array, labels: Sequence[str], *, canvas: Canvas = off_screen) -> Axes:
     """Plot a confusion matrix: correct labels in rows, labels with the highest score in columns.
 
     Each row is divided by its sum.
     """
     size = 2 + _CELL_INCHES * len(labels)
-    figure, axes = blank(size, size)
+    axes = canvas(size, size)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -113,22 +107,25 @@ def confusion(counts: Float64Array, labels: Sequence[str]) -> Figure:
     axes.set_xlabel("best label")
     axes.tick_params(length=0)
     plain(axes)
-    figure.colorbar(image, ax=axes, label="share of clips", shrink=0.7)
-    return figure
+    figure_of(axes).colorbar(image, ax=axes, label="share of clips", shrink=0.7)
+    return axes
 
 
-def steps(rows: Mapping[str, Sequence[tuple[str, float]]], share: str) -> Figure:
+def steps(
+    rows: Mapping[str, Sequence[tuple[str, float]]], share: str, *, canvas: Canvas = off_screen
+) -> Axes:
     """Plot rows of named boxes; a darker box has a higher share.
 
     Args:
         rows: boxes of each row from left to right, as (name, share in [0, 1]), keyed by the name of
             the row.
         share: name of the share, for the colour bar.
+        canvas: function that returns the axes.
     """
     most = max(len(cells) for cells in rows.values())
     longest = max(len(printable(name)) for cells in rows.values() for name, _ in cells)
     wide = 1.6 + most * max(1.5, _LETTER_INCHES * (longest + len(" 100% ")))
-    figure, axes = blank(wide, 0.9 + _ROW_INCHES * len(rows))
+    axes = canvas(wide, 0.9 + _ROW_INCHES * len(rows))
     shares = np.full((len(rows), most), np.nan)
     for height, cells in enumerate(rows.values()):
         for across, (name, value) in enumerate(cells):
@@ -143,26 +140,20 @@ def steps(rows: Mapping[str, Sequence[tuple[str, float]]], share: str) -> Figure
     axes.tick_params(length=0)
     plain(axes)
     axes.spines[["bottom", "left"]].set_visible(False)
-    figure.colorbar(image, ax=axes, label=share, shrink=0.7)
-    return figure
+    figure_of(axes).colorbar(image, ax=axes, label=share, shrink=0.7)
+    return axes
 
 
-def to_svg(figure: Figure, title: str) -> str:
-    """Return a figure as an `<svg>` element with a title for screen readers."""
+def to_svg(drawn: Axes | Figure, title: str) -> str:
+    """Return a figure, or that of axes, as an `<svg>` element with a title for screen readers."""
     stream = io.StringIO()
     with mpl.rc_context(_SVG):
+        figure = drawn if isinstance(drawn, Figure) else figure_of(drawn)
         figure.savefig(stream, format="svg", bbox_inches="tight", metadata={"Date": None})
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     label = f'<svg role="img" aria-label="{_attribute(title)}"'
     return re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL).replace("<svg", label, 1)
-
-
-def blank(width: float, height: float) -> tuple[Figure, Axes]:
-    """Return an empty figure of the given size in inches, and its axes."""
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    return figure, figure.add_subplot()
 
 
 def plain(axes: Axes) -> None:
@@ -177,18 +168,18 @@ def _attribute(text: str) -> str:
     return re.sub(r'[<>&"]', " ", printable(text))
 
 
-def _square(across: str, up: str) -> tuple[Figure, Axes]:
-    """Return a figure with square axes and their diagonal from (0, 0) to (1, 1), and its axes."""
-    figure, axes = blank(5.2, 4.6)
+def square(canvas: Canvas, across: str, up: str) -> Axes:
+    """Return square axes with their diagonal from (0, 0) to (1, 1)."""
+    axes = canvas(5.2, 4.6)
     axes.plot([0, 1], [0, 1], color=LINE, linewidth=1, linestyle="--")
     axes.set_xlabel(across)
     axes.set_ylabel(up)
     axes.set_aspect("equal")
-    return figure, axes
+    return axes
 
 
-def _legend(axes: Axes, *, left: bool = False) -> None:
-    place: Literal["upper left", "lower right"] = "upper left" if left else "lower right"
+def legend(axes: Axes, place: Place) -> None:
+    """Add a legend without frame; names are shown as they are, not as math."""
     for text in axes.legend(loc=place, frameon=False, fontsize=8).get_texts():
         text.set_parse_math(False)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from audioprobe.errors import InvalidInputError, needs_extra
-from audioprobe.reports.score_map import check_format
+from audioprobe.plots.canvas import check_format
 
 with needs_extra("report"):
     from matplotlib.backends.backend_agg import FigureCanvasAgg
