@@ -26,6 +26,7 @@ from audioprobe.protocols import LanguageModel
 FEW = Bootstrap(50)
 
 
+@pytest.mark.slow
 def test_the_command_has_all_conditions_forms_and_samples(tmp_path: Path) -> None:
     clips = tmp_path / "clips"
     clips.mkdir()
