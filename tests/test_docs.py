@@ -75,6 +75,7 @@ LONG = (
     "docs/how-to/bioacoustics.md",
     "docs/how-to/run-an-experiment.md",
     "docs/how-to/probe-concepts.md",
+    "docs/how-to/probe-measures.md",
     "docs/tutorial.md",
 )
 """Pages that run experiments."""

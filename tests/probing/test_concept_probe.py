@@ -18,7 +18,7 @@ from tests.probing.known_models import (
     recognise_nothing,
 )
 
-from audioprobe import Clip, Prompt, Response, Scripted, Waveform
+from audioprobe import Clip, Prompt, Response, Scripted, Waveform, probing
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing import ConceptProbe, ProbeConcept, ProbeOutcome, PromptingOptions
@@ -270,3 +270,7 @@ def test_spoken_words_stand_for_the_concept() -> None:
     outcome = probe("hypernym", spoken=spoken)
     assert outcome.score(condition="spoken word").accuracy.value == 1.0
     assert outcome.modality_gap(second="spoken word").difference.value == 0.0
+
+
+def test_all_public_names_exist() -> None:
+    assert [name for name in probing.__all__ if not hasattr(probing, name)] == []

@@ -109,13 +109,13 @@ def _sampler(
     tokenizer: PromptTokenizer, clips: Mapping[str, CaptionedClips], strategy: Strategy
 ) -> TrainingSampler:
     """Return the training data, with the shipped passages and questions about concepts."""
-    asked = strategy.get(PairedQuestionTraining)
+    paired = strategy.get(PairedQuestionTraining)
     return TrainingSampler(
         tokenizer=tokenizer,
         clips=clips["training"],
         rehearsal_clips=clips.get("rehearsal"),
         rehearsal_texts=tuple(encode_passages(read_texts("rehearsal").passages, tokenizer)),
-        question_pairs=question_pairs(from_concepts(), 0) if asked else (),
+        question_pairs=question_pairs(from_concepts(), 0) if paired else (),
     )
 
 

@@ -193,9 +193,7 @@ def _arguments(
     if stopping is None:
         return strategy.arguments
     if not texts:
-        raise InvalidInputError(
-            "Early stopping needs validation texts, got none. Pass validation_texts."
-        )
+        raise InvalidInputError("Early stopping got no validation texts. Pass validation_texts.")
     return replace(strategy.arguments, save_every=stopping.every)
 
 

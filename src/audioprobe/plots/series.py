@@ -1,4 +1,4 @@
-"""Line plots of estimates with intervals, and scatter plots of two accuracies."""
+"""Line plots of estimates with intervals, and scatter plots of two values."""
 
 from collections.abc import Mapping, Sequence
 
@@ -97,5 +97,55 @@ def scatter(
         )
     axes.set_xlim(-0.03, 1.03)
     axes.set_ylim(-0.03, 1.03)
+    plain(axes)
+    return axes
+
+
+def two_effects(
+    points: Mapping[str, tuple[Estimate, Estimate]],
+    across: str,
+    up: str,
+    *,
+    canvas: Canvas = off_screen,
+) -> Axes:
+    """Plot named points with two intervals; dashed lines are at 0. The title lists undefined ones.
+
+    Args:
+        points: x and y, such as two differences, by the name of the point.
+        across: name of x.
+        up: name of y.
+        canvas: function that returns the axes.
+
+    Raises:
+        InvalidInputError: if no point is defined.
+    """
+    missing = [name for name, pair in points.items() if None in (pair[0].value, pair[1].value)]
+    if len(missing) == len(points):
+        raise InvalidInputError("No value is defined, so nothing can be drawn.")
+    axes = canvas(5.6, 4.6)
+    axes.axhline(0, color=LINE, linewidth=1, linestyle="--", zorder=0)
+    axes.axvline(0, color=LINE, linewidth=1, linestyle="--", zorder=0)
+    for number, (name, (x, y)) in enumerate(points.items()):
+        if x.value is None or y.value is None:
+            continue
+        color, marker = f"C{number % 10}", _MARKERS[number % len(_MARKERS)]
+        axes.plot([x.value], [y.value], marker, color=color)
+        if x.low is not None and x.high is not None:
+            axes.plot([x.low, x.high], [y.value, y.value], color=color, linewidth=1)
+        if y.low is not None and y.high is not None:
+            axes.plot([x.value, x.value], [y.low, y.high], color=color, linewidth=1)
+        axes.annotate(
+            printable(name),
+            (x.value, y.value),
+            xytext=(5, 5),
+            textcoords="offset points",
+            fontsize=8,
+            parse_math=False,
+        )
+    if missing:
+        text = f"undefined, not drawn: {', '.join(map(printable, missing))}"
+        axes.set_title(text, fontsize=8, parse_math=False)
+    axes.set_xlabel(across)
+    axes.set_ylabel(up)
     plain(axes)
     return axes

@@ -1,10 +1,21 @@
 """Probes: measure what a language model knows about concepts in text and in audio."""
 
+from audioprobe.probing.agreement import (
+    AnswerAgreement,
+    model_agreement,
+)
+from audioprobe.probing.audio_use import (
+    AudioUse,
+    ConflictAnswers,
+    WholeClipNeed,
+)
 from audioprobe.probing.clips import ClipsByConcept, ProbeClip, clips_by_concept, spoken_words
 from audioprobe.probing.concept_probe import ConceptProbe, prepare_probe
 from audioprobe.probing.consistency import Consistency, HypernymChain
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
+from audioprobe.probing.logical_consistency import LogicalConsistency
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap
+from audioprobe.probing.prepared_probe import PreparedProbe
 from audioprobe.probing.questions import Pairs, QuestionConfig, balanced_pairs, draw_lowest
 from audioprobe.probing.relations.concept_set import (
     ConceptSet,
@@ -17,6 +28,7 @@ from audioprobe.probing.relations.concept_set import (
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.probing.scores import Score, accuracy, blind_accuracy, score
+from audioprobe.probing.stability import Stability
 from audioprobe.probing.trial import (
     YES_NO,
     AnswerReading,
@@ -24,8 +36,8 @@ from audioprobe.probing.trial import (
     Condition,
     Form,
     Judgement,
-    PreparedProbe,
     ProbeQuestion,
+    SampledAnswer,
     Trial,
 )
 from audioprobe.probing.wordings import PromptingOptions, Wording, Wordings, read_wordings
@@ -33,17 +45,21 @@ from audioprobe.probing.yes_no import YesNoScorer, likelihood_scorer, score_yes_
 
 __all__ = [
     "YES_NO",
+    "AnswerAgreement",
     "AnswerReading",
+    "AudioUse",
     "ClipsByConcept",
     "ConceptPair",
     "ConceptProbe",
     "ConceptSet",
     "Condition",
+    "ConflictAnswers",
     "Consistency",
     "Diagnosis",
     "Form",
     "HypernymChain",
     "Judgement",
+    "LogicalConsistency",
     "ModalityGap",
     "Negatives",
     "Pairs",
@@ -55,9 +71,12 @@ __all__ = [
     "PromptingOptions",
     "QuestionConfig",
     "RelationKind",
+    "SampledAnswer",
     "Score",
+    "Stability",
     "Target",
     "Trial",
+    "WholeClipNeed",
     "Wording",
     "Wordings",
     "YesNoScorer",
@@ -70,6 +89,7 @@ __all__ = [
     "from_concepts",
     "likelihood_scorer",
     "modality_gap",
+    "model_agreement",
     "prepare_probe",
     "read_wordings",
     "run_probe",

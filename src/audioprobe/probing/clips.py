@@ -1,33 +1,27 @@
-"""Sounds of a probe: clips by concept, spoken words, silence and noise."""
+"""Clips of a probe by concept, and recordings of spoken words."""
 
 import re
 import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from audioprobe.audio.files import open_sound
 from audioprobe.audio.sources import clips_of
-from audioprobe.audio.windowing import Windowing, read_waveform, read_windows
+from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts.concept import without_article
 from audioprobe.errors import AudioReadError, InvalidInputError
 from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept
 from audioprobe.texts import nfc
 from audioprobe.types import Clip, Waveform
 
-SILENCE, NOISE = "(silence)", "(noise)"
 ESPEAK = "espeak-ng"
 PLAYED_S = 10.0
 """Seconds from the start of each clip that the model receives."""
-_RATE = 16_000
-_NOISE_RMS = 0.05  # of full scale: about as loud as a quiet recording
 _TIMEOUT_S = 30
 
 
@@ -165,21 +159,6 @@ def _normalized(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", nfc(name)).strip().casefold()
 
 
-def sounds_by_key(
-    clips: Iterable[Clip], spoken: Mapping[str, Waveform], seed: int
-) -> dict[str, Callable[[], Waveform]]:
-    """Return a function that loads each sound of a probe, keyed by `ProbeQuestion.audio`.
-
-    Args:
-        clips: clips; their first 10 s are loaded.
-        spoken: recordings of spoken words, keyed by `ProbeQuestion.audio`.
-        seed: seed of the noise.
-    """
-    sounds: dict[str, Callable[[], Waveform]] = {SILENCE: _silence, NOISE: partial(_noise, seed)}
-    sounds |= {key: partial(_same, waveform) for key, waveform in spoken.items()}
-    return sounds | {clip.id: partial(_first_window, clip) for clip in clips}
-
-
 def seconds_cut(
     clips: Iterable[Clip], played: Container[str], ignored: Mapping[str, float]
 ) -> dict[str, float]:
@@ -215,24 +194,6 @@ def _seconds_not_played(clip: Clip) -> float:
     if clip.duration is not None:
         duration = min(duration, clip.duration)
     return max(0.0, round(duration - PLAYED_S, 3))
-
-
-def _first_window(clip: Clip) -> Waveform:
-    (window,) = read_windows(clip, Windowing(length="crop", seconds=PLAYED_S))
-    return window.waveform
-
-
-def _silence() -> Waveform:
-    return Waveform(np.zeros(10 * _RATE, np.float32), _RATE)
-
-
-def _noise(seed: int) -> Waveform:
-    samples = np.random.default_rng(seed).normal(0, _NOISE_RMS, 10 * _RATE)
-    return Waveform(samples.astype(np.float32), _RATE)
-
-
-def _same(waveform: Waveform) -> Waveform:
-    return waveform
 
 
 def spoken_words(source: str, concepts: ConceptSet) -> dict[str, Waveform]:

@@ -3,10 +3,11 @@
 from collections.abc import Callable, Mapping
 
 from audioprobe.errors import InvalidInputError, needs_extra
-from audioprobe.plots.canvas import Canvas
+from audioprobe.plots.canvas import Canvas, off_screen
 from audioprobe.plots.figures import forest
 from audioprobe.plots.forest_plot import ForestRow
-from audioprobe.plots.series import estimates, scatter
+from audioprobe.plots.series import estimates, scatter, two_effects
+from audioprobe.probing.audio_use import AudioUse
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.trial import CONTROLS
 from audioprobe.types import Estimate
@@ -64,9 +65,38 @@ def plot_hypernyms(outcome: ProbeOutcome, canvas: Canvas) -> Axes:
     )
 
 
+def plot_audio_use(uses: Mapping[str, AudioUse], *, canvas: Canvas = off_screen) -> Axes:
+    """Draw text prior (x) and audio reliance (y), a point per model, with their intervals.
+
+    A model that uses the audio, and cannot guess the answers without it, is above the centre; a
+    model that answers from the text alone is on the right. The title lists models with an undefined
+    axis.
+
+    Args:
+        uses: the two axes of each model, by its name.
+        canvas: function that returns the axes.
+
+    Raises:
+        InvalidInputError: if no model has both axes.
+    """
+    return two_effects(
+        {name: (use.text_prior, use.audio_reliance) for name, use in uses.items()},
+        "text prior: accuracy without the clip, minus chance",
+        "audio reliance: right minus wrong clip",
+        canvas=canvas,
+    )
+
+
+def plot_audio_use_of_outcome(outcome: ProbeOutcome, canvas: Canvas) -> Axes:
+    """Draw text prior and audio reliance of a model."""
+    name = outcome.provenance.components["language_model"].name
+    return plot_audio_use({name: outcome.audio_use()}, canvas=canvas)
+
+
 PLOTS: Mapping[str, Callable[[ProbeOutcome, Canvas], Axes]] = {
     "conditions": plot_conditions,
     "text-audio": plot_text_against_audio,
     "hypernyms": plot_hypernyms,
+    "audio-use": plot_audio_use_of_outcome,
 }
 """Functions that draw an outcome, by the name of the plot."""

@@ -23,6 +23,7 @@ from audioprobe.models.ltu.checkpoint import LTUCheckpoint, load_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.probing.clips import clips_by_concept
 from audioprobe.probing.concept_probe import prepare_probe
+from audioprobe.probing.prepared_probe import PreparedProbe
 from audioprobe.probing.questions import QuestionConfig
 from audioprobe.probing.relations.concept_set import (
     ConceptSet,
@@ -30,7 +31,6 @@ from audioprobe.probing.relations.concept_set import (
     Target,
     from_concepts,
 )
-from audioprobe.probing.trial import PreparedProbe
 from audioprobe.probing.wordings import read_wordings
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import Dataset

@@ -14,6 +14,7 @@ from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.paired import mcnemar, sign_flips
 from audioprobe.metrics.significance import PairedTest
 from audioprobe.metrics.vectorized_metrics import mean, ratio
+from audioprobe.probing.agreement import AnswerAgreement, model_agreement
 from audioprobe.probing.relations.concept_set import RelationKind
 from audioprobe.probing.trial import CONDITIONS, Condition
 from audioprobe.types import Estimate, Float64Array
@@ -32,6 +33,8 @@ class CellComparison:
         permutation: sign-flip test with concepts as units; None if the cells have different
             questions.
         mcnemar: McNemar's exact test over questions; None if the cells have different questions.
+        agreement: agreement and Cohen's kappa of the answers, such as those of a model and of its
+            matched cascade; None if the cells have different questions.
     """
 
     first: str
@@ -41,6 +44,7 @@ class CellComparison:
     difference: Estimate
     permutation: PairedTest | None = None
     mcnemar: PairedTest | None = None
+    agreement: AnswerAgreement | None = None
 
 
 def familiarity_drops(
@@ -97,7 +101,26 @@ def _compare(
                 difference=estimate,
                 permutation=permutation,
                 mcnemar=mcnemar_test,
+                agreement=None
+                if permutation is None
+                else _agreement(first, second, condition, relation, bootstrap),
             )
+
+
+def _agreement(
+    first: ProbeCell,
+    second: ProbeCell,
+    condition: Condition,
+    relation: RelationKind,
+    bootstrap: Bootstrap,
+) -> AnswerAgreement:
+    trials = [
+        cell.outcome.where(condition=condition, relation=relation) for cell in (first, second)
+    ]
+    readings = first.outcome.reading, second.outcome.reading
+    return model_agreement(
+        trials[0], trials[1], readings, bootstrap, names=(first.name, second.name)
+    )
 
 
 def _answers(cell: ProbeCell, condition: Condition, relation: RelationKind) -> _Answers | None:

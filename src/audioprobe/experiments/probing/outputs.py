@@ -36,6 +36,7 @@ def write_outputs(
     table = summary(cells)
     parts = [
         f"\n## {cell.name}\n\n{cell.outcome.table('relation', 'condition', 'form').to_markdown()}"
+        + "".join(f"\n{t.to_markdown()}" for t in [cell.outcome.measures()] if t.rows)
         + "".join(f"\n{note[:1].upper()}{note[1:]}.\n" for note in cell.outcome.notes())
         for cell in cells
     ]

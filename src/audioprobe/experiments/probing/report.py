@@ -17,6 +17,7 @@ from audioprobe.experiments.run_metadata import RESULTS
 from audioprobe.io.text_table import Table
 from audioprobe.plots.figures import forest, to_svg
 from audioprobe.plots.forest_plot import ForestRow
+from audioprobe.probing.plotting import plot_audio_use
 from audioprobe.probing.trial import CONTROLS
 from audioprobe.reports.html import DataGrid, Drawing, Item, Links, Page, Section
 from audioprobe.reports.probe_items import forest_row
@@ -45,6 +46,7 @@ def build_report(run: ProbeRun, cells: Sequence[ProbeCell], name: str) -> Page:
         Section("Models", [DataGrid("By model and evaluation set", summary(cells)), links], _BASIS),
         Section("Conditions", _conditions(cells)),
         Section("Modality gap", _gaps(cells), _GAP),
+        Section("Audio use, consistency and stability", _measures(cells), _MEASURES),
         Section(
             "Familiar and unfamiliar audio",
             _comparisons(familiarity_drops(cells, bootstrap)),
@@ -92,6 +94,18 @@ def _gaps(cells: Sequence[ProbeCell]) -> list[Item]:
     return [Drawing(to_svg(forest(rows, "difference of accuracy"), caption), caption)]
 
 
+def _measures(cells: Sequence[ProbeCell]) -> list[Item]:
+    """Return a plot of text prior and audio reliance, and a table of all measures per cell."""
+    uses = {cell.name: cell.outcome.audio_use() for cell in cells}
+    items: list[Item] = []
+    if any(None not in (u.text_prior.value, u.audio_reliance.value) for u in uses.values()):
+        caption = "Text prior and audio reliance; the dashed lines are chance and no effect."
+        items.append(Drawing(to_svg(plot_audio_use(uses), caption), caption))
+    tables = {cell.name: cell.outcome.measures() for cell in cells}
+    items += [DataGrid(name, table, True, False) for name, table in tables.items() if table.rows]
+    return items
+
+
 def _comparisons(comparisons: Sequence[CellComparison]) -> list[Item]:
     if not comparisons:
         return []
@@ -131,6 +145,11 @@ _BASIS = (
 _GAP = (
     "The part of the gap on clips whose concept was not recognised is due to perception; the part "
     "on recognised clips is due to reasoning."
+)
+_MEASURES = (
+    "Text prior is the accuracy without the clip minus chance; audio reliance is the accuracy with "
+    "the right clip minus that with a wrong clip. Chance is a uniform guess. Intervals resample "
+    "concepts."
 )
 _DROPS = (
     "Unfamiliar minus familiar audio. The concepts may differ between the sets: a difference "

@@ -143,9 +143,8 @@ class LTU(InfoRepr):
             )
         checkpoint = load_ltu(name_or_path, base)
         net, whisper = checkpoint.net, whisper or checkpoint.whisper
-        frontend = load_frontend(
-            net.config.audio, whisper=whisper, dtype=torch_dtype, device=device
-        )
+        audio = net.config.audio
+        frontend = load_frontend(audio, whisper=whisper, dtype=torch_dtype, device=device)
         net.to(torch_dtype)
         if quantization is not None:
             quantize(net.llama, quantization, torch_dtype)
