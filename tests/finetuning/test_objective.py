@@ -26,7 +26,7 @@ from audioprobe.finetuning.strategy import (
     EmbeddingAlignment,
     HiddenStateAlignment,
 )
-from audioprobe.finetuning.trainer import MultiTaskObjective
+from audioprobe.finetuning.objective import MultiTaskObjective
 from audioprobe.training.answer_loss import AnswerLoss
 from audioprobe.training.trainable import set_trainable, trainable_weights
 from tests.finetuning.test_regularizers import audio_batch, value

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TypeAlias
@@ -13,26 +13,16 @@ from torch import Tensor, nn
 from audioprobe.devices import deterministic_mode, out_of_memory_advice
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import (
-    LossAlignment,
-    alignment_loss,
     encode_texts,
     mean_embeddings,
 )
-from audioprobe.finetuning.data import TrainingBatch, TrainingSampler
+from audioprobe.finetuning.data import TrainingSampler
+from audioprobe.finetuning.objective import build_objective
 from audioprobe.finetuning.regularizers import (
-    DistillationLoss,
-    EWCLoss,
-    Penalty,
-    fisher_information,
     interpolate_weights,
-    l2sp_loss,
-    merge_importances,
 )
 from audioprobe.finetuning.strategy import (
-    EWC,
-    L2SP,
     CrossAttentionAlignment,
-    Distillation,
     EarlyStopping,
     Strategy,
     WiseFT,
@@ -41,7 +31,6 @@ from audioprobe.finetuning.text_corpora import mean_text_loss, text_losses
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
 from audioprobe.progress import ProgressCallback, ignore_progress
-from audioprobe.training.answer_loss import AnswerLoss
 from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.examples import TrainingExample
 from audioprobe.training.trainable import TrainableModel, copy_trainable_weights, set_trainable
@@ -76,48 +65,6 @@ class FineTuningResult:
     initial_weights: dict[str, Tensor]
     stopped_early: bool
     before: Mapping[str, float]
-
-
-class MultiTaskObjective(nn.Module):
-    """Weighted sum of answer loss, penalties, distillation and alignment losses.
-
-    Args:
-        answers: loss of the answers; it contains the model that is trained.
-        penalties: penalties that are added to the loss of every batch.
-        distillation: loss on the passages for distillation; None for no distillation.
-        distillation_weight: factor of the distillation loss, at least 0.
-        alignment: options of the alignment losses.
-    """
-
-    def __init__(
-        self,
-        answers: AnswerLoss,
-        *,
-        penalties: Sequence[Penalty] = (),
-        distillation: DistillationLoss | None = None,
-        distillation_weight: float = 1.0,
-        alignment: Sequence[LossAlignment] = (),
-    ) -> None:
-        super().__init__()
-        self.answers = answers
-        self.distillation = distillation
-        self.alignment = tuple(alignment)
-        self._penalties, self._distillation_weight = tuple(penalties), distillation_weight
-
-    def forward(self, batch: TrainingBatch) -> Tensor:
-        """Return the loss, a scalar."""
-        loss: Tensor = self.answers(batch.answers)
-        for penalty in self._penalties:
-            loss = loss + penalty()
-        if self.distillation is not None and batch.distillation is not None:
-            loss = loss + self._distillation_weight * self.distillation(batch.distillation)
-        if self.alignment and batch.alignment is not None:
-            model = self.answers.model
-            audio_tokens = model.encode_audio(batch.alignment.audio)
-            for term in self.alignment:
-                term_loss = alignment_loss(term, model, audio_tokens, batch.alignment)
-                loss = loss + term.weight * term_loss
-        return loss
 
 
 @out_of_memory_advice(_TOO_LARGE)
@@ -159,11 +106,7 @@ def finetune(
     arguments = _arguments(strategy, stopping, validation_texts)
     _prepare_modules(model, data, strategy)
     initial = copy_trainable_weights(network)
-
-    def measured() -> dict[str, float]:
-        with arguments.autocast(device):
-            return {name: measure(model) for name, measure in measures.items()}
-
+    measured = partial(_measure, model, measures, arguments, device)
     with _trainable_in_float32(network, arguments, device), deterministic_mode(device):
         with arguments.autocast(device):
             objective = build_objective(model, data, strategy)
@@ -186,6 +129,16 @@ def finetune(
     return FineTuningResult(tuple(history), initial, len(history) < arguments.steps, before)
 
 
+def _measure(
+    model: TrainableModel,
+    measures: Mapping[str, Measure],
+    arguments: TrainingArguments,
+    device: str,
+) -> dict[str, float]:
+    with arguments.autocast(device):
+        return {name: measure(model) for name, measure in measures.items()}
+
+
 def _arguments(
     strategy: Strategy, stopping: EarlyStopping | None, texts: Sequence[TrainingExample]
 ) -> TrainingArguments:
@@ -193,7 +146,7 @@ def _arguments(
     if stopping is None:
         return strategy.arguments
     if not texts:
-        raise InvalidInputError("Early stopping got no validation texts. Pass validation_texts.")
+        raise InvalidInputError("Early stopping needs validation texts: pass validation_texts.")
     return replace(strategy.arguments, save_every=stopping.every)
 
 
@@ -247,33 +200,6 @@ def _check_same_strategy(folder: Path, strategy: Strategy) -> None:
             f"{folder} contains a fine-tuning run with another strategy. Use that strategy to "
             "resume the run, or choose another folder."
         )
-
-
-def build_objective(
-    model: TrainableModel, data: TrainingSampler, strategy: Strategy
-) -> MultiTaskObjective:
-    """Return the loss of a strategy; penalties are relative to the current weights."""
-    answers = AnswerLoss(model, per="example")
-    penalties: list[Penalty] = []
-    if (l2sp := strategy.get(L2SP)) is not None:
-        penalties.append(l2sp_loss(answers, l2sp.strength))
-    if (ewc := strategy.get(EWC)) is not None:
-        importances = [
-            fisher_information(answers, data.previous_task(task, ewc.n_examples))
-            for task in ewc.tasks
-        ]
-        if ewc.variant == "online":
-            merge = partial(merge_importances, decay=ewc.decay)
-            importances = [reduce(merge, importances)]
-        penalties += [EWCLoss(answers, importance, ewc.strength) for importance in importances]
-    distillation = strategy.get(Distillation)
-    return MultiTaskObjective(
-        answers,
-        penalties=penalties,
-        distillation=DistillationLoss(answers, distillation.temperature) if distillation else None,
-        distillation_weight=distillation.weight if distillation else 1.0,
-        alignment=[a for a in strategy.alignment if isinstance(a, LossAlignment)],
-    )
 
 
 def _acceptance(
