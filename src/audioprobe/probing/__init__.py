@@ -1,8 +1,13 @@
 """Probes: measure what a language model knows about concepts in text and in audio."""
 
+from audioprobe.probing.accuracy_difference import (
+    AccuracyDifference,
+    accuracy_difference,
+    valid_answers,
+)
 from audioprobe.probing.clips import ClipsByConcept, clips_by_concept, spoken_words
 from audioprobe.probing.concept_probe import ConceptProbe, prepare_probe
-from audioprobe.probing.consistency import Consistency, HypernymChain
+from audioprobe.probing.consistency import Consistency, HypernymChain, consistency
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap
 from audioprobe.probing.questions import Pairs, QuestionConfig, balanced_pairs, draw_lowest
@@ -15,7 +20,7 @@ from audioprobe.probing.relations.concept_set import (
     from_concepts,
 )
 from audioprobe.probing.results import ProbeClip, ProbeOutcome
-from audioprobe.probing.runner import run_probe
+from audioprobe.probing.runner import parse_response, run_probe
 from audioprobe.probing.scores import Score, accuracy, blind_accuracy, score
 from audioprobe.probing.trial import (
     YES_NO,
@@ -33,6 +38,7 @@ from audioprobe.probing.yes_no import YesNoScorer, likelihood_scorer, score_yes_
 
 __all__ = [
     "YES_NO",
+    "AccuracyDifference",
     "AnswerReading",
     "ClipsByConcept",
     "ConceptPair",
@@ -62,18 +68,22 @@ __all__ = [
     "Wordings",
     "YesNoScorer",
     "accuracy",
+    "accuracy_difference",
     "balanced_pairs",
     "blind_accuracy",
     "clips_by_concept",
+    "consistency",
     "diagnose",
     "draw_lowest",
     "from_concepts",
     "likelihood_scorer",
     "modality_gap",
+    "parse_response",
     "prepare_probe",
     "read_wordings",
     "run_probe",
     "score",
     "score_yes_no",
     "spoken_words",
+    "valid_answers",
 ]

@@ -8,7 +8,7 @@ import numpy as np
 
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.vectorized_metrics import mean
-from audioprobe.probing.trial import AnswerReading, Condition, Trial
+from audioprobe.probing.trial import AnswerReading, Condition, Form, Trial
 from audioprobe.types import Estimate, Float64Array
 
 
@@ -33,9 +33,13 @@ class Consistency:
 
 
 def consistency(
-    trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap
+    trials: Sequence[Trial],
+    reading: AnswerReading,
+    bootstrap: Bootstrap,
+    *,
+    form: Form = "yes-no",
 ) -> Consistency:
-    """Compare the answers to the wordings (paraphrases) of each yes/no question.
+    """Compare the answers to the wordings (paraphrases) of each question.
 
     The shares of variance are eta squared: the sum of squares between groups divided by the total
     sum of squares. Wordings are compared within their relation, so that differences between
@@ -43,15 +47,17 @@ def consistency(
 
     Args:
         trials: trials of one condition.
-        reading: how an answer is turned into yes/no.
+        reading: how an answer is turned into an option.
         bootstrap: how confidence intervals are computed.
+        form: form of the questions that are compared; others are ignored.
     """
-    counted = [t for t in trials if t.has_reading(reading) and t.question.form == "yes-no"]
-    choices: dict[tuple[object, ...], list[int | None]] = {}
+    counted = [t for t in trials if t.has_reading(reading) and t.question.form == form]
+    choices: dict[tuple[object, ...], list[str | None]] = {}
     for trial in counted:
-        question, pair = trial.question, trial.question.pair
+        question, pair, choice = trial.question, trial.question.pair, trial.choice(reading)
         key = *pair.key, pair.negatives, pair.match, question.condition, question.clip
-        choices.setdefault(key, []).append(trial.choice(reading))
+        answer = None if choice is None else question.options[choice]
+        choices.setdefault(key, []).append(answer)
     complete = {k: c for k, c in choices.items() if len(c) > 1 and None not in c}
     agreement = Estimate(value=None, n=0, method="no question in several wordings was answered")
     if complete:
