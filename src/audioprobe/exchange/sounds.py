@@ -1,0 +1,143 @@
+"""Audio of exported questions: lossless files, and names without the folders of this machine."""
+
+import hashlib
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from audioprobe.errors import AudioReadError
+from audioprobe.probing.clips import sounds_by_key
+from audioprobe.probing.results import ProbeOutcome
+from audioprobe.types import Clip, Waveform
+
+Sounds: TypeAlias = Mapping[str, Callable[[], Waveform]]
+"""Functions that load a waveform, keyed by clip id or by `ProbeQuestion.audio`."""
+
+_SUBTYPES = (("PCM_16", 2**15), ("PCM_24", 2**23))
+_MAX_FLAC_HZ = 655_350
+_N_RECENT = 32  # sounds in memory, because several questions are about the same sound
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedSound:
+    """A waveform as the content of an audio file.
+
+    Attributes:
+        name: file name, made from a hash of the content.
+        content: the file; decoding it gives the samples of the waveform, without any loss.
+    """
+
+    name: str
+    content: bytes
+
+
+def encode_sound(waveform: Waveform, container: Literal["FLAC", "WAV"]) -> EncodedSound:
+    """Return a waveform as a file from which the same samples are decoded.
+
+    The samples are stored as 16-bit or 24-bit integers if they are multiples of 1/32768 or
+    1/8388608 in [-1, 1), as those of most recordings are; otherwise as 32-bit floats, which need
+    the container WAV.
+
+    Args:
+        waveform: the waveform.
+        container: preferred format of the file.
+    """
+    subtype = next((name for name, scale in _SUBTYPES if _is_exact(waveform, scale)), "FLOAT")
+    if subtype == "FLOAT" or waveform.sample_rate > _MAX_FLAC_HZ:
+        container = "WAV"
+    stream = io.BytesIO()
+    samples: npt.NDArray[np.float32 | np.int32] = waveform.samples
+    if subtype != "FLOAT":  # libsndfile scales floats by 32767, but keeps the first bits of integers
+        samples = (waveform.samples.astype(np.float64) * 2**31).astype(np.int32)
+    soundfile.write(stream, samples, waveform.sample_rate, format=container, subtype=subtype)
+    content = stream.getvalue()
+    digest = hashlib.sha256(content).hexdigest()[:16]
+    return EncodedSound(f"{digest}.{container.lower()}", content)
+
+
+def _is_exact(waveform: Waveform, scale: int) -> bool:
+    steps = waveform.samples.astype(np.float64) * scale
+    in_range = steps.min() >= -scale and steps.max() <= scale - 1
+    return bool(in_range and np.array_equal(steps, np.rint(steps)))
+
+
+@dataclass(slots=True)
+class SoundEncoder:
+    """Encoder of the sounds of a table; failures are recorded.
+
+    Attributes:
+        sounds: functions that load the waveforms.
+        container: preferred format of the files.
+        names: public name of each clip id, for messages; see `public_names`.
+        failures: why a sound has no file, keyed by its key.
+    """
+
+    sounds: Sounds
+    container: Literal["FLAC", "WAV"]
+    names: Mapping[str, str]
+    failures: dict[str, str] = field(default_factory=dict)
+    _recent: dict[str, EncodedSound] = field(default_factory=dict)
+
+    def __call__(self, key: str) -> EncodedSound | None:
+        """Return the sound with this key as a file; None if it cannot be read."""
+        if key in self.failures:
+            return None
+        if key not in self._recent:
+            try:
+                if key not in self.sounds:
+                    raise AudioReadError("its audio was not stored with the result")
+                encoded = encode_sound(self.sounds[key](), self.container)
+            except AudioReadError as error:
+                self.failures[key] = public_text(str(error), self.names)
+                return None
+            if len(self._recent) == _N_RECENT:
+                del self._recent[next(iter(self._recent))]
+            self._recent[key] = encoded
+        return self._recent[key]
+
+
+def outcome_sounds(outcome: ProbeOutcome) -> Sounds:
+    """Return functions that load the sounds of a probe again, from the files of its clips.
+
+    Clips in memory and recordings of spoken words are left out, because an outcome does not
+    contain them.
+    """
+    clips = [
+        Clip(id=name, path=Path(clip.path), start=clip.start, duration=clip.duration)
+        for name, clip in outcome.clips.items()
+        if clip.path
+    ]
+    return sounds_by_key(clips, {}, outcome.provenance.seed)
+
+
+def public_names(ids: Iterable[str]) -> dict[str, str]:
+    """Return a name for each clip id that contains no folder of this machine.
+
+    Ids that are absolute paths become relative to the folder that all of them share. Other ids,
+    such as those of a data set, stay unchanged.
+    """
+    names = {name: name for name in ids}
+    paths = [Path(name) for name in names if Path(name).is_absolute()]
+    if paths:
+        drives = {path.anchor for path in paths}
+        shared = os.path.commonpath([path.parent for path in paths]) if len(drives) == 1 else ""
+        for path in paths:
+            names[str(path)] = path.relative_to(shared or path.anchor).as_posix()
+    return names
+
+
+def public_text(text: str, names: Mapping[str, str]) -> str:
+    """Return a message in which clip ids are replaced by their public names."""
+    changed = sorted((name for name, public in names.items() if public != name), key=len)
+    if not changed:
+        return text
+    pattern = "|".join(re.escape(name) for name in reversed(changed))
+    return re.sub(pattern, lambda match: names[match.group()], text)
