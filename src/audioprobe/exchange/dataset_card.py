@@ -15,6 +15,7 @@ DESCRIPTIONS = {
     "audio_failure": "why the sound could not be read; missing otherwise",
     "model": "name of the model",
     "evaluation_set": "name of the evaluation set",
+    "prompt_level": "name of the prompt",
     "question": "text of the prompt",
     "options": "possible answers, or all labels that were scored",
     "correct": "index of the correct option, from 0",
@@ -108,7 +109,7 @@ def card_text(
         "## Columns",
         Table(("column", "content"), rows).to_markdown().rstrip(),
         "## Use",
-        '```python\nfrom datasets import load_dataset\n\n'
+        "```python\nfrom datasets import load_dataset\n\n"
         'rows = load_dataset("FOLDER", split="test")\n```',
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -65,9 +65,7 @@ def write_huggingface(
     return export
 
 
-def _write_table(
-    table: AudioTable, path: Path, schema: pa.Schema
-) -> tuple[int, Counter[str]]:
+def _write_table(table: AudioTable, path: Path, schema: pa.Schema) -> tuple[int, Counter[str]]:
     """Write one Parquet file; return the number of sounds, and of failures by cause."""
     encoder = SoundEncoder(table.sounds, "FLAC", table.names)
     n_sounds, failures = 0, Counter[str]()

@@ -103,7 +103,7 @@ def question_of(metadata: Mapping[str, object]) -> ProbeQuestion | None:
     return from_json(ProbeQuestion, json.dumps(metadata[QUESTION]))
 
 
-@metric
+@metric  # type: ignore[untyped-decorator]
 def by_condition() -> Metric:
     """Metric that reports each condition (text, audio, ...) separately.
 
@@ -142,7 +142,7 @@ def _position(condition: str) -> int:
     return names.index(condition) if condition in names else len(names)
 
 
-@scorer(metrics=[by_condition()])
+@scorer(metrics=[by_condition()])  # type: ignore[untyped-decorator]
 def probe_scorer() -> Scorer:
     """Scorer that parses the response by the rules of `audioprobe.probing.answers`."""
 

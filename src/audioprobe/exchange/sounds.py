@@ -55,7 +55,9 @@ def encode_sound(waveform: Waveform, container: Literal["FLAC", "WAV"]) -> Encod
         container = "WAV"
     stream = io.BytesIO()
     samples: npt.NDArray[np.float32 | np.int32] = waveform.samples
-    if subtype != "FLOAT":  # libsndfile scales floats by 32767, but keeps the first bits of integers
+    if (
+        subtype != "FLOAT"
+    ):  # libsndfile scales floats by 32767, but keeps the first bits of integers
         samples = (waveform.samples.astype(np.float64) * 2**31).astype(np.int32)
     soundfile.write(stream, samples, waveform.sample_rate, format=container, subtype=subtype)
     content = stream.getvalue()
@@ -90,10 +92,11 @@ class SoundEncoder:
         """Return the sound with this key as a file; None if it cannot be read."""
         if key in self.failures:
             return None
+        if key not in self.sounds:
+            self.failures[key] = "the audio was not stored with the result"
+            return None
         if key not in self._recent:
             try:
-                if key not in self.sounds:
-                    raise AudioReadError("its audio was not stored with the result")
                 encoded = encode_sound(self.sounds[key](), self.container)
             except AudioReadError as error:
                 self.failures[key] = public_text(str(error), self.names)

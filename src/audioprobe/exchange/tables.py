@@ -15,6 +15,7 @@ from audioprobe.types import Clip
 TYPES: dict[str, str | list[str]] = {
     "model": "string",
     "evaluation_set": "string",
+    "prompt_level": "string",
     "question": "string",
     "options": ["string"],
     "correct": "int64",
@@ -89,15 +90,13 @@ class AudioTable:
 
 def question_table(probe: PreparedProbe) -> AudioTable:
     """Return the questions of a probe that no model has answered yet, one per row."""
-    clips = (clip for group in probe.clips.by_concept.values() for clip in group)
-    groups = {clip.id: clip.group for clip in clips}
     trials = [Trial(question=question) for question in probe.questions]
     options = ", ".join(f"{name}: {value}" for name, value in probe.options.items())
     notes = [f"Questions of a concept probe of audioprobe ({options}; seed {probe.seed})."]
     if probe.unmatched:
         n_pairs = len(probe.unmatched)
         notes.append(f"{n_pairs} true pairs are left out because they have no false pair.")
-    table = _probe_table(trials, _QUESTION, probe.sounds, groups, {})
+    table = _probe_table(trials, _QUESTION, sounds=probe.sounds, groups=_groups(probe))
     return replace(table, notes=tuple(notes))
 
 
@@ -110,11 +109,9 @@ def trial_table(outcome: ProbeOutcome, probe: PreparedProbe | None = None) -> Au
             sounds from the files of the clips.
     """
     sounds = outcome_sounds(outcome) if probe is None else probe.sounds
-    clips = () if probe is None else (c for g in probe.clips.by_concept.values() for c in g)
-    groups = {clip.id: clip.group for clip in clips}
-    table = _probe_table(
-        outcome.trials, (*_QUESTION, *_ANSWER), sounds, groups, outcome.captions, outcome
-    )
+    groups = {} if probe is None else _groups(probe)
+    columns = (*_QUESTION, *_ANSWER)
+    table = _probe_table(outcome.trials, columns, sounds=sounds, groups=groups, outcome=outcome)
     info = outcome.provenance.components["language_model"]
     notes = (
         f"Trials of a concept probe of audioprobe with the model {info}.",
@@ -181,17 +178,23 @@ def public_names_of(questions: Iterable[ProbeQuestion]) -> dict[str, str]:
     return public_names(sorted({name for q in questions for name in (q.clip, q.audio) if name}))
 
 
+def _groups(probe: PreparedProbe) -> dict[str, str | None]:
+    """Return the group of each clip, keyed by clip id."""
+    return {clip.id: clip.group for clips in probe.clips.by_concept.values() for clip in clips}
+
+
 def _probe_table(
     trials: Sequence[Trial],
     names: Sequence[str],
+    *,
     sounds: Sounds,
     groups: Mapping[str, str | None],
-    captions: Mapping[str, str],
     outcome: ProbeOutcome | None = None,
 ) -> AudioTable:
     """Return one row per trial, with the columns `names` of `trial_data` and some more."""
     questions = [trial.question for trial in trials]
     public = public_names_of(questions)
+    captions = {} if outcome is None else outcome.captions
     data = trial_data(trials, "free-text" if outcome is None else outcome.reading).columns
     failures = data["failure"]
     columns = {name: data[name] for name in names} | {

@@ -34,7 +34,7 @@ class AccuracyDifference:
 
 def valid_answers(trials: Sequence[Trial], reading: AnswerReading) -> ValidAnswers:
     """Return the valid answers among trials; invalid answers and failures are left out."""
-    answers = {}
+    answers: dict[object, tuple[str, bool]] = {}
     for trial in trials:
         question, correct = trial.question, trial.is_correct(reading)
         if correct is not None:
