@@ -114,25 +114,28 @@ class LogAnalysis(TidyData, Displayed):
             (
                 x.name,
                 _cell(x.difference),
+                str(x.difference.n),
                 *(MISSING if t is None else p_value_cell(t) for t in (x.permutation, x.mcnemar)),
                 number_cell(x.holm),
             )
             for x in self.differences
         )
-        header = ("difference of accuracy", "value", f"p ({self.unit})", "p (McNemar)", "p (Holm)")
-        return Table(header, rows, numeric=(2, 3, 4))
+        p_values = (f"p ({self.unit})", "p (McNemar)", "p (Holm)")
+        header = ("difference of accuracy", "value", "pairs", *p_values)
+        return Table(header, rows, numeric=(2, 3, 4, 5))
 
     def notes(self) -> list[str]:
         """Return sentences on the method, and on items without an answer."""
         notes = [f"Intervals (95 %) resample {self.unit}."]
-        if self.differences:
+        n_tests = sum(x.holm is not None for x in self.differences)
+        if n_tests:
             notes.append(
-                f"Holm's correction is for {len(self.differences)} differences; p ({self.unit}) is "
-                f"a test by sign flips of {self.unit}."
+                f"Holm's correction is for {n_tests} differences; p ({self.unit}) is a test by "
+                f"sign flips of {self.unit}; pairs are answers to the same question."
             )
         notes += [
-            f"{x.model}, {x.questions}: the same answer to all repetitions or wordings of a question:"
-            f" {_cell(x.repeated.agreement)} of {x.repeated.n} questions"
+            f"{x.model}, {x.questions}: the answers to all wordings or repetitions agree for "
+            f"{_cell(x.repeated.agreement)} of {x.repeated.n} questions"
             for x in self.scores
             if x.repeated
         ]
