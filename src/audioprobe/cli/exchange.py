@@ -221,5 +221,7 @@ def _write_tasks(run: "ProbeRun", model: str, out: Path) -> int:
         write(printable(f"{plan.evaluation_set}: {len(content.questions)} questions"))
         for cause, n in content.left_out.items():
             write(printable(f"  {n} left out: {cause}"))
+        if content.clipped:
+            write(f"  {len(content.clipped)} sounds have samples beyond full scale; clipped")
         write(printable(f"wrote {folder}; run: inspect eval {folder / TASK} --model MODEL"))
     return 0

@@ -11,7 +11,7 @@ from typing import Any
 
 from audioprobe.errors import InvalidInputError, needs_extra
 from audioprobe.exchange.dataset_card import DatasetCard, HuggingFaceExport, card_text
-from audioprobe.exchange.sounds import SoundEncoder
+from audioprobe.exchange.sounds import SoundEncoder, encode_lossless
 from audioprobe.exchange.tables import TYPES, AudioTable
 from audioprobe.io.atomic import atomic_write, staged_directory
 
@@ -67,7 +67,7 @@ def write_huggingface(
 
 def _write_table(table: AudioTable, path: Path, schema: pa.Schema) -> tuple[int, Counter[str]]:
     """Write one Parquet file; return the number of sounds, and of failures by cause."""
-    encoder = SoundEncoder(table.sounds, "FLAC", table.names)
+    encoder = SoundEncoder(table.sounds, encode_lossless, table.names)
     n_sounds, failures = 0, Counter[str]()
     with parquet.ParquetWriter(
         path, schema, compression="zstd", dictionary_pagesize_limit=_MAX_DICTIONARY

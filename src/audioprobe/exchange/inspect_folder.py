@@ -10,7 +10,7 @@ from pathlib import Path
 
 from audioprobe import __version__
 from audioprobe.errors import InvalidInputError, located
-from audioprobe.exchange.sounds import SoundEncoder, Sounds
+from audioprobe.exchange.sounds import SoundEncoder, Sounds, encode_wav
 from audioprobe.exchange.tables import public_names_of, public_questions
 from audioprobe.io.atomic import atomic_write, staged_directory
 from audioprobe.io.json_codec import from_json, to_json
@@ -41,6 +41,8 @@ class InspectQuestions:
         questions: the questions, in order.
         sounds: name of the file in the folder `sounds`, keyed by `ProbeQuestion.audio`.
         left_out: number of questions that are not among them, keyed by the cause.
+        clipped: number of samples beyond full scale, which were clipped, keyed by the sound; other
+            sounds are absent.
         seed: seed of the questions.
         version: version of audioprobe that wrote them.
     """
@@ -48,6 +50,7 @@ class InspectQuestions:
     questions: tuple[ProbeQuestion, ...]
     sounds: Mapping[str, str]
     left_out: Mapping[str, int] = field(default_factory=dict)
+    clipped: Mapping[str, int] = field(default_factory=dict)
     seed: int = 0
     version: str = __version__
 
@@ -58,7 +61,8 @@ def write_inspect(
     """Write questions and their sounds as a folder with a task of inspect_ai.
 
     Questions about a caption of the model are left out, because their text depends on the model;
-    so are questions whose sound cannot be read. Both are counted. inspect_ai is not needed here.
+    so are questions whose sound cannot be read. Both are counted. The sounds are 16-bit WAV files,
+    which all services accept. inspect_ai is not needed here.
 
     Args:
         questions: the questions, such as `PreparedProbe.questions`.
@@ -70,8 +74,8 @@ def write_inspect(
         InvalidInputError: if the folder exists, or no question is left.
     """
     names = public_names_of(questions)
-    encoder = SoundEncoder(sounds, "WAV", names)
-    left_out, files = Counter[str](), dict[str, str]()
+    encoder = SoundEncoder(sounds, encode_wav, names)
+    left_out, clipped, files = Counter[str](), dict[str, int](), dict[str, str]()
     kept: list[ProbeQuestion] = []
     with staged_directory(folder) as staged:
         (staged / SOUNDS).mkdir()
@@ -86,11 +90,17 @@ def write_inspect(
             if encoded is not None and public.audio not in files:
                 (staged / SOUNDS / encoded.name).write_bytes(encoded.content)
                 files[public.audio] = encoded.name
+                if encoded.n_clipped:
+                    clipped[public.audio] = encoded.n_clipped
             kept.append(public)
         if not kept:
             raise InvalidInputError(f"Expected questions for inspect_ai, received none: {left_out}")
         content = InspectQuestions(
-            questions=tuple(kept), sounds=files, left_out=dict(left_out), seed=seed
+            questions=tuple(kept),
+            sounds=files,
+            left_out=dict(left_out),
+            clipped=clipped,
+            seed=seed,
         )
         atomic_write(staged / QUESTIONS, to_json(content))
         atomic_write(staged / TASK, _TASK)

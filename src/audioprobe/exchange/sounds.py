@@ -5,14 +5,15 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 import soundfile
+from scipy.io import wavfile
 
+from audioprobe.audio.transforms import wav_bytes
 from audioprobe.errors import AudioReadError
 from audioprobe.probing.clips import sounds_by_key
 from audioprobe.probing.results import ProbeOutcome
@@ -32,37 +33,41 @@ class EncodedSound:
 
     Attributes:
         name: file name, made from a hash of the content.
-        content: the file; decoding it gives the samples of the waveform, without any loss.
+        content: content of the file; equal waveforms give equal bytes.
+        n_clipped: number of samples beyond full scale that the format cannot store.
     """
 
     name: str
     content: bytes
+    n_clipped: int = 0
 
 
-def encode_sound(waveform: Waveform, container: Literal["FLAC", "WAV"]) -> EncodedSound:
+def encode_lossless(waveform: Waveform) -> EncodedSound:
     """Return a waveform as a file from which the same samples are decoded.
 
-    The samples are stored as 16-bit or 24-bit integers if they are multiples of 1/32768 or
-    1/8388608 in [-1, 1), as those of most recordings are; otherwise as 32-bit floats, which need
-    the container WAV.
-
-    Args:
-        waveform: the waveform.
-        container: preferred format of the file.
+    It is FLAC if the samples are multiples of 1/32768 (16 bit) or 1/8388608 (24 bit) in [-1, 1), as
+    those of most recordings are; otherwise WAV with 32-bit floats.
     """
-    subtype = next((name for name, scale in _SUBTYPES if _is_exact(waveform, scale)), "FLOAT")
-    if subtype == "FLOAT" or waveform.sample_rate > _MAX_FLAC_HZ:
-        container = "WAV"
+    subtype = next((name for name, scale in _SUBTYPES if _is_exact(waveform, scale)), "")
     stream = io.BytesIO()
-    samples: npt.NDArray[np.float32 | np.int32] = waveform.samples
-    if (
-        subtype != "FLOAT"
-    ):  # libsndfile scales floats by 32767, but keeps the first bits of integers
-        samples = (waveform.samples.astype(np.float64) * 2**31).astype(np.int32)
-    soundfile.write(stream, samples, waveform.sample_rate, format=container, subtype=subtype)
-    content = stream.getvalue()
-    digest = hashlib.sha256(content).hexdigest()[:16]
-    return EncodedSound(f"{digest}.{container.lower()}", content)
+    if not subtype or waveform.sample_rate > _MAX_FLAC_HZ:
+        # libsndfile would write the current time into WAV files with floats
+        wavfile.write(stream, waveform.sample_rate, waveform.samples)
+        return _named(stream.getvalue(), "wav")
+    # libsndfile scales floats by 32767, but keeps the first bits of integers
+    samples = (waveform.samples.astype(np.float64) * 2**31).astype(np.int32)
+    soundfile.write(stream, samples, waveform.sample_rate, format="FLAC", subtype=subtype)
+    return _named(stream.getvalue(), "flac")
+
+
+def encode_wav(waveform: Waveform) -> EncodedSound:
+    """Return a waveform as a 16-bit WAV file, which all services accept; see `wav_bytes`."""
+    content, n_clipped = wav_bytes(waveform)
+    return replace(_named(content, "wav"), n_clipped=n_clipped)
+
+
+def _named(content: bytes, suffix: str) -> EncodedSound:
+    return EncodedSound(f"{hashlib.sha256(content).hexdigest()[:16]}.{suffix}", content)
 
 
 def _is_exact(waveform: Waveform, scale: int) -> bool:
@@ -77,13 +82,13 @@ class SoundEncoder:
 
     Attributes:
         sounds: functions that load the waveforms.
-        container: preferred format of the files.
+        encode: function that turns a waveform into a file.
         names: public name of each clip id, for messages; see `public_names`.
         failures: why a sound has no file, keyed by its key.
     """
 
     sounds: Sounds
-    container: Literal["FLAC", "WAV"]
+    encode: Callable[[Waveform], EncodedSound]
     names: Mapping[str, str]
     failures: dict[str, str] = field(default_factory=dict)
     _recent: dict[str, EncodedSound] = field(default_factory=dict)
@@ -97,7 +102,7 @@ class SoundEncoder:
             return None
         if key not in self._recent:
             try:
-                encoded = encode_sound(self.sounds[key](), self.container)
+                encoded = self.encode(self.sounds[key]())
             except AudioReadError as error:
                 self.failures[key] = public_text(str(error), self.names)
                 return None
