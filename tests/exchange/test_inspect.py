@@ -1,8 +1,9 @@
 """Tasks, logs and models with the real inspect_ai; its model `mockllm/model` answers."""
 
+import gc
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, chdir
 from functools import cache
 from pathlib import Path
@@ -33,7 +34,7 @@ inspect_ai: Any = pytest.importorskip("inspect_ai", reason="needs the extra exch
 
 def rounded(number: int) -> Waveform:
     """A tone that 16 bits store exactly, as those of files in the folder of a task."""
-    samples = np.round(tone(number).samples * 32768) / 32768
+    samples = np.round(tone(number).samples * 32768) / 32768 + 0.0  # without negative zeros
     return Waveform(samples.astype(np.float32), tone(number).sample_rate)
 
 
@@ -61,6 +62,13 @@ def probe() -> PreparedProbe:
 def outcome() -> ProbeOutcome:
     options = PromptingOptions(likelihoods=False)
     return run_probe(known_model(recognise_half), probe(), options, FEW)
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """Collect streams that inspect_ai leaves open while their warnings are ignored."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
