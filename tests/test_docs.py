@@ -62,7 +62,12 @@ def test_every_block_has_a_language_that_is_checked_here() -> None:
     assert languages <= {"python", "bash", "toml", "text"}
 
 
-LONG = ("docs/how-to/run-an-experiment.md", "docs/how-to/probe-concepts.md", "docs/tutorial.md")
+LONG = (
+    "docs/how-to/exchange.md",
+    "docs/how-to/run-an-experiment.md",
+    "docs/how-to/probe-concepts.md",
+    "docs/tutorial.md",
+)
 """Pages that run experiments."""
 
 

@@ -21,7 +21,7 @@ DESCRIPTIONS = {
     "correct": "index of the correct option, from 0",
     "answer": "the correct option",
     "concept": "id of the concept that the question is about; the cluster of the trials",
-    "relation": "what is asked for: a class (hypernym), another name (synonym), the concept itself "
+    "relation": "relation of target and concept: a class (hypernym), another name (synonym), the concept itself "
     "(identity)",
     "target": "id of the class or name that the question asks for",
     "holds": "whether the target is true of the concept",

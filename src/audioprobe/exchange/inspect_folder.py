@@ -76,7 +76,7 @@ def write_inspect(
     names = public_names_of(questions)
     encoder = SoundEncoder(sounds, encode_wav, names)
     left_out, clipped, files = Counter[str](), dict[str, int](), dict[str, str]()
-    kept: list[ProbeQuestion] = []
+    included: list[ProbeQuestion] = []
     with staged_directory(folder) as staged:
         (staged / SOUNDS).mkdir()
         for question, public in zip(questions, public_questions(questions), strict=True):
@@ -92,11 +92,11 @@ def write_inspect(
                 files[public.audio] = encoded.name
                 if encoded.n_clipped:
                     clipped[public.audio] = encoded.n_clipped
-            kept.append(public)
-        if not kept:
+            included.append(public)
+        if not included:
             raise InvalidInputError(f"Expected questions for inspect_ai, received none: {left_out}")
         content = InspectQuestions(
-            questions=tuple(kept),
+            questions=tuple(included),
             sounds=files,
             left_out=dict(left_out),
             clipped=clipped,

@@ -59,7 +59,7 @@ class LogItem:
         condition: "audio", or "text" for a prompt without audio.
         text: text of the prompt; "" if the log does not contain it.
         target: the correct answer.
-        choices: possible answers, as far as the log lists them.
+        choices: possible answers; () if the log does not list them.
         repetition: number of the repetition of the item, from 0.
     """
 
