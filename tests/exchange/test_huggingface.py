@@ -130,7 +130,7 @@ def test_classification_has_one_row_per_clip(tmp_path: Path) -> None:
     assert a["scores"] == list(result["a"].values())
     assert (a["captions"], a["group"], a["failure"]) == (["a crow"], "north", None)
     assert c["scores"] is None
-    assert c["failure"].startswith("read: ")
+    assert c["failure"].startswith("read: gone.wav: ")
     assert c["audio_failure"]
     assert (export.n_rows, export.n_sounds) == (3, 2)
 

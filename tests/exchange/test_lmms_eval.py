@@ -58,7 +58,7 @@ def test_score_is_read_from_the_metric(
 
 
 def test_missing_scores_and_empty_responses_are_counted_not_guessed(tmp_path: Path) -> None:
-    samples = [
+    samples: list[dict[str, Any]] = [
         {"accuracy": 1.0},
         {"accuracy": None},
         {"accuracy": float("nan")},

@@ -62,7 +62,7 @@ def test_p_values_of_all_pairs_are_corrected_together(tmp_path: Path) -> None:
         "m0 minus m2: audio",
         "m1 minus m2: audio",
     ]
-    p_values = [d.permutation.p_value for d in analysis.differences if d.permutation]
+    p_values = [d.permutation.p_value or 0.0 for d in analysis.differences if d.permutation]
     smallest = int(np.argmin(p_values))
     assert analysis.differences[smallest].holm == pytest.approx(3 * p_values[smallest])
 

@@ -75,7 +75,19 @@ def test_public_names_are_relative_to_the_shared_folder() -> None:
         "z.wav": "z.wav",
     }
     assert public_names(["/home/me/x.wav"]) == {"/home/me/x.wav": "x.wav"}
-    assert public_text("see /d/x.wav.bak", {"/d/x.wav": "x.wav"}) == "see x.wav.bak"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/home/me/a/crow.wav: gone", "a/crow.wav: gone"),
+        ("/data/my sounds/x.wav: no such file", "x.wav: no such file"),
+        (r"C:\data\x.wav: 1/2 of it, and/or less", "x.wav: 1/2 of it, and/or less"),
+        ("b/dog.wav has no samples", "b/dog.wav has no samples"),
+    ],
+)
+def test_messages_contain_no_folder_of_this_machine(text: str, expected: str) -> None:
+    assert public_text(text, {"/home/me/a/crow.wav": "a/crow.wav"}) == expected
 
 
 def test_wav_files_count_clipped_samples() -> None:

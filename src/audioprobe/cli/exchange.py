@@ -1,6 +1,7 @@
 """Commands that export a run for other tools, and analyse logs of other tools."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -120,15 +121,14 @@ def analyze(
     """
     from audioprobe.exchange import analyze_logs, read_log
 
-    conditions: list[tuple[str, Literal["audio", "text"]]] = [(log, "audio") for log in logs or ()]
-    conditions += [(log, "text") for log in text or ()]
-    if not conditions:
+    if not (logs or text):
         raise InvalidInputError("Expected at least one log, received none. Pass LOG or NAME=LOG.")
-    scored = []
-    for argument, condition in conditions:
-        name, path = _named(argument)
-        log = read_log(path, model=name, condition=condition, metric=metric, parse=parse)
-        scored.append(log)
+    read = partial(read_log, metric=metric, parse=parse)
+    named = [_named(argument) for argument in logs or ()]
+    scored = [read(path, model=name) for name, path in named]
+    named = [_named(argument) for argument in text or ()]
+    scored += [read(path, model=name, condition="text") for name, path in named]
+    for log in scored:
         note(f"{log.path}: {len(log.trials)} items of {log.tool}, model {log.model}")
     items = {trial.question.pair.target for log in scored for trial in log.trials}
     known = None if groups is None else read_groups(groups, "item", items)

@@ -21,8 +21,8 @@ DESCRIPTIONS = {
     "correct": "index of the correct option, from 0",
     "answer": "the correct option",
     "concept": "id of the concept that the question is about; the cluster of the trials",
-    "relation": "relation of target and concept: a class (hypernym), another name (synonym), the concept itself "
-    "(identity)",
+    "relation": "what the target is: a class above the concept (hypernym), another name of it "
+    "(synonym), or the concept itself (identity)",
     "target": "id of the class or name that the question asks for",
     "holds": "whether the target is true of the concept",
     "level": "steps from the concept up to the class; 0 for other relations",

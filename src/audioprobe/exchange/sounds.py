@@ -24,6 +24,7 @@ Sounds: TypeAlias = Mapping[str, Callable[[], Waveform]]
 
 _SUBTYPES = (("PCM_16", 2**15), ("PCM_24", 2**23))
 _MAX_FLAC_HZ = 655_350
+_FOLDERS = re.compile(r"""(?<![\w.])(?:[A-Za-z]:)?(?:[/\\][^/\\:\n"']+)*[/\\](?=[^/\\:\s"'])""")
 _N_RECENT = 32  # sounds in memory, because several questions are about the same sound
 
 
@@ -143,9 +144,12 @@ def public_names(ids: Iterable[str]) -> dict[str, str]:
 
 
 def public_text(text: str, names: Mapping[str, str]) -> str:
-    """Return a message in which clip ids are replaced by their public names."""
+    """Return a message without folders of this machine, for files that are shared.
+
+    Clip ids are replaced by their public names; of other absolute paths, the file name remains.
+    """
     changed = sorted((name for name, public in names.items() if public != name), key=len)
-    if not changed:
-        return text
-    pattern = "|".join(re.escape(name) for name in reversed(changed))
-    return re.sub(pattern, lambda match: names[match.group()], text)
+    if changed:
+        pattern = "|".join(re.escape(name) for name in reversed(changed))
+        text = re.sub(pattern, lambda match: names[match.group()], text)
+    return _FOLDERS.sub("", text)

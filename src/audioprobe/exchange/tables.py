@@ -10,6 +10,7 @@ from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.trial import PreparedProbe, ProbeQuestion, Trial
 from audioprobe.probing.trial_data import trial_data
 from audioprobe.results import ClassificationResult
+from audioprobe.results.provenance import Provenance
 from audioprobe.types import Clip
 
 TYPES: dict[str, str | list[str]] = {
@@ -112,9 +113,8 @@ def trial_table(outcome: ProbeOutcome, probe: PreparedProbe | None = None) -> Au
     groups = {} if probe is None else _groups(probe)
     columns = (*_QUESTION, *_ANSWER)
     table = _probe_table(outcome.trials, columns, sounds=sounds, groups=groups, outcome=outcome)
-    info = outcome.provenance.components["language_model"]
     notes = (
-        f"Trials of a concept probe of audioprobe with the model {info}.",
+        f"Trials of a concept probe of audioprobe ({_components(outcome.provenance)}).",
         f"Created {outcome.provenance.created}, seed {outcome.provenance.seed}, hash of questions "
         f"and sounds {outcome.provenance.data}.",
     )
@@ -151,14 +151,14 @@ def classification_table(result: ClassificationResult, clips: Iterable[Clip]) ->
         "scores": [rows.get(clip) for clip in names],
         "failure": [failures.get(clip) for clip in names],
     }
-    parts = ", ".join(f"{role} {info}" for role, info in result.provenance.components.items())
     return AudioTable(
         columns=columns,
         keys=tuple(names),
         sounds={clip.id: partial(read_waveform, clip) for clip in clips},
         names=names,
         notes=(
-            f"Clips classified with audioprobe ({parts}); the scores are in the order of options.",
+            f"Clips classified with audioprobe ({_components(result.provenance)}); the scores are "
+            "in the order of options.",
             f"Created {result.provenance.created}, hash of the audio {result.provenance.data}.",
         ),
     )
@@ -176,6 +176,14 @@ def public_questions(questions: Sequence[ProbeQuestion]) -> list[ProbeQuestion]:
 def public_names_of(questions: Iterable[ProbeQuestion]) -> dict[str, str]:
     """Return the public names of the clips and sounds of questions; see `public_names`."""
     return public_names(sorted({name for q in questions for name in (q.clip, q.audio) if name}))
+
+
+def _components(provenance: Provenance) -> str:
+    """Return name and revision of each component, without options, which may contain paths."""
+    return ", ".join(
+        f"{role} {info.name} {info.revision}".strip()
+        for role, info in provenance.components.items()
+    )
 
 
 def _groups(probe: PreparedProbe) -> dict[str, str | None]:
