@@ -73,6 +73,7 @@ def test_every_block_has_a_language_that_is_checked_here() -> None:
 LONG = (
     "docs/gallery.md",
     "docs/how-to/bioacoustics.md",
+    "docs/how-to/exchange.md",
     "docs/how-to/run-an-experiment.md",
     "docs/how-to/probe-concepts.md",
     "docs/how-to/probe-measures.md",

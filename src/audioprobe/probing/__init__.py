@@ -1,5 +1,10 @@
 """Probes: measure what a language model knows about concepts in text and in audio."""
 
+from audioprobe.probing.accuracy_difference import (
+    AccuracyDifference,
+    accuracy_difference,
+    valid_answers,
+)
 from audioprobe.probing.agreement import (
     AnswerAgreement,
     model_agreement,
@@ -11,11 +16,12 @@ from audioprobe.probing.audio_use import (
 )
 from audioprobe.probing.clips import ClipsByConcept, ProbeClip, clips_by_concept, spoken_words
 from audioprobe.probing.concept_probe import ConceptProbe, prepare_probe
-from audioprobe.probing.consistency import Consistency, HypernymChain
+from audioprobe.probing.consistency import Consistency, HypernymChain, consistency
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
 from audioprobe.probing.logical_consistency import LogicalConsistency
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap
 from audioprobe.probing.prepared_probe import PreparedProbe
+from audioprobe.probing.question_asker import parse_response
 from audioprobe.probing.questions import Pairs, QuestionConfig, balanced_pairs, draw_lowest
 from audioprobe.probing.relations.concept_set import (
     ConceptSet,
@@ -45,6 +51,7 @@ from audioprobe.probing.yes_no import YesNoScorer, likelihood_scorer, score_yes_
 
 __all__ = [
     "YES_NO",
+    "AccuracyDifference",
     "AnswerAgreement",
     "AnswerReading",
     "AudioUse",
@@ -81,19 +88,23 @@ __all__ = [
     "Wordings",
     "YesNoScorer",
     "accuracy",
+    "accuracy_difference",
     "balanced_pairs",
     "blind_accuracy",
     "clips_by_concept",
+    "consistency",
     "diagnose",
     "draw_lowest",
     "from_concepts",
     "likelihood_scorer",
     "modality_gap",
     "model_agreement",
+    "parse_response",
     "prepare_probe",
     "read_wordings",
     "run_probe",
     "score",
     "score_yes_no",
     "spoken_words",
+    "valid_answers",
 ]

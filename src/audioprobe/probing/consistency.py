@@ -78,7 +78,8 @@ def consistency(
     for trial in trials:
         question, pair = trial.question, trial.question.pair
         if question.form == form and trial.has_reading(reading):
-            key = *pair.key, pair.negatives, pair.match, question.clip, question.audio
+            prompt = question.condition, question.clip, question.audio
+            key = *pair.key, pair.negatives, pair.match, *prompt
             items.setdefault(key, []).append(trial)
     several = [
         sorted(variants, key=lambda trial: (trial.question.wording, trial.question.order))

@@ -193,7 +193,7 @@ class QuestionAsker:
         return Trial(
             question=question,
             response=text,
-            parsed=None if text is None else _parse(text, question),
+            parsed=None if text is None else parse_response(text, question),
             log_likelihoods=tuple(value for value in values if isinstance(value, float)),
             prior_log_likelihoods=tuple(prior) if len(prior) == len(texts) else (),
         )
@@ -233,10 +233,10 @@ class QuestionAsker:
 def _sampled(response: Response | PromptFailure, question: ProbeQuestion) -> SampledAnswer:
     if isinstance(response, PromptFailure):
         return SampledAnswer(None, failure=response.message)
-    return SampledAnswer(response.text, _parse(response.text, question))
+    return SampledAnswer(response.text, parse_response(response.text, question))
 
 
-def _parse(text: str, question: ProbeQuestion) -> int | None:
+def parse_response(text: str, question: ProbeQuestion) -> int | None:
     """Return the index of the option that a response names; None if the response is invalid."""
     if question.options == YES_NO:
         answer = parse_yes_no(text)

@@ -31,7 +31,7 @@ from audioprobe.probing.trial import (
 from audioprobe.probing.wordings import Wordings
 from audioprobe.texts import stable_hash
 
-RELATIONS: tuple[RelationKind, ...] = get_args(RelationKind)
+RELATIONS: tuple[RelationKind, ...] = ("identity", "synonym", "hypernym")
 NEGATIVES: tuple[Negatives, ...] = get_args(Negatives)
 N_OPTIONS = 4
 """Number of options of a choice question."""

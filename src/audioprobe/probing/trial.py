@@ -77,9 +77,10 @@ class ConceptPair:
     Attributes:
         concept: id of the concept.
         phrase: the concept in a sentence: "a grouse".
-        relation: what the target is: a class ("hypernym"), another name ("synonym"), or the concept
-            itself ("identity", only asked about audio).
-        target: id of the class or the concept, or the other name.
+        relation: what the target is: a class ("hypernym"), another name ("synonym"), the concept
+            itself ("identity", only asked about audio), or an item of another benchmark ("other");
+            the concept is then the group of the item.
+        target: id of the class, the concept or the item, or the other name.
         target_phrase: the target in a sentence: "a bird".
         holds: whether the target is true of the concept.
         level: number of steps from the concept up to the class, 1 for the nearest class; 0 for
