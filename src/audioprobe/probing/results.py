@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from audioprobe.io.atomic import atomic_write
 from audioprobe.io.data_table import DataTable, TidyData
-from audioprobe.io.json_codec import from_json, to_json
+from audioprobe.io.json_codec import from_json, read_json, to_json
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.plots.forest_plot import draw_kind
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 PlotKind = Literal["conditions", "text-audio", "hypernyms", "audio-use"]
+
+OUTCOME = "outcome.json"  # name of the file that `save` writes
 
 DIMENSIONS = (
     "condition",
@@ -213,6 +217,23 @@ class ProbeOutcome(ProbeAnalyses, TidyData, Displayed):
             InvalidInputError: if the text is not the JSON of an outcome.
         """
         return from_json(cls, text)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "ProbeOutcome":
+        """Read an outcome that `save` wrote.
+
+        Args:
+            path: the folder, or its `outcome.json`.
+
+        Raises:
+            InvalidInputError: if the file does not exist or is invalid.
+        """
+        return read_json(cls, path, OUTCOME)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `outcome.json` into a folder, which is created if necessary; return its path."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        return atomic_write(Path(folder) / OUTCOME, self.to_json())
 
     def _with_values(
         self, dimensions: tuple[str, ...], reading: AnswerReading

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from audioprobe.errors import InvalidInputError, located
+from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.data_table import DataTable, TidyData
-from audioprobe.io.json_codec import from_json, to_json
+from audioprobe.io.json_codec import from_json, read_json, to_json
 from audioprobe.io.text_table import Displayed, Table, text_width
 from audioprobe.metrics import Bootstrap, ThresholdPolicy
 from audioprobe.plots.forest_plot import draw_kind
@@ -195,13 +195,7 @@ class ClassificationResult(ScoredClips, TidyData, Displayed):
         Raises:
             InvalidInputError: if the file does not exist or is invalid.
         """
-        file = Path(path) / RESULT if Path(path).is_dir() else Path(path)
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInputError(f"{file}: cannot read the result ({error}).") from error
-        with located(str(file)):
-            return cls.from_json(text)
+        return read_json(cls, path, RESULT)
 
     def save(self, folder: str | Path) -> tuple[Path, Path]:
         """Write `result.json` and `scores.csv` into a folder, which is created if necessary.
