@@ -27,6 +27,7 @@ from audioprobe.models.cached import CachedModel as CachedModel
 from audioprobe.models.cascade import Cascade as Cascade
 from audioprobe.models.chat.model import TransformersLM as TransformersLM
 from audioprobe.models.embedders.cached import CachedEmbedder as CachedEmbedder
+from audioprobe.models.embedders.model2vec import Model2VecEmbedder as Model2VecEmbedder
 from audioprobe.models.embedders.openai import OpenAIEmbedder as OpenAIEmbedder
 from audioprobe.models.embedders.sentence_transformers import (
     SentenceTransformerEmbedder as SentenceTransformerEmbedder,
