@@ -88,6 +88,7 @@ class CellScore:
         prompt_level: name of the prompt level.
         familiar: whether the model was trained on such audio; None if unknown.
         auc: mean AUC over the labels whose AUC is defined (macro).
+        strict_auc: `auc` if failed clips count as wrong; None if no clip failed.
         average_precision: mean average precision over the labels for which it is defined (macro).
         f1: mean F1 over the labels that have a threshold (macro).
         threshold_policy: how the thresholds were chosen.
@@ -107,6 +108,7 @@ class CellScore:
     prompt_level: str
     familiar: bool | None
     auc: Estimate
+    strict_auc: Estimate | None
     average_precision: Estimate
     f1: Estimate
     threshold_policy: str
@@ -175,6 +177,7 @@ def _score(
         prompt_level=cell.prompt_level,
         familiar=cell.familiar,
         auc=auc,
+        strict_auc=data.strict_auc(bootstrap),
         average_precision=precision,
         f1=f1,
         threshold_policy=policy.name,

@@ -7,21 +7,24 @@ from collections.abc import Sequence
 
 from audioprobe.experiments.classification.across_sets import CalibrationResult, FamiliarityDrop
 from audioprobe.experiments.classification.analysis import CellScore, Gain
-from audioprobe.io.text_table import Table
+from audioprobe.io.text_table import Table, with_rate
 from audioprobe.metrics.significance import smallest_text
 from audioprobe.types import Estimate
 
 NONE = "–"
+STRICT = "AUC, failed as wrong"
 
 
 def summary(scores: Sequence[CellScore]) -> Table:
     """Return a table of metrics with one row per cell (one prompt level on one evaluation set)."""
     hierarchical = any(score.hierarchy_distance is not None for score in scores)
+    with_failures = any(score.strict_auc is not None for score in scores)
     policies = " or ".join(dict.fromkeys(score.threshold_policy for score in scores))
     header = (
         "evaluation set",
         "prompt level",
         "AUC",
+        *((STRICT,) if with_failures else ()),
         "AP",
         f"F1, threshold {policies}",
         "AUC minus first level",
@@ -38,6 +41,7 @@ def summary(scores: Sequence[CellScore]) -> Table:
             score.evaluation_set,
             score.prompt_level,
             str(score.auc),
+            *((str(score.strict_auc or score.auc),) if with_failures else ()),
             str(score.average_precision),
             str(score.f1),
             *_gain_cells(score.gain),
@@ -47,13 +51,13 @@ def summary(scores: Sequence[CellScore]) -> Table:
                 else ()
             ),
             str(score.n_clips),
-            str(score.n_failed),
+            with_rate(score.n_failed, score.n_clips + score.n_unannotated + score.n_failed),
             str(score.n_unannotated),
-            str(score.n_abstained),
+            with_rate(score.n_abstained, score.n_clips),
         )
         for score in scores
     )
-    return Table(header, rows, numeric=tuple(range(6, len(header))))
+    return Table(header, rows, numeric=tuple(range(6 + with_failures, len(header))))
 
 
 def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
@@ -77,8 +81,9 @@ def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
 
 def headline(scores: Sequence[CellScore]) -> Table:
     """Return a `summary` table with only the main columns, so that it fits into a terminal."""
-    columns = ("evaluation set", "prompt level", "AUC", "AUC minus first level", "clips", "failed")
-    return summary(scores).only(columns)
+    table = summary(scores)
+    columns = ("evaluation set", "prompt level", "AUC", STRICT, "AUC minus first level", "clips")
+    return table.only((*columns, "failed"))
 
 
 def labels_table(score: CellScore) -> Table:
