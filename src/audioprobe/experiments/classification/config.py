@@ -1,6 +1,6 @@
 """Configuration of a classification experiment (TOML)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -9,6 +9,7 @@ from audioprobe.experiments.components import SHIPPED_CONFIGS, ComponentSpec, ch
 from audioprobe.io.config import find_config, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.prompts.levels import Control
+from audioprobe.types import Decoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,9 @@ class ClassificationConfig:
         prompt_levels: prompt levels; the first one is the baseline of comparisons.
         scorer: component that scores captions against labels.
         prompt_file: path of a file with prompts; "" uses the shipped prompts.
+        decoding: decoding settings of the captions; None uses the model's default, which is greedy.
+        seeds: seeds of sampled decoding. The run is repeated with each seed, instead of
+            `decoding.seed`; tables show the standard deviation over the seeds.
         cache: path of a response cache that several runs can share; "" uses no cache.
         bootstrap: settings of confidence intervals.
         seed: random seed of in-context examples and controls.
@@ -89,6 +93,8 @@ class ClassificationConfig:
     prompt_levels: tuple[PromptSpec, ...]
     scorer: ComponentSpec = field(default_factory=lambda: ComponentSpec("embedding"))
     prompt_file: str = ""
+    decoding: Decoding | None = None
+    seeds: tuple[int, ...] = ()
     cache: str = ""
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     seed: int = 0
@@ -101,6 +107,7 @@ class ClassificationConfig:
                 f"{len(names)} and {len(self.prompt_levels)}."
             )
         check_names("evaluation sets", names)
+        self._check_seeds()
         for evaluation_set in self.evaluation_sets:
             source = evaluation_set.thresholds_from
             if source and (source == evaluation_set.name or source not in names):
@@ -119,6 +126,23 @@ class ClassificationConfig:
                     f"The prompt level {level.prompt!r} draws examples from the split "
                     f"{level.examples_split!r}, which is evaluated. Choose another split."
                 )
+
+    def _check_seeds(self) -> None:
+        is_sampled = self.decoding is not None and self.decoding.temperature > 0
+        if self.seeds and not is_sampled:
+            raise InvalidInputError(
+                "Expected a [decoding] with a temperature above 0 for several seeds: without "
+                "sampling, all seeds give the same responses. Set the temperature, or remove seeds."
+            )
+        if len(set(self.seeds)) < len(self.seeds):
+            raise InvalidInputError(f"seeds must be different, got {self.seeds}.")
+
+    @property
+    def decodings(self) -> tuple[Decoding | None, ...]:
+        """Decoding settings of each repetition; several only if there are `seeds`."""
+        if self.decoding is None or not self.seeds:
+            return (self.decoding,)
+        return tuple(replace(self.decoding, seed=seed) for seed in self.seeds)
 
 
 def read_classification(name: str | Path) -> ClassificationConfig:

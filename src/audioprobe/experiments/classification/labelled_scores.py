@@ -96,6 +96,14 @@ class LabelledScores:
             unit=self.unit,
         )
 
+    def aucs_of_repeats(self) -> tuple[float | None, ...]:
+        """Return the macro AUC of the result and of each repetition; () without repetitions."""
+        repeats = [LabelledScores(replace(self.cell, result=r)) for r in self.cell.repeats]
+        return tuple(
+            macro(per_label(roc_auc, data.targets, data.scores)).value if data.ids else None
+            for data in ([self, *repeats] if repeats else [])
+        )
+
     def rows(self, ids: Sequence[str]) -> list[int]:
         """Return the row of each clip id in the score matrix `cell.result.scores`."""
         row_of = {name: n for n, name in enumerate(self.cell.result.clip_ids)}
