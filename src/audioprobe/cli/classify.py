@@ -11,10 +11,12 @@ from audioprobe.cli.app import app
 from audioprobe.cli.inputs import (
     ColumnsOption,
     FolderOption,
+    WindowingOption,
     annotated_clips,
     columns_of,
     expanded,
     labels_of,
+    windowing_of,
 )
 from audioprobe.cli.output import Output
 from audioprobe.errors import InvalidInputError
@@ -85,6 +87,7 @@ def classify(
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
     scorer: ScorerOption = DEFAULT_SCORER,
+    windowing: WindowingOption = None,
     out: OutOption = None,
     plot: PlotOption = None,
     json: JsonOption = False,
@@ -93,8 +96,9 @@ def classify(
     """Caption audio files and score the captions against labels.
 
     Recordings longer than 10 s are captioned in windows of 10 s, whose scores are pooled by their
-    maximum. Unreadable files are listed with the cause. The exit status is 0 if a file was scored,
-    1 if none was, 2 for invalid input. File names that begin with "-" go after "--".
+    maximum; --windowing changes this. Unreadable files are listed with the cause. The exit status
+    is 0 if a file was scored, 1 if none was, 2 for invalid input. File names that begin with "-" go
+    after "--".
 
     Example: audioprobe classify meadow.wav street/ --labels crow,rain,truck --out run/
 
@@ -114,10 +118,12 @@ def classify(
         has_labels = labels is not None or labels_file is not None
         names = checked_labels(labels_of(labels, labels_file) if has_labels else known)
     output = Output(out, plot, as_json=json, overwrite=overwrite)
-    config = {"kind": "classify", "model": model, "scorer": scorer, "labels": list(names)}
+    config: dict[str, Any] = {"kind": "classify", "model": model, "scorer": scorer}
     origin = {"sounds": sounds} if sounds else {"table": str(table), "split": split or ""}
+    reading = {"windowing": windowing_of(windowing)} if windowing else {}
+    config |= {"labels": list(names), **origin, **reading}
     (result,) = _classified(
-        clips, names, models=[model], scorer=scorer, output=output, config={**config, **origin}
+        clips, names, models=[model], scorer=scorer, output=output, config=config
     )
     return output.write(result)
 
@@ -190,13 +196,16 @@ def _classified(
     config: dict[str, Any],
 ) -> "list[ClassificationResult]":
     """Classify the clips with each model; captions from an earlier run in the folder are reused."""
+    from audioprobe.audio.windowing import Windowing
     from audioprobe.classification.caption import CaptionClassifier
     from audioprobe.experiments.run_metadata import audio_digests, clip_digests
+    from audioprobe.io.config import parse_config
     from audioprobe.io.json_codec import to_json
     from audioprobe.models.cached import CachedModel
 
+    windowing = parse_config(Windowing, config.get("windowing", {}), "--windowing")
     loaded = load("scorer", scorer)  # once, for all models
-    classifiers = [CaptionClassifier(name, loaded) for name in models]
+    classifiers = [CaptionClassifier(name, loaded, windowing=windowing) for name in models]
 
     def pinned() -> dict[str, object]:
         infos = [classifier.model.info for classifier in classifiers]
@@ -210,7 +219,9 @@ def _classified(
     with output.run(config, pinned, digests) as run, progress_bars() as progress:
         if run is not None:
             classifiers = [
-                CaptionClassifier(CachedModel(classifier.model, run.response_log), loaded)
+                CaptionClassifier(
+                    CachedModel(classifier.model, run.response_log), loaded, windowing=windowing
+                )
                 for classifier in classifiers
             ]
         return [classifier(clips, labels, progress=progress) for classifier in classifiers]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, EmbedOption, app
+from audioprobe.cli.inputs import WindowingOption, windowing_of
 from audioprobe.errors import located
 from audioprobe.io.console import note, terminal_width, write
 from audioprobe.io.text_table import printable
@@ -50,6 +51,7 @@ def probe(
         str, Parameter(help="A model that also classifies free answers, by its name [none].")
     ] = "",
     n_clips: Annotated[int, Parameter(help="Maximum number of clips per concept; 0 uses all.")] = 2,
+    windowing: WindowingOption = None,
     out: Annotated[Path, Parameter(help="Folder of the run; an interrupted run resumes.")] = _OUT,
     embed_audio: EmbedOption = False,
     seed: Annotated[int, Parameter(help="Random seed of wrong pairs, orders and noise.")] = 0,
@@ -81,6 +83,7 @@ def probe(
         "models": [{**spec, "prompting": {"wordings": wordings}}],
         "evaluation_sets": _evaluation_sets(clips),
         **({"judge": {"name": judge}} if judge else {}),
+        **({"windowing": {"length": "crop", **windowing_of(windowing)}} if windowing else {}),
     }
     return run_probe(tomli_w.dumps(config), "options", out, embed=embed_audio, dry_run=dry_run)
 

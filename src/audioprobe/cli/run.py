@@ -267,5 +267,9 @@ def _show(prepared: "ClassificationRun") -> None:
             n_of_question = len(clips.clips) * len(prepared.config.decodings)
             n_calls += n_of_question
             n_characters += n_of_question * question.n_characters
-    write(f"\n{n_calls} calls or more: a clip over 10 s is captioned in windows of 10 s")
+    windowing = prepared.config.windowing
+    more = ""
+    if windowing.length == "windows":
+        more = f" or more: a clip over {windowing.seconds:g} s is captioned in several windows"
+    write(f"\n{n_calls} calls{more}")
     write(f"about {n_characters // _CHARACTERS_PER_TOKEN:,} tokens of text, plus those of audio")

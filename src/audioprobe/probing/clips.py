@@ -15,7 +15,7 @@ import numpy as np
 
 from audioprobe.audio.files import open_sound
 from audioprobe.audio.sources import clips_of
-from audioprobe.audio.windowing import Windowing, read_waveform, read_windows
+from audioprobe.audio.windowing import Windowing, read_waveform
 from audioprobe.concepts.concept import without_article
 from audioprobe.errors import AudioReadError, InvalidInputError
 from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept
@@ -24,8 +24,6 @@ from audioprobe.types import Clip, Waveform
 
 SILENCE, NOISE = "(silence)", "(noise)"
 ESPEAK = "espeak-ng"
-PLAYED_S = 10.0
-"""Seconds from the start of each clip that the model receives."""
 _RATE = 16_000
 _NOISE_RMS = 0.05  # of full scale: about as loud as a quiet recording
 _TIMEOUT_S = 30
@@ -149,22 +147,26 @@ def _normalized(name: str) -> str:
 
 
 def sounds_by_key(
-    clips: Iterable[Clip], spoken: Mapping[str, Waveform], seed: int
+    clips: Iterable[Clip], spoken: Mapping[str, Waveform], windowing: Windowing, seed: int
 ) -> dict[str, Callable[[], Waveform]]:
     """Return a function that loads each sound of a probe, keyed by `ProbeQuestion.audio`.
 
     Args:
-        clips: clips; their first 10 s are loaded.
+        clips: clips.
         spoken: recordings of spoken words, keyed by `ProbeQuestion.audio`.
+        windowing: how clips are read; its length is not "windows".
         seed: seed of the noise.
     """
     sounds: dict[str, Callable[[], Waveform]] = {SILENCE: _silence, NOISE: partial(_noise, seed)}
     sounds |= {key: partial(_same, waveform) for key, waveform in spoken.items()}
-    return sounds | {clip.id: partial(_first_window, clip) for clip in clips}
+    return sounds | {clip.id: partial(read_waveform, clip, windowing) for clip in clips}
 
 
 def seconds_cut(
-    clips: Iterable[Clip], played: Container[str], ignored: Mapping[str, float]
+    clips: Iterable[Clip],
+    played: Container[str],
+    ignored: Mapping[str, float],
+    windowing: Windowing,
 ) -> dict[str, float]:
     """Return the unused duration at the end of each clip in seconds, keyed by clip id.
 
@@ -174,20 +176,23 @@ def seconds_cut(
         clips: the clips.
         played: ids of the clips that were sent to the model.
         ignored: seconds that the model has reported as truncated, keyed by clip id.
+        windowing: how clips were read.
     """
     seconds = {}
     for clip in clips:
         cut = ignored.get(clip.id, 0.0)
         if clip.id in played:
             with suppress(AudioReadError):  # the questions about this clip are failures
-                cut += _seconds_not_played(clip)
+                cut += _seconds_not_read(clip, windowing)
         if cut > 0:
             seconds[clip.id] = round(cut, 3)
     return seconds
 
 
-def _seconds_not_played(clip: Clip) -> float:
-    """Return the seconds of a clip after the first 10 s; 0 for shorter clips."""
+def _seconds_not_read(clip: Clip, windowing: Windowing) -> float:
+    """Return the seconds of a clip after those that were read; 0 for shorter clips."""
+    if windowing.length == "whole":
+        return 0.0
     if clip.waveform is not None:
         duration = clip.waveform.duration
     else:
@@ -197,12 +202,7 @@ def _seconds_not_played(clip: Clip) -> float:
     duration -= clip.start
     if clip.duration is not None:
         duration = min(duration, clip.duration)
-    return max(0.0, round(duration - PLAYED_S, 3))
-
-
-def _first_window(clip: Clip) -> Waveform:
-    (window,) = read_windows(clip, Windowing(length="crop", seconds=PLAYED_S))
-    return window.waveform
+    return max(0.0, round(duration - windowing.seconds, 3))
 
 
 def _silence() -> Waveform:

@@ -9,7 +9,7 @@ from audioprobe.errors import AudioReadError
 from audioprobe.inference import Answer, Infer, PromptFailure, map_prompts
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing.answers import judge_trials, parse_choice, parse_yes_no
-from audioprobe.probing.clips import PLAYED_S, seconds_cut
+from audioprobe.probing.clips import seconds_cut
 from audioprobe.probing.results import ProbeClip, ProbeOutcome
 from audioprobe.probing.trial import (
     AUDIO_CONDITIONS,
@@ -97,7 +97,7 @@ def run_probe(
             created=now(),
             training_clips=training_clips(clips, model),
         ),
-        seconds_cut=seconds_cut(clips, played, asker.seconds_ignored),
+        seconds_cut=seconds_cut(clips, played, asker.seconds_ignored, probe.windowing),
         unused_clips=probe.unused_clips(),
     )
 
@@ -107,7 +107,6 @@ def _options(options: PromptingOptions) -> dict[str, Option]:
     return {
         "answers": (options.yes, options.no, options.option),
         "max_new_tokens": options.max_new_tokens,
-        "played of a clip (s)": PLAYED_S,
     }
 
 

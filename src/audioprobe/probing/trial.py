@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias, get_args
 
 from scipy.special import softmax
 
+from audioprobe.audio.windowing import Windowing
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.metrics.answers import most_likely_option
 from audioprobe.probing.clips import ClipsByConcept
@@ -243,6 +244,7 @@ class PreparedProbe:
             `AudioReadError`.
         caption_template: prompt for questions about a caption, with {caption} and {question}.
         options: options that change the questions, for the provenance of results.
+        windowing: how clips are read.
         seed: seed of false pairs, wrong clips, option orders and noise.
     """
 
@@ -252,6 +254,7 @@ class PreparedProbe:
     sounds: Mapping[str, Callable[[], Waveform]]
     caption_template: str
     options: Mapping[str, Option]
+    windowing: Windowing
     seed: int
 
     def used_clips(self) -> list[tuple[str, Clip]]:

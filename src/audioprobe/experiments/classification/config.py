@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from audioprobe.audio.windowing import Windowing
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.experiments.components import SHIPPED_CONFIGS, ComponentSpec, check_names
 from audioprobe.io.config import find_config, read_config
@@ -79,6 +80,7 @@ class ClassificationConfig:
         prompt_levels: prompt levels; the first one is the baseline of comparisons.
         scorer: component that scores captions against labels.
         prompt_file: path of a file with prompts; "" uses the shipped prompts.
+        windowing: how recordings are cut into mono windows; see `Windowing`.
         decoding: decoding settings of the captions; None uses the model's default, which is greedy.
         seeds: seeds of sampled decoding. The run is repeated with each seed, instead of
             `decoding.seed`; tables show the standard deviation over the seeds.
@@ -93,6 +95,7 @@ class ClassificationConfig:
     prompt_levels: tuple[PromptSpec, ...]
     scorer: ComponentSpec = field(default_factory=lambda: ComponentSpec("embedding"))
     prompt_file: str = ""
+    windowing: Windowing = field(default_factory=Windowing)
     decoding: Decoding | None = None
     seeds: tuple[int, ...] = ()
     cache: str = ""

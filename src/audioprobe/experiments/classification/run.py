@@ -164,7 +164,8 @@ class ClassificationRun:
 
     def _classifier_options(self) -> list[dict[str, Any]]:
         """Return the options of the classifier for each repetition."""
-        return [{"decoding": decoding} for decoding in self.config.decodings]
+        windowing = self.config.windowing
+        return [{"decoding": each, "windowing": windowing} for each in self.config.decodings]
 
     def _result_names(self, clips: LabelledClips, question: PromptQuestion) -> list[str]:
         """Return the names of the result files of each repetition, without suffix."""
