@@ -64,7 +64,10 @@ from audioprobe.results.comparison import Comparison as Comparison
 from audioprobe.results.evaluation import Evaluation as Evaluation
 from audioprobe.results.leaderboard import Leaderboard as Leaderboard
 from audioprobe.results.leaderboard import compare_many as compare_many
+from audioprobe.scorers.caption_quality import audio_similarity as audio_similarity
+from audioprobe.scorers.caption_quality import caption_quality as caption_quality
 from audioprobe.scorers.embedding import EmbeddingScorer as EmbeddingScorer
+from audioprobe.scorers.hallucination import hallucinated_events as hallucinated_events
 from audioprobe.scorers.keyword import KeywordScorer as KeywordScorer
 from audioprobe.types import Clip as Clip
 from audioprobe.types import ComponentInfo as ComponentInfo

@@ -169,10 +169,10 @@ def test_windows_are_resampled_to_a_given_rate() -> None:
     time = np.arange(3 * 8000) / 8000
     tone = Waveform(np.sin(2 * np.pi * 300 * time).astype(np.float32), 8000)
     source = Clip(id="tone", waveform=tone)
-    kept = list(read_windows(source, Windowing(seconds=2.0)))
+    at_file_rate = list(read_windows(source, Windowing(seconds=2.0)))
     resampled = list(read_windows(source, Windowing(seconds=2.0, sample_rate=2000)))
-    assert [window.start for window in resampled] == [window.start for window in kept]
-    for window, original in zip(resampled, kept, strict=True):
+    assert [window.start for window in resampled] == [window.start for window in at_file_rate]
+    for window, original in zip(resampled, at_file_rate, strict=True):
         assert window.waveform.sample_rate == 2000
         expected = resample(original.waveform, 2000).samples
         np.testing.assert_array_equal(window.waveform.samples, expected)
