@@ -16,7 +16,7 @@ from audioprobe.training.trainer import TrainingArguments
 PreviousTask: TypeAlias = Literal["text", "audio"]
 """A task of the training before fine-tuning: predict text, or describe audio."""
 
-Distance: TypeAlias = Literal["cosine", "mse"]
+Distance: TypeAlias = Literal["cosine", "mse", "cka", "transport"]  # see alignment.distance_loss
 """1 - cosine similarity, or mean squared difference; averaged over rows."""
 
 QuestionCondition: TypeAlias = Literal["text", "audio"]
@@ -141,7 +141,7 @@ class ContrastiveAlignment:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingAlignment:
-    """Distance between the mean audio token and the mean input embedding of the caption."""
+    """Distance between audio tokens and input embeddings of the caption; see `distance_loss`."""
 
     weight: float = 1.0
     distance: Distance = "cosine"
@@ -150,7 +150,7 @@ class EmbeddingAlignment:
 
 @dataclass(frozen=True, slots=True)
 class HiddenStateAlignment:
-    """Distance between the mean hidden states of audio and caption; see `hidden_state_loss`."""
+    """Distance between the hidden states of audio and caption; see `hidden_state_loss`."""
 
     weight: float = 1.0
     layer: int = -1
