@@ -75,6 +75,17 @@ def test_labels_come_from_a_file_too(tmp_path: Path) -> None:
         assert named == ["crow", "bell, large", "siren"]
 
 
+def test_reading_of_recordings_is_set_and_recorded(tmp_path: Path) -> None:
+    options = ("--windowing", "length=crop,seconds=0.5,channels=first,sample_rate=8000")
+    process = run_cli(
+        "classify", str(FOLDER / "crow.flac"), "--labels", "crow", *SCRIPTED, "--json", *options
+    )
+    assert process.returncode == 0, process.stderr
+    recorded = json.loads(process.stdout)["provenance"]["options"]
+    expected = {"length": "crop", "seconds": 0.5, "channels": "first", "sample_rate": 8000}
+    assert expected.items() <= recorded.items()
+
+
 def test_own_annotations_are_classified_and_evaluated(tmp_path: Path) -> None:
     for name in ("crow.flac", "snare-drum.flac"):
         shutil.copy(FOLDER / name, tmp_path / name)
@@ -108,6 +119,9 @@ def test_columns_of_another_name_are_suggested_for_the_command_line(tmp_path: Pa
         (("classify", "x.wav", "--table", "t.csv"), "--table"),
         (("classify", "--table", __file__), "expected a table ending in"),
         (("classify", "--table", "t.csv", "--columns", "path"), "ROLE=COLUMN"),
+        (("classify", __file__, "--labels", "a", "--windowing", "crop"), "NAME=VALUE"),
+        (("classify", __file__, "--labels", "a", "--windowing", "lenght=crop"), "Did you mean"),
+        (("probe", "--windowing", "length=windows", "--dry-run"), 'got "windows"'),
         (("classify", "nowhere/", "--labels", "crow"), "no such file or folder"),
         (("classify", "x.wav"), "Pass either --labels"),
         (("classify", "x.wav", "--labels", ""), "empty"),

@@ -28,6 +28,7 @@ from audioprobe.models.cached import CachedModel as CachedModel
 from audioprobe.models.cascade import Cascade as Cascade
 from audioprobe.models.chat.model import TransformersLM as TransformersLM
 from audioprobe.models.embedders.cached import CachedEmbedder as CachedEmbedder
+from audioprobe.models.embedders.model2vec import Model2VecEmbedder as Model2VecEmbedder
 from audioprobe.models.embedders.openai import OpenAIEmbedder as OpenAIEmbedder
 from audioprobe.models.embedders.sentence_transformers import (
     SentenceTransformerEmbedder as SentenceTransformerEmbedder,
@@ -64,7 +65,10 @@ from audioprobe.results.comparison import Comparison as Comparison
 from audioprobe.results.evaluation import Evaluation as Evaluation
 from audioprobe.results.leaderboard import Leaderboard as Leaderboard
 from audioprobe.results.leaderboard import compare_many as compare_many
+from audioprobe.scorers.caption_quality import audio_similarity as audio_similarity
+from audioprobe.scorers.caption_quality import caption_quality as caption_quality
 from audioprobe.scorers.embedding import EmbeddingScorer as EmbeddingScorer
+from audioprobe.scorers.hallucination import hallucinated_events as hallucinated_events
 from audioprobe.scorers.keyword import KeywordScorer as KeywordScorer
 from audioprobe.training.arguments import TrainingArguments as TrainingArguments
 from audioprobe.types import Clip as Clip

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Literal, TypeAlias
 
 from audioprobe.errors import InvalidInputError, NonFiniteError
@@ -40,9 +40,15 @@ class Decoding:
         top_k: number of candidate tokens per step; None means all tokens.
         repetition_penalty: factor that penalises repeated tokens; 1 means no penalty.
         seed: random seed of sampling.
+        choices: if not empty, the only texts that may be the response. The response is the choice
+            that the model gives the highest probability, or with a temperature T a choice drawn
+            with a probability proportional to P(choice)^(1 / T). The probabilities are those of the
+            whole response including its end, so that neither the length nor a common beginning of
+            the choices matters. `max_new_tokens` is ignored.
 
     Raises:
-        InvalidInputError: if a value is out of its range.
+        InvalidInputError: if a value is out of its range, if a choice is empty or repeated, or if
+            choices are combined with top_p, top_k or a repetition penalty.
     """
 
     max_new_tokens: int = 400
@@ -51,8 +57,10 @@ class Decoding:
     top_k: int | None = None
     repetition_penalty: float = 1.0
     seed: int = 0
+    choices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        self._check_choices()
         if self.max_new_tokens < 1:
             raise InvalidInputError(
                 f"max_new_tokens must be at least 1, got {self.max_new_tokens}."
@@ -62,6 +70,30 @@ class Decoding:
                 "Decoding needs temperature >= 0, 0 < top_p <= 1 and repetition_penalty > 0, "
                 f"got {self.temperature}, {self.top_p} and {self.repetition_penalty}."
             )
+
+    def _check_choices(self) -> None:
+        received: object = self.choices
+        if isinstance(received, str) or any(
+            not isinstance(text, str) or not text.strip() for text in self.choices
+        ):
+            raise InvalidInputError(f"choices must be non-empty texts, got {self.choices!r:.80}.")
+        object.__setattr__(self, "choices", tuple(self.choices))
+        if len({text.strip() for text in self.choices}) < len(self.choices):
+            raise InvalidInputError(f"choices must be different, got {self.choices!r:.80}.")
+        others = (self.top_p, self.top_k, self.repetition_penalty)
+        if self.choices and others != (1, None, 1):
+            raise InvalidInputError(
+                "choices are compared by their whole probability: omit top_p, top_k and "
+                f"repetition_penalty, got {others[0]}, {others[1]} and {others[2]}."
+            )
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """The settings by name, for provenance and cache keys; `choices` only if there are any."""
+        options: dict[str, Option] = asdict(self)
+        if not self.choices:
+            del options["choices"]
+        return options
 
 
 @dataclass(frozen=True, slots=True)

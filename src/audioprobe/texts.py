@@ -94,10 +94,22 @@ def checked_captions(captions: Iterable[str], *, empty: bool = False) -> tuple[s
     return texts
 
 
-def check_template(template: str) -> None:
-    """Raise `InvalidInputError` unless a template contains the placeholder "{}" exactly once."""
-    if template.count("{}") != 1:
-        raise InvalidInputError(f'Expected a template with "{{}}" exactly once, got {template!r}.')
+def checked_templates(templates: str | Sequence[str]) -> tuple[str, ...]:
+    """Check one template or several templates, and return them as a tuple.
+
+    Raises:
+        InvalidInputError: if there is no template, if a template does not contain the placeholder
+            "{}" exactly once, or if a template is repeated.
+    """
+    texts = (templates,) if isinstance(templates, str) else tuple(templates)
+    if not texts or len(set(texts)) < len(texts):
+        raise InvalidInputError(f"Expected one or several different templates, got {texts!r:.80}.")
+    for template in texts:
+        if template.count("{}") != 1:
+            raise InvalidInputError(
+                f'Expected a template with "{{}}" exactly once, got {template!r}.'
+            )
+    return texts
 
 
 def checked_synonyms(synonyms: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:

@@ -162,3 +162,23 @@ def test_file_name_may_have_either_unicode_form(
     soundfile.write(tmp_path / written, np.zeros(200), 100)
     path = tmp_path / requested
     assert read_waveform(Clip(id="a", path=path)).samples.size == 200
+
+
+def test_windows_are_resampled_to_a_given_rate() -> None:
+    """Positions and the length of a window stay in seconds; only the rate changes."""
+    time = np.arange(3 * 8000) / 8000
+    tone = Waveform(np.sin(2 * np.pi * 300 * time).astype(np.float32), 8000)
+    source = Clip(id="tone", waveform=tone)
+    at_file_rate = list(read_windows(source, Windowing(seconds=2.0)))
+    resampled = list(read_windows(source, Windowing(seconds=2.0, sample_rate=2000)))
+    assert [window.start for window in resampled] == [window.start for window in at_file_rate]
+    for window, original in zip(resampled, at_file_rate, strict=True):
+        assert window.waveform.sample_rate == 2000
+        expected = resample(original.waveform, 2000).samples
+        np.testing.assert_array_equal(window.waveform.samples, expected)
+    assert Windowing(sample_rate=2000).options["sample_rate"] == 2000
+    assert "sample_rate" not in Windowing().options
+    with pytest.raises(InvalidInputError, match="sample_rate must be positive"):
+        Windowing(sample_rate=0)
+    with pytest.raises(AudioReadError, match="too short to be resampled"):
+        read_waveform(Clip(id="one", waveform=ramp(1)), Windowing(length="crop", sample_rate=1))

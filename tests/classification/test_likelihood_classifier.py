@@ -386,3 +386,25 @@ def test_scores_agree_with_the_likelihoods_of_a_real_model(ltu: LTU, prior: Any)
         expected = with_audio - {None: 0, "text": text, "silence": silent}[prior]
         np.testing.assert_allclose(row, expected, atol=1e-4)
     assert np.ptp(result.scores, axis=0).max() > 1e-3  # the audio changes the scores
+
+
+TEXTS = {"crow": -1.0, "a crow": -3.0, "raven": -2.0, "a raven": -2.5, "rain": -4.0, "a rain": -6.0}
+
+
+def test_texts_of_a_label_add_up_in_total_and_the_best_one_counts_per_token() -> None:
+    """With a prior, the same rule applies to the prior."""
+
+    def likelihood(prompt: Prompt, text: str) -> LogLikelihood:
+        offset = 0.0 if prompt.audio is None else -1.0
+        return LogLikelihood(TEXTS[text] + offset, len(text.split()))
+
+    model = ScriptedModel(likelihood=likelihood)
+    options: dict[str, Any] = {"template": ["{}", "a {}"], "synonyms": {"crow": ["raven"]}}
+    result = LikelihoodClassifier(model, **options)(clips(0.1), ["crow", "rain"])
+    crow = math.log(sum(math.exp(TEXTS[text] - 1) for text in TEXTS if "rain" not in text))
+    rain = math.log(math.exp(-5) + math.exp(-7))
+    np.testing.assert_allclose(result.scores, [[crow, rain]], atol=1e-12)
+    np.testing.assert_allclose(result.measures["per_token"].values, [[-1.75, -3.5]])
+    assert result.provenance.options["template"] == ("{}", "a {}")
+    relative = LikelihoodClassifier(model, prior="text", **options)(clips(0.1), ["crow", "rain"])
+    np.testing.assert_allclose(relative.scores, [[-1, -1]], atol=1e-12)

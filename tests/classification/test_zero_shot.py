@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.scripted import JointLevels, LevelTagger, content, sound
 from tests.tiny_clap import save_tiny_clap
+from torch.nn import functional
 
 from audioprobe import CLAP, ClassificationResult, Windowing, ZeroShotClassifier
 from audioprobe.errors import (
@@ -197,7 +199,7 @@ class Blank(JointLevels):
 
 
 def test_label_with_zero_embedding_is_rejected_by_name() -> None:
-    with pytest.raises(InvalidInputError, match="'dog' is zero or not finite"):
+    with pytest.raises(InvalidInputError, match=r"sound of dog\.' is zero or not finite"):
         ZeroShotClassifier(Blank())(clips(0.1), LABELS)
 
 
@@ -229,3 +231,43 @@ def test_clap_by_name_classifies_recordings(tmp_path: Path) -> None:
     np.testing.assert_allclose(result.scores, [np.maximum(first, second), other], atol=1e-5)
     assert result.provenance.components["encoder"] == encoder.info
     assert (seen[-1].done, seen[-1].total, seen[-1].n_failed) == (2, 2, 0)
+
+
+TEMPLATES = ["This is a sound of {}.", "{}", "a recording of {}"]
+
+
+def test_templates_and_synonyms_are_averaged_as_in_open_clip(tmp_path: Path) -> None:
+    save_tiny_clap(tmp_path)
+    encoder = CLAP(str(tmp_path))
+    synonyms = {"dog": ["hound", "a barking animal"]}
+    classifier = ZeroShotClassifier(encoder, template=TEMPLATES, synonyms=synonyms)
+    result = classifier(sound(0.1), LABELS)
+    audio = torch.tensor(np.stack(list(encoder.embed_audio([sound(0.1)]))))
+    columns = []
+    for label in LABELS:
+        names = [label, *synonyms.get(label, [])]
+        texts = [template.format(name) for name in names for template in TEMPLATES]
+        embedding = functional.normalize(torch.tensor(encoder.embed_texts(texts)), dim=-1).mean(0)
+        columns.append(embedding / embedding.norm())
+    expected = functional.normalize(audio, dim=-1) @ torch.stack(columns, dim=1)
+    np.testing.assert_allclose(result.scores, expected.numpy(), atol=1e-6)
+    options = result.provenance.options
+    assert options["template"] == tuple(TEMPLATES)
+    assert options["synonyms of dog"] == ("hound", "a barking animal")
+    assert ClassificationResult.from_json(result.to_json()).provenance.options == options
+
+
+@pytest.mark.parametrize("templates", [[], ["{}", "{}"], ["{}", "a label"]])
+def test_invalid_lists_of_templates_are_rejected(templates: list[str]) -> None:
+    with pytest.raises(InvalidInputError, match="template"):
+        ZeroShotClassifier(JointLevels(), template=templates)
+
+
+class Opposed(JointLevels):
+    def embed_texts(self, texts: Sequence[str]) -> FloatArray:
+        return np.array([[(-1.0) ** n, 0.0] for n in range(len(texts))])
+
+
+def test_texts_that_cancel_each_other_are_rejected() -> None:
+    with pytest.raises(InvalidInputError, match="cancel each other"):
+        ZeroShotClassifier(Opposed(), template=["{}", "a {}"])(clips(0.1), ["crow"])

@@ -15,9 +15,8 @@ from audioprobe.finetuning.alignment import (
     PaddedTexts,
     alignment_loss,
     contrastive_loss,
+    distance_loss,
     hidden_state_loss,
-    mean_distance,
-    mean_embeddings,
 )
 from audioprobe.finetuning.data import TrainingBatch
 from audioprobe.finetuning.objective import MultiTaskObjective
@@ -100,9 +99,9 @@ def test_terms_are_added_by_their_weights(
 def test_alignment_uses_labels_or_captions(moved: Parts) -> None:
     model = moved.answers.model
     tokens = model.encode_audio(TARGETS.audio)
-    captions = mean_embeddings(model, TARGETS.captions)
+    embedded, mask = model.embed(TARGETS.captions.ids), TARGETS.captions.mask
     expected: dict[LossAlignment, Tensor] = {
-        EmbeddingAlignment(): mean_distance(tokens.mean(dim=1), captions, "cosine"),
+        EmbeddingAlignment(): distance_loss(tokens, embedded, mask, "cosine"),
         ContrastiveAlignment(): contrastive_loss(model, tokens, TARGETS.labels, 0.07),
         HiddenStateAlignment(): hidden_state_loss(model, tokens, TARGETS.captions, -1, "cosine"),
     }

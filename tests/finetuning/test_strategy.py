@@ -116,7 +116,7 @@ def test_repeated_kind_is_refused(kind: str) -> None:
         ),
         ({"trian": "lora"}, "x: unknown key 'trian'.*Did you mean 'train'"),
         ({"arguments": {"steps": 3}}, "x: arguments: the key 'learning_rate' is missing"),
-        ({"alignment": [{"kind": "embedding", "distance": "cosinus"}]}, "'cosine' or 'mse'"),
+        ({"alignment": [{"kind": "embedding", "distance": "cosinus"}]}, "'cka' or 'transport'"),
     ],
 )
 def test_message_names_place_of_misspelt_key(given_tables: dict[str, Any], message: str) -> None:

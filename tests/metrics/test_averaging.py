@@ -17,6 +17,7 @@ from audioprobe.metrics import (
     per_label,
     precision_recall_f1,
     roc_auc,
+    with_failures,
 )
 from audioprobe.types import Estimate
 
@@ -90,3 +91,31 @@ def test_micro_averages_without_positives_are_undefined_and_count_the_pairs() ->
 
 def test_micro_auc_without_negatives_is_undefined() -> None:
     assert micro_roc_auc(np.ones_like(TARGETS), SCORES).value is None
+
+
+@given(st.integers(1, 6), st.integers(1, 6), st.integers(0, 3), st.integers(0, 3), st.integers(0))
+def test_no_score_of_a_failed_clip_gives_less_than_counting_it_as_wrong(
+    n_positive: int, n_negative: int, failed_positive: int, failed_negative: int, seed: int
+) -> None:
+    """AUC: pairs with a failed clip are wrong, and all others stay."""
+    random = np.random.default_rng(seed)
+    targets = np.array([[True]] * n_positive + [[False]] * n_negative)
+    failed = np.array([[True]] * failed_positive + [[False]] * failed_negative).reshape(-1, 1)
+    scores = random.choice([0.0, 0.5, 1e30, -3.0], size=targets.shape)
+    all_targets, all_scores = with_failures(targets, scores, failed.astype(bool))
+    strict = roc_auc(all_targets[:, 0], all_scores[:, 0])
+    n_pairs = (n_positive + failed_positive) * (n_negative + failed_negative)
+    auc = roc_auc(targets[:, 0], scores[:, 0])
+    assert auc is not None
+    assert strict == pytest.approx(auc * n_positive * n_negative / n_pairs)
+    scores = random.normal(size=targets.shape)  # without ties
+    all_targets, all_scores = with_failures(targets, scores, failed.astype(bool))
+    guessed = np.concatenate([scores[:, 0], random.normal(size=len(failed))])
+    for metric in (roc_auc, average_precision):
+        least, other = (
+            metric(all_targets[:, 0], all_scores[:, 0]),
+            metric(all_targets[:, 0], guessed),
+        )
+        assert least is not None
+        assert other is not None
+        assert least <= other + 1e-12

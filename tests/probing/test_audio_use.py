@@ -22,6 +22,7 @@ from audioprobe import Clip, LogLikelihood, Prompt, Scripted, Waveform
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing import ConceptProbe, Condition, Form, ProbeOutcome, PromptingOptions
+from audioprobe.probing.concept_probe import FIRST_SECONDS
 from audioprobe.probing.sounds import sounds_by_key
 from audioprobe.protocols import LanguageModel
 
@@ -135,7 +136,10 @@ def test_an_item_needs_the_whole_clip_if_no_window_is_enough() -> None:
 
 
 def test_one_recognised_window_is_enough() -> None:
-    keys = {sound().digest(): key for key, sound in sounds_by_key(RAMPS, {}, 0, 4).items()}
+    keys = {
+        sound().digest(): key
+        for key, sound in sounds_by_key(RAMPS, {}, FIRST_SECONDS, 0, 4).items()
+    }
 
     def recognise_third(prompt: Prompt) -> str:
         key = keys[prompt.audio.digest()] if prompt.audio else ""
@@ -151,7 +155,7 @@ def test_one_recognised_window_is_enough() -> None:
 def test_windows_cover_what_is_played_and_too_short_clips_fail() -> None:
     samples = np.linspace(0, 1, 403, dtype=np.float32)
     clip = Clip(id="long", labels=("crow",), waveform=Waveform(samples, 8))
-    sounds = sounds_by_key([clip], {}, 0, 3)
+    sounds = sounds_by_key([clip], {}, FIRST_SECONDS, 0, 3)
     parts = [sound().samples for key, sound in sounds.items() if key.startswith("(window")]
     assert [part.size for part in parts] == [26, 27, 27]  # of 10 s at 8 Hz
     np.testing.assert_array_equal(np.concatenate(parts), samples[:80])

@@ -19,7 +19,7 @@ from tests.probing.known_models import (
     recognise_nothing,
 )
 
-from audioprobe import Clip, Prompt, Response, Scripted, Waveform, probing
+from audioprobe import Clip, Prompt, Response, Scripted, Waveform, Windowing, probing
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing import ConceptProbe, ProbeConcept, ProbeOutcome, PromptingOptions
@@ -279,3 +279,42 @@ def test_spoken_words_stand_for_the_concept() -> None:
 
 def test_all_public_names_exist() -> None:
     assert [name for name in probing.__all__ if not hasattr(probing, name)] == []
+
+
+def test_windowing_is_used_and_recorded() -> None:
+    lengths = []
+
+    def answer(prompt: Prompt) -> str:
+        if prompt.audio is not None:
+            lengths.append((prompt.audio.samples.size, prompt.audio.sample_rate))
+        return "yes"
+
+    rate = CLIPS[0].waveform.sample_rate if CLIPS[0].waveform else 0
+    clips = [
+        Clip(id=clip.id, labels=clip.labels, waveform=Waveform(np.full(3 * rate, 0.1), rate))
+        for clip in CLIPS
+    ]
+    windowing = Windowing(length="crop", seconds=2.0, sample_rate=rate // 2)
+    probe = ConceptProbe(
+        Scripted(answer),
+        concepts=CONCEPTS,
+        conditions=("audio",),
+        bootstrap=FEW,
+        windowing=windowing,
+    )
+    outcome = probe("hypernym", clips)
+    assert set(lengths) == {(rate, rate // 2)}
+    options = outcome.provenance.options
+    assert (options["length"], options["seconds"], options["channels"]) == ("crop", 2.0, "mean")
+    assert options["sample_rate"] == rate // 2
+    assert set(outcome.seconds_cut.values()) == {1.0}
+    whole = ConceptProbe(
+        Scripted(answer),
+        concepts=CONCEPTS,
+        conditions=("audio",),
+        bootstrap=FEW,
+        windowing=Windowing(length="whole"),
+    )("hypernym", clips)
+    assert not whole.seconds_cut
+    with pytest.raises(InvalidInputError, match='got "windows"'):
+        ConceptProbe(Scripted("yes"), windowing=Windowing())

@@ -223,7 +223,7 @@ def test_evaluation_counts_failures_and_leaves_out_undefined_labels(
     assert evaluation.labels[1].auc.value is None
     assert (evaluation.auc.value, evaluation.auc.n, evaluation.auc.n_undefined) == (1.0, 1, 1)
     assert "undefined" in str(evaluation)
-    assert "2 clips scored, 1 failed" in evaluation.to_markdown()
+    assert "2 clips scored, 1 (33 %) failed" in evaluation.to_markdown()
 
 
 def test_targets_may_be_a_matrix_or_labels_by_clip(result: ClassificationResult) -> None:
@@ -377,3 +377,20 @@ def test_notebook_html_is_escaped(result: ClassificationResult) -> None:
     assert "&lt;script&gt;" in page
     assert page.count("<table>") == 2  # clips, failures
     assert "1 failed" in page
+
+
+def test_failed_clips_can_count_as_wrong(result: ClassificationResult) -> None:
+    """A failed crow and a failed clip without rain are ranked as badly as possible."""
+    labelled = replace(result, truth={"a.wav": ("crow",), EVIL: ("rain",), "c.wav": ("crow",)})
+    evaluation = labelled.evaluate()
+    assert evaluation.auc.value == 1
+    # crow: of the pairs (a, EVIL) and (c, EVIL) one is right; rain: of (EVIL, a), (EVIL, c) one
+    assert evaluation.strict_auc is not None
+    assert evaluation.strict_auc.value == 0.5
+    assert evaluation.strict_average_precision is not None
+    assert evaluation.strict_average_precision.value == pytest.approx(((1 + 2 / 3) / 2 + 0.5) / 2)
+    assert evaluation.failure_rate == pytest.approx(1 / 3)
+    assert evaluation.table().rows[-1][0] == "macro mean, failed clips as wrong"
+    assert "1 (33 %) failed" in str(evaluation)
+    assert result.evaluate().strict_auc is None  # the labels of the failed clip are unknown
+    assert replace(labelled, failures=()).evaluate().strict_auc is None

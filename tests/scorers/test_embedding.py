@@ -168,6 +168,8 @@ def test_tokens_beyond_the_limit_are_counted(
     assert unknown.excess_tokens(texts) is None
     scorer = EmbeddingScorer(embedder)
     assert scorer.excess_tokens([LONG]) == [300 + AROUND - LIMIT]
+    several = EmbeddingScorer(embedder, template=["{}", "sound of {}", "of {}"])
+    assert several.excess_tokens(["crow", LONG]) == [0, 300 + AROUND - LIMIT]
     assert EmbeddingScorer(CharacterEmbedder()).excess_tokens([LONG]) is None
 
 
@@ -194,3 +196,21 @@ def test_result_counts_captions_beyond_the_token_limit(
     assert f"{NOT_SCORED}: {300 + AROUND - LIMIT}" in result.to_csv()
     again = CaptionClassifier(model, EmbeddingScorer(CharacterEmbedder())).rescore(result)
     assert not any(NOT_SCORED in caption.details for caption in again.captions)
+
+
+def test_vectors_of_templates_are_averaged() -> None:
+    """Captions and names are unit means over templates; names are pooled by their scores."""
+    templates, synonyms = ["{} h", "ab {}"], {"c": ["dd"]}
+    scores = EmbeddingScorer(Letters(), template=templates, synonyms=synonyms).score(
+        ["bad", "cab"], ["c", "e"]
+    )
+
+    def direction(name: str) -> FloatArray:
+        rows = Letters().embed([template.format(name) for template in templates]).astype(float)
+        mean = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).mean(axis=0)
+        unit: FloatArray = mean / np.linalg.norm(mean)
+        return unit
+
+    for row, caption in zip(scores, ["bad", "cab"], strict=True):
+        names = [direction(name) @ direction(caption) for name in ("c", "dd", "e")]
+        np.testing.assert_allclose(row, [max(names[:2]), names[2]], atol=1e-6)

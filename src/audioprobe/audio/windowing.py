@@ -14,7 +14,13 @@ import numpy.typing as npt
 import soundfile
 
 from audioprobe.audio.files import OpenSound, open_sound
-from audioprobe.errors import AudioReadError, IncompleteAudioError, InvalidInputError
+from audioprobe.audio.transforms import resample
+from audioprobe.errors import (
+    AudioReadError,
+    IncompleteAudioError,
+    InvalidInputError,
+    UnsupportedInputError,
+)
 from audioprobe.types import Clip, Option, Waveform
 
 Channels: TypeAlias = Literal["mean", "first"]
@@ -27,7 +33,7 @@ _BLOCK = 4096  # samples per read if the file may be truncated
 _END_TOLERANCE_S = 0.1  # annotation tables round times; larger differences are errors
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Windowing:
     """Options that define how a recording is converted to model inputs.
 
@@ -42,9 +48,13 @@ class Windowing:
         incomplete: "refuse" raises an error for a file that is truncated or declares a wrong
             length; "accept" reads the samples that exist. Some recorders write wrong headers into
             every file.
+        sample_rate: rate in Hz to which windows are resampled before the model receives them; None
+            keeps the rate of the file. Models resample to their own rate in any case, so a rate
+            limits the bandwidth: 16000 removes everything above 8 kHz.
 
     Raises:
-        InvalidInputError: for an unknown option, or if `seconds` is not positive and finite.
+        InvalidInputError: for an unknown option, or if `seconds` or `sample_rate` is not positive
+            and finite.
     """
 
     channels: Channels = "mean"
@@ -52,6 +62,7 @@ class Windowing:
     seconds: float = 10.0
     pooling: Pooling = "max"
     incomplete: Incomplete = "refuse"
+    sample_rate: int | None = None
 
     def __post_init__(self) -> None:
         options = {
@@ -68,13 +79,16 @@ class Windowing:
                 )
         if not 0 < self.seconds < math.inf:
             raise InvalidInputError(f"seconds must be positive and finite, got {self.seconds}.")
+        if self.sample_rate is not None and self.sample_rate <= 0:
+            raise InvalidInputError(f"sample_rate must be positive (Hz), got {self.sample_rate}.")
 
     @property
     def options(self) -> dict[str, Option]:
         """The settings by name, for the provenance of a result."""
         options: dict[str, Option] = asdict(self)
-        if self.incomplete == "refuse":  # recorded only if it is not the default
-            del options["incomplete"]
+        for name, default in (("incomplete", "refuse"), ("sample_rate", None)):
+            if options[name] == default:  # recorded only if it is not the default
+                del options[name]
         return options
 
     def size(self, sample_rate: int) -> int:
@@ -91,7 +105,9 @@ class AudioWindow:
 
 
 def read_windows(clip: Clip, windowing: Windowing) -> Iterator[AudioWindow]:
-    """Yield the windows of a clip (at least one) in order, at the sample rate of the file.
+    """Yield the windows of a clip (at least one) in order.
+
+    Their sample rate is that of the file, or `windowing.sample_rate` if it is given.
 
     Raises:
         IncompleteAudioError: if the file is truncated, unless `windowing` accepts such files.
@@ -211,7 +227,9 @@ def _windows(
     for first, samples in _cut(blocks, windowing, rate):
         try:
             waveform = Waveform(samples, rate)
-        except InvalidInputError as error:
+            if windowing.sample_rate is not None:
+                waveform = resample(waveform, windowing.sample_rate)
+        except (InvalidInputError, UnsupportedInputError) as error:
             raise AudioReadError(f"{clip.id}: {error}") from error
         yield AudioWindow(first / rate, waveform)
 

@@ -1,7 +1,7 @@
 """Classify clips by their captions: a language model writes, a scorer compares with labels."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property
 from itertools import chain
 
@@ -272,7 +272,7 @@ class CaptionClassifier:
             digests = ("no sound" if e.audio is None else e.audio.digest() for e in self._examples)
             texts = (f"{e.question} -> {e.answer}" for e in self._examples)
             options["examples"] = tuple(map(" | ".join, zip(texts, digests, strict=True)))
-        decoding = asdict(self._decoding) if self._decoding else {}
+        decoding = self._decoding.options if self._decoding else {}
         if self._samples > 1:
             options["samples"] = self._samples
         return {**options, **{f"decoding.{name}": value for name, value in decoding.items()}}

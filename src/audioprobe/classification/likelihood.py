@@ -1,6 +1,6 @@
 """Classify clips by the likelihood of each label as the answer of a language model."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias, get_args
@@ -14,11 +14,12 @@ from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.inference import InferenceResult, WindowModel, run_inference
 from audioprobe.progress import ProgressOption
 from audioprobe.progress_bars import shown_progress
+from audioprobe.prompts.label_texts import LabelTexts
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.registry import check_name, load
 from audioprobe.results import ClassificationResult, Failure, LabelScores, Provenance
 from audioprobe.results.scores import groups_of, truth_of
-from audioprobe.texts import check_template, checked_labels
+from audioprobe.texts import checked_labels
 from audioprobe.types import Clip, Float64Array, LogLikelihood, Option, Prompt, Waveform
 
 LABEL_QUESTION = "What is the sound in this recording? Answer with its name."
@@ -59,7 +60,11 @@ class LikelihoodClassifier:
     Args:
         model: a language model with audio input and likelihoods, or its name.
         question: prompt for every window.
-        template: the answer whose likelihood is computed; "{}" stands for the label.
+        template: the answer whose likelihood is computed, or several answers; "{}" stands for the
+            label.
+        synonyms: other names or descriptions, keyed by label. With several texts for a label,
+            "total" is the logarithm of the sum of their probabilities, and "per_token" that of the
+            text with the highest mean.
         prior: "text" subtracts the log-likelihood of the same answer to the question without audio;
             "silence" subtracts its log-likelihood for silence of the same length; None subtracts
             nothing.
@@ -67,7 +72,7 @@ class LikelihoodClassifier:
         windowing: how recordings are cut into mono windows.
 
     Raises:
-        InvalidInputError: if the model has no likelihoods, the question is empty, the template has
+        InvalidInputError: if the model has no likelihoods, the question is empty, a template has
             no "{}", or the prior or measure is unknown.
 
     Example:
@@ -82,7 +87,8 @@ class LikelihoodClassifier:
         model: LikelihoodModel | str,
         *,
         question: str = LABEL_QUESTION,
-        template: str = "{}",
+        template: str | Sequence[str] = "{}",
+        synonyms: Mapping[str, Sequence[str]] | None = None,
         prior: Prior | None = None,
         rank_by: LikelihoodMeasure = "total",
         windowing: Windowing | None = None,
@@ -98,9 +104,8 @@ class LikelihoodClassifier:
             raise InvalidInputError(f'prior must be None, "text" or "silence", got {prior!r}.')
         if rank_by not in _MEASURES:
             raise InvalidInputError(f'rank_by must be "total" or "per_token", got {rank_by!r}.')
-        check_template(template)
+        self._label_texts = LabelTexts.checked(template, synonyms)
         self._question = question
-        self._template = template
         self._prior: Prior | None = prior
         self._rank_by = rank_by
         self._windowing = windowing or Windowing()
@@ -174,7 +179,7 @@ class LikelihoodClassifier:
     def _options(self) -> dict[str, Option]:
         return {
             "question": self._question,
-            "template": self._template,
+            **self._label_texts.options,
             "prior": self._prior,
             "rank_by": self._rank_by,
         }
@@ -182,7 +187,8 @@ class LikelihoodClassifier:
     def _window_model(
         self, labels: tuple[str, ...], prior: Float64Array | None = None
     ) -> WindowModel[Prompt, Sequence[LogLikelihood], _WindowLikelihoods]:
-        answers = [self._template.replace("{}", label) for label in labels]
+        variants = [self._label_texts.of(label) for label in labels]
+        answers = [text for group in variants for text in group]
 
         def infer(prompts: Iterable[Prompt]) -> Iterator[Sequence[LogLikelihood]]:
             return self._model.log_likelihood(prompts, answers)
@@ -190,7 +196,7 @@ class LikelihoodClassifier:
         def make_output(
             _: str, window: AudioWindow, likelihoods: Sequence[LogLikelihood]
         ) -> _WindowLikelihoods:
-            values, waveform = _as_array(likelihoods, labels), window.waveform
+            values, waveform = _as_array(likelihoods, variants), window.waveform
             if prior is not None:
                 values = values - prior
             return _WindowLikelihoods(values, waveform.samples.size, waveform.sample_rate)
@@ -210,7 +216,7 @@ class LikelihoodClassifier:
             raise ContractError(
                 f"The language model answered one prompt with {len(rows)} responses."
             )
-        return _as_array(rows[0], labels)
+        return _as_array(rows[0], [self._label_texts.of(label) for label in labels])
 
     def _subtract_silence(
         self, inference: InferenceResult[_WindowLikelihoods], labels: tuple[str, ...]
@@ -249,15 +255,23 @@ def _checked_model(model: object) -> LikelihoodModel:
     return model
 
 
-def _as_array(likelihoods: Sequence[LogLikelihood], labels: tuple[str, ...]) -> Float64Array:
-    """Return total and mean per token of each log-likelihood in nats, shape (2, n_labels)."""
-    is_complete = len(likelihoods) == len(labels)
+def _as_array(
+    likelihoods: Sequence[LogLikelihood], variants: Sequence[Sequence[str]]
+) -> Float64Array:
+    """Return total and mean per token of each label in nats, shape (2, n_labels).
+
+    `variants` contains the texts of each label, in the order of the log-likelihoods.
+    """
+    counts = [len(texts) for texts in variants]
+    is_complete = len(likelihoods) == sum(counts)
     if not is_complete or not all(isinstance(value, LogLikelihood) for value in likelihoods):
         types = ", ".join(sorted({type(value).__name__ for value in likelihoods}))
         raise ContractError(
-            f"Expected {len(labels)} LogLikelihood objects from the language model, got "
+            f"Expected {sum(counts)} LogLikelihood objects from the language model, got "
             f"{len(likelihoods)} objects ({types}). "
             "`audioprobe.testing.check_likelihood_model` checks for this."
         )
-    rows = [[value.total for value in likelihoods], [value.per_token for value in likelihoods]]
-    return np.array(rows, dtype=np.float64)
+    starts = np.cumsum([0, *counts[:-1]])
+    totals = np.array([value.total for value in likelihoods])
+    per_token = np.array([value.per_token for value in likelihoods])
+    return np.stack([np.logaddexp.reduceat(totals, starts), np.maximum.reduceat(per_token, starts)])

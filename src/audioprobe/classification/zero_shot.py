@@ -1,7 +1,7 @@
 """Classify clips by the similarity of their embeddings to those of the labels (zero-shot)."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Literal, TypeAlias, get_args
 
@@ -15,12 +15,13 @@ from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.inference import UnusableResponseError, WindowModel, run_inference
 from audioprobe.progress import ProgressOption
 from audioprobe.progress_bars import shown_progress
+from audioprobe.prompts.label_texts import LabelTexts, mean_directions
 from audioprobe.protocols import JointEncoder
 from audioprobe.registry import check_name, load
 from audioprobe.results import ClassificationResult, LabelScores, Provenance
 from audioprobe.results.scores import groups_of, truth_of
-from audioprobe.texts import check_template, checked_labels
-from audioprobe.types import Float64Array, FloatArray, Waveform
+from audioprobe.texts import checked_labels
+from audioprobe.types import Float64Array, FloatArray, Option, Waveform
 
 SOUND_TEMPLATE = "This is a sound of {}."
 """Default template, as in transformers' zero-shot pipeline (LAION's omits the full stop)."""
@@ -41,14 +42,18 @@ class ZeroShotClassifier:
     does not. The scores of a clip's windows are pooled, so pooled probabilities need not add up to
     1. A clip with a failed window is listed as a failure. Labels are embedded once per call.
 
+    With several templates or synonyms, a label is compared by the normalised mean of the normalised
+    embeddings of its texts, as in CLIP.
+
     Args:
         encoder: a joint encoder, or its name: "clap", "clap:FOLDER".
-        template: text around every label; "{}" stands for the label.
+        template: text around every label, or several texts; "{}" stands for the label.
+        synonyms: other names or descriptions, keyed by label.
         rank_by: measure whose scores become `scores`; the other measure is in `alternatives`.
         windowing: how recordings are cut into mono windows.
 
     Raises:
-        InvalidInputError: if the encoder cannot embed text, the template has no "{}", or the
+        InvalidInputError: if the encoder cannot embed text, a template has no "{}", or the
             measure is unknown.
 
     Example:
@@ -62,7 +67,8 @@ class ZeroShotClassifier:
         self,
         encoder: JointEncoder | str,
         *,
-        template: str = SOUND_TEMPLATE,
+        template: str | Sequence[str] = SOUND_TEMPLATE,
+        synonyms: Mapping[str, Sequence[str]] | None = None,
         rank_by: EmbeddingMeasure = "cosine",
         windowing: Windowing | None = None,
     ) -> None:
@@ -73,8 +79,7 @@ class ZeroShotClassifier:
             _checked_encoder(encoder)
         if rank_by not in get_args(EmbeddingMeasure):
             raise InvalidInputError(f'rank_by must be "cosine" or "probability", got {rank_by!r}.')
-        check_template(template)
-        self._template = template
+        self._label_texts = LabelTexts.checked(template, synonyms)
         self._rank_by = rank_by
         self._windowing = windowing or Windowing()
 
@@ -134,7 +139,7 @@ class ZeroShotClassifier:
             failures=tuple(inference.failures.values()),
             provenance=Provenance.record(
                 {"encoder": self._encoder.info},
-                {"template": self._template, "rank_by": self._rank_by, **self._windowing.options},
+                {**self._options(), **self._windowing.options},
                 seed=0,
                 data=inference.digest,
                 training_clips=training_clips(clips, self._encoder),
@@ -145,22 +150,26 @@ class ZeroShotClassifier:
             groups=groups_of(clips),
         )
 
+    def _options(self) -> dict[str, Option]:
+        return {**self._label_texts.options, "rank_by": self._rank_by}
+
     def _label_directions(self, labels: tuple[str, ...]) -> Float64Array:
-        """Return the normalised embeddings of the labels, shape (n_labels, width)."""
-        texts = [self._template.replace("{}", label) for label in labels]
+        """Return a unit vector per label, shape (n_labels, width)."""
+        variants = [self._label_texts.of(label) for label in labels]
+        texts = [text for group in variants for text in group]
         vectors = np.asarray(self._encoder.embed_texts(texts), dtype=np.float64)
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise ContractError(
                 f"Expected one row for each of {len(texts)} texts from the encoder "
                 f"{self._encoder.info.name!r}, got an array of shape {vectors.shape}."
             )
-        for label, vector in zip(labels, vectors, strict=True):
+        for text, vector in zip(texts, vectors, strict=True):
             if not _has_direction(vector):
                 raise InvalidInputError(
-                    f"The embedding of the label {label!r:.80} is zero or not finite. Reword it."
+                    f"The embedding of the label text {text!r:.80} is zero or not finite. Reword "
+                    "the label, or remove the synonym."
                 )
-        directions: Float64Array = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-        return directions
+        return mean_directions(vectors, [len(group) for group in variants])
 
     def _window_model(
         self, directions: Float64Array

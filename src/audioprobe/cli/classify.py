@@ -11,10 +11,12 @@ from audioprobe.cli.app import app
 from audioprobe.cli.inputs import (
     ColumnsOption,
     FolderOption,
+    WindowingOption,
     annotated_clips,
     columns_of,
     expanded,
     labels_of,
+    windowing_of,
 )
 from audioprobe.cli.output import Output
 from audioprobe.errors import InvalidInputError
@@ -93,6 +95,7 @@ def classify(
     model: ModelOption = DEFAULT_MODEL,
     scorer: ScorerOption = DEFAULT_SCORER,
     samples: SamplesOption = 1,
+    windowing: WindowingOption = None,
     out: OutOption = None,
     plot: PlotOption = None,
     json: JsonOption = False,
@@ -101,8 +104,9 @@ def classify(
     """Caption audio files and score the captions against labels.
 
     Recordings longer than 10 s are captioned in windows of 10 s, whose scores are pooled by their
-    maximum. Unreadable files are listed with the cause. The exit status is 0 if a file was scored,
-    1 if none was, 2 for invalid input. File names that begin with "-" go after "--".
+    maximum; --windowing changes this. Unreadable files are listed with the cause. The exit status
+    is 0 if a file was scored, 1 if none was, 2 for invalid input. File names that begin with "-" go
+    after "--".
 
     Example: audioprobe classify meadow.wav street/ --labels crow,rain,truck --out run/
 
@@ -122,13 +126,10 @@ def classify(
         has_labels = labels is not None or labels_file is not None
         names = checked_labels(labels_of(labels, labels_file) if has_labels else known)
     output = Output(out, plot, as_json=json, overwrite=overwrite)
-    config: dict[str, Any] = {
-        "kind": "classify",
-        "model": model,
-        "scorer": scorer,
-        "labels": list(names),
-    }
-    config |= {"sounds": sounds} if sounds else {"table": str(table), "split": split or ""}
+    config: dict[str, Any] = {"kind": "classify", "model": model, "scorer": scorer}
+    origin = {"sounds": sounds} if sounds else {"table": str(table), "split": split or ""}
+    reading = {"windowing": windowing_of(windowing)} if windowing else {}
+    config |= {"labels": list(names), **origin, **reading}
     options: dict[str, Any] = {"scorer": scorer, "samples": samples, "output": output}
     (result,) = _classified(clips, names, models=[model], config=config, **options)
     return output.write(result)
@@ -213,15 +214,18 @@ def _classified(
 
     Several samples are drawn from the first model only; the others are taggers in the demo.
     """
+    from audioprobe.audio.windowing import Windowing
     from audioprobe.classification.caption import CaptionClassifier
     from audioprobe.experiments.run_metadata import audio_digests, clip_digests
+    from audioprobe.io.config import parse_config
     from audioprobe.io.json_codec import to_json
     from audioprobe.models.cached import CachedModel
 
+    windowing = parse_config(Windowing, config.get("windowing", {}), "--windowing")
     loaded = load("scorer", scorer)  # once, for all models
     n_samples = [samples, *[1] * (len(models) - 1)]
     classifiers = [
-        CaptionClassifier(name, loaded, samples=n)
+        CaptionClassifier(name, loaded, windowing=windowing, samples=n)
         for name, n in zip(models, n_samples, strict=True)
     ]
     if samples > 1:
@@ -240,7 +244,10 @@ def _classified(
         if run is not None:
             classifiers = [
                 CaptionClassifier(
-                    CachedModel(classifier.model, run.response_log), loaded, samples=n
+                    CachedModel(classifier.model, run.response_log),
+                    loaded,
+                    windowing=windowing,
+                    samples=n,
                 )
                 for classifier, n in zip(classifiers, n_samples, strict=True)
             ]

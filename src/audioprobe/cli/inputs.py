@@ -24,6 +24,13 @@ ColumnsOption = Annotated[
 FolderOption = Annotated[
     Path | None, Parameter(help="Folder of the recordings [the folder of the table].")
 ]
+WindowingOption = Annotated[
+    str | None,
+    Parameter(
+        help="How recordings are read, as NAME=VALUE: channels=first, length=crop (pad, whole, "
+        "windows), seconds=5, sample_rate=16000, pooling=mean, incomplete=accept."
+    ),
+]
 _LABEL_FILES = (".txt", ".csv", ".tsv")  # no label ends with these
 
 
@@ -56,16 +63,23 @@ def annotated_clips(
 
 def columns_of(text: str | None) -> dict[str, str]:
     """Return the column of each role from a text such as "path=filename,labels=species"."""
-    columns = {}
+    return _assignments(text, "--columns: expected ROLE=COLUMN, such as path=filename")
+
+
+def windowing_of(text: str | None) -> dict[str, str]:
+    """Return the options in a text such as "length=crop,seconds=5", for `Windowing`."""
+    return _assignments(text, "--windowing: expected NAME=VALUE, such as length=crop,seconds=5")
+
+
+def _assignments(text: str | None, expected: str) -> dict[str, str]:
+    """Return the values by name in a text such as "name=value,other=value"."""
+    values = {}
     for part in text.split(",") if text else ():
-        role, equals, name = part.partition("=")
+        name, equals, value = part.partition("=")
         if not equals:
-            raise InvalidInputError(
-                f"--columns: expected ROLE=COLUMN, such as path=filename,labels=species; received "
-                f"{part!r}."
-            )
-        columns[role.strip()] = name.strip()
-    return columns
+            raise InvalidInputError(f"{expected}; received {part!r}.")
+        values[name.strip()] = value.strip()
+    return values
 
 
 def expanded(sounds: Sequence[str]) -> list[str]:

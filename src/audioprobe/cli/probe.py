@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from cyclopts import Parameter
 
 from audioprobe.cli.app import EXIT_FAILED, EmbedOption, app
+from audioprobe.cli.inputs import WindowingOption, windowing_of
 from audioprobe.errors import located
 from audioprobe.io.console import note, terminal_width, write
 from audioprobe.io.text_table import printable
@@ -70,6 +71,7 @@ def probe(
     n_orders: Annotated[int, Parameter(help="Orders of the options of a choice, 1 to 4.")] = 1,
     n_windows: Annotated[int, Parameter(help="Windows of a clip (condition window).")] = 4,
     n_clips: Annotated[int, Parameter(help="Maximum number of clips per concept; 0 uses all.")] = 2,
+    windowing: WindowingOption = None,
     out: Annotated[Path, Parameter(help="Folder of the run; an interrupted run resumes.")] = _OUT,
     embed_audio: EmbedOption = False,
     seed: Annotated[int, Parameter(help="Random seed of wrong pairs, orders and noise.")] = 0,
@@ -106,6 +108,7 @@ def probe(
         "models": [{**spec, "prompting": prompting}],
         "evaluation_sets": _evaluation_sets(clips),
         **({"judge": {"name": judge}} if judge else {}),
+        **({"windowing": {"length": "crop", **windowing_of(windowing)}} if windowing else {}),
     }
     return run_probe(tomli_w.dumps(config), "options", out, embed=embed_audio, dry_run=dry_run)
 

@@ -270,7 +270,12 @@ def _show(prepared: "ClassificationRun") -> None:
             text = question.text[:_SHOWN] + ("..." if len(question.text) > _SHOWN else "")
             write(f"\n  {question.name}, with {len(question.examples)} examples:")
             write("\n".join(f"    {printable(line)}" for line in text.splitlines()))
-            n_calls += len(clips.clips)
-            n_characters += len(clips.clips) * question.n_characters
-    write(f"\n{n_calls} calls or more: a clip over 10 s is captioned in windows of 10 s")
+            n_of_question = len(clips.clips) * len(prepared.config.decodings)
+            n_calls += n_of_question
+            n_characters += n_of_question * question.n_characters
+    windowing = prepared.config.windowing
+    more = ""
+    if windowing.length == "windows":
+        more = f" or more: a clip over {windowing.seconds:g} s is captioned in several windows"
+    write(f"\n{n_calls} calls{more}")
     write(f"about {n_characters // _CHARACTERS_PER_TOKEN:,} tokens of text, plus those of audio")

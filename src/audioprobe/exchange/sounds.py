@@ -5,16 +5,18 @@ import io
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import soundfile
 from scipy.io import wavfile
 
 from audioprobe.audio.transforms import wav_bytes
+from audioprobe.audio.windowing import Windowing
 from audioprobe.errors import AudioReadError
+from audioprobe.probing.concept_probe import FIRST_SECONDS
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.sounds import sounds_by_key
 from audioprobe.types import Clip, Waveform
@@ -124,10 +126,12 @@ def outcome_sounds(outcome: ProbeOutcome) -> Sounds:
         for name, clip in outcome.clips.items()
         if clip.path
     ]
-    n_windows = outcome.provenance.options.get("n_windows", 0)
-    return sounds_by_key(
-        clips, {}, outcome.provenance.seed, n_windows if isinstance(n_windows, int) else 0
-    )
+    options: dict[str, Any] = dict(outcome.provenance.options)
+    names = {field.name for field in fields(Windowing)}
+    reading = {name: value for name, value in options.items() if name in names}
+    windowing = replace(FIRST_SECONDS, **reading)
+    n_windows = options.get("n_windows", 0)
+    return sounds_by_key(clips, {}, windowing, outcome.provenance.seed, n_windows)
 
 
 def public_names(ids: Iterable[str]) -> dict[str, str]:

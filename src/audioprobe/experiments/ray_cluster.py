@@ -10,6 +10,7 @@ import os
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ class ResponseActor:
     Args:
         model: name and options of the model.
         questions: all questions of the run.
+        options: options of the classifier for each question.
         known: Ray object reference to the responses that are already stored, by key.
     """
 
@@ -68,14 +70,17 @@ class ResponseActor:
         self,
         model: ComponentSpec,
         questions: Sequence[PromptQuestion],
+        options: Sequence[Mapping[str, Any]],
         known: Any,  # noqa: ANN401 - a reference
     ) -> None:
         self._log = InMemoryLog(ray.get(known))
         cached = CachedModel(load("language_model", model.name, **model.options), self._log)
         # The scores are not used: the driver computes them from the responses.
         self._classifiers = [
-            CaptionClassifier(cached, KeywordScorer(), question=q.text, examples=q.examples)
-            for q in questions
+            CaptionClassifier(
+                cached, KeywordScorer(), question=q.text, examples=q.examples, **of_question
+            )
+            for q, of_question in zip(questions, options, strict=True)
         ]
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
@@ -100,6 +105,7 @@ def collect_responses(
     questions: Sequence[tuple[LabelledClips, Sequence[PromptQuestion]]],
     log: ResponseLog,
     *,
+    classifier_options: Sequence[Mapping[str, Any]],
     n_workers: int,
     progress: ProgressCallback,
 ) -> None:
@@ -111,22 +117,23 @@ def collect_responses(
         model: name and options of the model.
         questions: clips and prompts of each evaluation set.
         log: response log of the run, in this process.
+        classifier_options: options of the classifier for each repetition of the run.
         n_workers: number of actors; each actor loads the model.
         progress: called after every clip.
     """
     rows: list[dict[str, Any]] = []
-    flat: list[PromptQuestion] = []
+    flat: list[tuple[PromptQuestion, Mapping[str, Any]]] = []
     for clips, of_set in questions:
-        for question in of_set:
+        for question, options in product(of_set, classifier_options):
             rows += [{"question": len(flat), "clip": pickle.dumps(clip)} for clip in clips.clips]
-            flat.append(question)
+            flat.append((question, options))
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     ray.init(address=None if address == LOCAL else address, log_to_driver=False)
     try:
         known = ray.put(log.read_all())
         data = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
             ResponseActor,
-            fn_constructor_args=(model, flat, known),
+            fn_constructor_args=(model, *map(list, zip(*flat, strict=True)), known),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(size=n_workers),
         )

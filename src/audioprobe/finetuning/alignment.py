@@ -26,6 +26,11 @@ LossAlignment: TypeAlias = ContrastiveAlignment | EmbeddingAlignment | HiddenSta
 """Options of the alignments that are losses."""
 
 
+_CKA_CLIPS = 3  # smallest number of clips with a CKA below 1
+_REGULARIZATION = 0.05  # of optimal transport, in units of cosine distance
+_ITERATIONS = 100  # of Sinkhorn's algorithm
+
+
 class PaddedTexts(NamedTuple):
     """Token ids of one text per clip, padded to the same length.
 
@@ -64,8 +69,9 @@ def alignment_loss(
     if isinstance(alignment, ContrastiveAlignment):
         return contrastive_loss(model, audio_tokens, targets.labels, alignment.temperature)
     if isinstance(alignment, EmbeddingAlignment):
-        text = mean_embeddings(model, targets.captions)
-        return mean_distance(audio_tokens.mean(dim=1), text, alignment.distance)
+        with torch.no_grad():
+            embedded = model.embed(targets.captions.ids)
+        return distance_loss(audio_tokens, embedded, targets.captions.mask, alignment.distance)
     layer, distance = alignment.layer, alignment.distance
     return hidden_state_loss(model, audio_tokens, targets.captions, layer, distance)
 
@@ -97,10 +103,9 @@ def hidden_state_loss(
     layer: int,
     distance: Distance,
 ) -> Tensor:
-    """Return the mean distance between the hidden states of clips and their texts at a layer.
+    """Return the distance between the hidden states of clips and their texts at a layer.
 
-    Hidden states are averaged over the audio tokens of a clip, or the tokens of its text. Layer 0
-    is the input embeddings, -1 the last layer.
+    Layer 0 is the input embeddings, -1 the last layer.
 
     Raises:
         InvalidInputError: if the language model has no layer with this index.
@@ -113,15 +118,79 @@ def hidden_state_loss(
         )
     with torch.no_grad():
         of_text = model.hidden_states(model.embed(texts.ids), texts.mask.long())
-        text = _masked_mean(of_text[layer], texts.mask)
-    return mean_distance(states[layer].float().mean(dim=1), text, distance)
+    return distance_loss(states[layer], of_text[layer], texts.mask, distance)
 
 
-def mean_distance(first: Tensor, second: Tensor, distance: Distance) -> Tensor:
-    """Return the mean cosine distance or squared error of tensors of shape (n_rows, width)."""
+def distance_loss(audio: Tensor, text: Tensor, mask: Tensor, distance: Distance) -> Tensor:
+    """Return a distance between the tokens of clips and of their texts, a scalar.
+
+    Args:
+        audio: vectors of audio tokens, shape (n_clips, n_audio, width).
+        text: vectors of text tokens, shape (n_clips, n_text, width).
+        mask: True for tokens of the text, False for padding, shape (n_clips, n_text).
+        distance: "cosine" and "mse" compare the mean vectors of each clip and its text; "cka" is 1
+            minus the linear CKA of the mean vectors of all clips and of all texts; "transport" is
+            the mean of the optimal-transport costs between the tokens of a clip and of its text.
+    """
+    if distance == "transport":
+        return transport_cost(audio.float(), text.float(), mask.to(audio.device)).mean()
+    first, second = audio.float().mean(dim=1), _masked_mean(text, mask)
     if distance == "cosine":
         return (1 - functional.cosine_similarity(first, second, dim=-1)).mean()
-    return functional.mse_loss(first, second)
+    return functional.mse_loss(first, second) if distance == "mse" else cka_loss(first, second)
+
+
+def cka_loss(first: Tensor, second: Tensor) -> Tensor:
+    """Return 1 minus the linear CKA of two tensors of shape (n_clips, width), in [0, 1].
+
+    It compares which clips are similar to which, and not the vectors themselves; see
+    `metrics.linear_cka`. The loss is 0 for fewer than three clips, because the CKA of two clips is
+    always 1.
+    """
+    if len(first) < _CKA_CLIPS:
+        return first.sum() * 0
+    kernels = []
+    for values in (first, second):
+        centered = values - values.mean(dim=0)
+        kernels.append(functional.normalize((centered @ centered.T).flatten(), dim=0))
+    return 1 - kernels[0] @ kernels[1]
+
+
+def transport_cost(audio: Tensor, text: Tensor, mask: Tensor) -> Tensor:
+    """Return the cost of optimal transport between the tokens of each clip and of its text.
+
+    All audio tokens have the same mass, and so have all text tokens; the cost of moving mass is the
+    cosine distance. The transport plan P minimises <P, C> - regularization * entropy(P), as in
+    `ot.sinkhorn` of POT; the result is <P, C>. Gradients treat the plan as constant: they are those
+    of the regularised minimum (envelope theorem). Source: Cuturi, "Sinkhorn distances", NeurIPS
+    2013.
+
+    Args:
+        audio: shape (n_clips, n_audio, width).
+        text: shape (n_clips, n_text, width).
+        mask: True for tokens of the text, shape (n_clips, n_text).
+
+    Returns:
+        Cost of each clip, in [0, 2], shape (n_clips,).
+    """
+    directions = functional.normalize(audio, dim=-1), functional.normalize(text, dim=-1)
+    cost = 1 - directions[0] @ directions[1].transpose(1, 2)
+    with torch.no_grad():
+        plan = _sinkhorn(cost.detach().double(), mask).to(cost)
+    return (plan * cost).sum(dim=(1, 2))
+
+
+def _sinkhorn(cost: Tensor, mask: Tensor) -> Tensor:
+    """Return regularised transport plans, shape (n_clips, n_audio, n_text); padding has mass 0."""
+    scaled = (-cost / _REGULARIZATION).masked_fill(~mask[:, None], -torch.inf)
+    rows = torch.full(cost.shape[:2], 1 / cost.shape[1], dtype=cost.dtype, device=cost.device).log()
+    columns = (mask / mask.sum(dim=1, keepdim=True)).to(cost).log()  # -inf for padding
+    potential = torch.zeros_like(columns)
+    for _ in range(_ITERATIONS):
+        of_rows = rows - (scaled + potential[:, None]).logsumexp(dim=2)
+        update = columns - (scaled + of_rows[..., None]).logsumexp(dim=1)
+        potential = update.masked_fill(~mask, 0.0)  # -inf minus -inf is NaN
+    return (scaled + of_rows[..., None] + potential[:, None]).exp()
 
 
 def encode_texts(tokenizer: PromptTokenizer, texts: Sequence[str]) -> PaddedTexts:

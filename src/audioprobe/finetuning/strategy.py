@@ -17,7 +17,7 @@ from audioprobe.training.arguments import TrainingArguments
 PreviousTask: TypeAlias = Literal["text", "audio"]
 """A task of the training before fine-tuning: predict text, or describe audio."""
 
-Distance: TypeAlias = Literal["cosine", "mse"]
+Distance: TypeAlias = Literal["cosine", "mse", "cka", "transport"]  # see alignment.distance_loss
 """1 - cosine similarity, or mean squared difference; averaged over rows."""
 
 QuestionCondition: TypeAlias = Literal["text", "audio"]
@@ -142,7 +142,7 @@ class ContrastiveAlignment:
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingAlignment:
-    """Distance between the mean audio token and the mean input embedding of the caption."""
+    """Distance between audio tokens and input embeddings of the caption; see `distance_loss`."""
 
     weight: float = 1.0
     distance: Distance = "cosine"
@@ -151,7 +151,7 @@ class EmbeddingAlignment:
 
 @dataclass(frozen=True, slots=True)
 class HiddenStateAlignment:
-    """Distance between the mean hidden states of audio and caption; see `hidden_state_loss`."""
+    """Distance between the hidden states of audio and caption; see `hidden_state_loss`."""
 
     weight: float = 1.0
     layer: int = -1

@@ -192,6 +192,11 @@ def _inert(cell: str) -> str:
     return f"'{cell}" if _FORMULA.match(cell) and not _HARMLESS.fullmatch(cell) else cell
 
 
+def with_rate(count: int, total: int) -> str:
+    """Return a count with its share of a total, such as "3 (12 %)"; without it if either is 0."""
+    return f"{count} ({100 * count / total:.2g} %)" if count and total else str(count)
+
+
 def columns(names: Sequence[str], first: int) -> tuple[int, ...]:
     """Return the column indices first, first + 1, ..., one for each of `names`."""
     return tuple(range(first, first + len(names)))

@@ -16,6 +16,7 @@ from audioprobe.metrics.label_metrics import (
     micro_roc_auc,
     per_label,
     roc_auc,
+    with_failures,
 )
 from audioprobe.metrics.similarity import linear_cka
 from audioprobe.metrics.threshold import (
@@ -50,4 +51,5 @@ __all__ = [
     "per_label",
     "precision_recall_f1",
     "roc_auc",
+    "with_failures",
 ]

@@ -15,6 +15,7 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.stats import rankdata
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from audioprobe.errors import InvalidInputError
@@ -69,6 +70,32 @@ def per_label(
     """
     present, values = validate(targets, scores, n_dimensions=2)
     return tuple(metric(*column) for column in zip(present.T, values.T, strict=True))
+
+
+def with_failures(
+    targets: BoolArray, scores: FloatArray, failed_targets: BoolArray
+) -> tuple[BoolArray, FloatArray]:
+    """Return targets and ranks with additional rows for failed clips, which count as wrong.
+
+    A failed clip is ranked below all others for each label that it has, and above all others for
+    each label that it does not have. The AUC of the result is a lower bound of the
+    AUC with any scores of the failed clips. If no scores tie, the same holds for the average
+    precision.
+
+    Args:
+        targets: boolean matrix of the scored clips, shape (n_clips, n_labels).
+        scores: finite scores, shape (n_clips, n_labels).
+        failed_targets: boolean matrix of the failed clips, shape (n_failed, n_labels).
+
+    Returns:
+        Targets and ranks, shape (n_clips + n_failed, n_labels). Ranks of a label have the order of
+        its scores.
+    """
+    ranks = rankdata(scores, method="dense", axis=0).astype(np.float64)
+    # Without ties: precision is computed at the end of a group of ties, which would be higher.
+    below = -np.arange(len(failed_targets), dtype=np.float64)[:, None]
+    worst = np.where(failed_targets, below, len(ranks) + 1)
+    return np.concatenate([targets, failed_targets]), np.concatenate([ranks, worst])
 
 
 def macro(values: Sequence[float | None]) -> Estimate:

@@ -3,7 +3,7 @@
 import json
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -88,7 +88,7 @@ class CachedModel(InfoRepr):
             ContractError: if the model does not yield exactly one response per prompt.
             AudioProbeError: if the model raises one; earlier responses are stored.
         """
-        scope = f"{canonical_json(self.info)}\n{json.dumps(decoding and asdict(decoding))}"
+        scope = f"{canonical_json(self.info)}\n{json.dumps(decoding and decoding.options)}"
         return self._stream(scope, prompts, lambda p: self._model.generate(p, decoding), _RESPONSES)
 
     def _stream(

@@ -8,7 +8,7 @@ caption does not contain.
 import re
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import islice
 
 from audioprobe.errors import InvalidInputError
@@ -105,7 +105,7 @@ class Cascade(InfoRepr):
             "template": self._template,
         }
         if self._caption_decoding is not None:
-            decoding = asdict(self._caption_decoding)
+            decoding = self._caption_decoding.options
             options |= {f"caption_{name}": value for name, value in decoding.items()}
         parts = {"captioner": self._captioner.info, "reasoner": self._reasoner.info}
         return ComponentInfo("language_model", "Cascade", "1", options, parts)

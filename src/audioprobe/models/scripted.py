@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TypeVar, cast
 
 from audioprobe.errors import ContractError, InvalidInputError
+from audioprobe.models.choices import choose
 from audioprobe.types import (
     ComponentInfo,
     Decoding,
@@ -81,15 +82,21 @@ class Scripted(InfoRepr):
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Yield one response per prompt, in order; `decoding` is ignored.
+        """Yield one response per prompt, in order.
+
+        `decoding` is ignored, except that one of its `choices`, if any, is chosen by likelihood.
 
         Raises:
             ContractError: if the answer function returns neither a text nor a `Response`.
             InvalidInputError: if the mapping does not contain a question.
             Exception: any error that the answer function raises.
         """
-        del decoding
         for batch in self._batches(prompts):
+            if decoding is not None and decoding.choices:
+                for prompt in batch:
+                    values = [self._likelihood(prompt, text).total for text in decoding.choices]
+                    yield choose(values, decoding)
+                continue
             answers = [self._answer(prompt) for prompt in batch]
             for answer in answers:
                 yield _checked(Response(answer) if isinstance(answer, str) else answer, Response)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from audioprobe.errors import InvalidInputError, NonFiniteError, UnsupportedInputError
+from audioprobe.models.choices import refuse_choices
 from audioprobe.protocols import Tagger, training_data_of
 from audioprobe.registry import load
 from audioprobe.training_data import TrainingData
@@ -86,13 +87,14 @@ class TagCaptioner(InfoRepr):
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Yield one caption per prompt, in order; `decoding` is ignored.
+        """Yield one caption per prompt, in order; `decoding` has no effect.
 
         Raises:
-            UnsupportedInputError: if a prompt has no audio, or has examples.
+            UnsupportedInputError: if a prompt has no audio, or has examples, or if `decoding` has
+                choices.
             NonFiniteError: if a probability is NaN or infinite.
         """
-        del decoding
+        refuse_choices(decoding, "A TagCaptioner", "Omit Decoding.choices.")
         for probabilities in self._tagger.tag(_audio_of(prompt) for prompt in prompts):
             yield self._describe(probabilities)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from audioprobe.audio.files import open_sound
 from audioprobe.audio.sources import clips_of
-from audioprobe.audio.windowing import read_waveform
+from audioprobe.audio.windowing import Windowing, read_waveform
 from audioprobe.concepts.concept import without_article
 from audioprobe.errors import AudioReadError, InvalidInputError
 from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept
@@ -20,8 +20,6 @@ from audioprobe.texts import nfc
 from audioprobe.types import Clip, Waveform
 
 ESPEAK = "espeak-ng"
-PLAYED_S = 10.0
-"""Seconds from the start of each clip that the model receives."""
 _TIMEOUT_S = 30
 
 
@@ -160,7 +158,10 @@ def _normalized(name: str) -> str:
 
 
 def seconds_cut(
-    clips: Iterable[Clip], played: Container[str], ignored: Mapping[str, float]
+    clips: Iterable[Clip],
+    played: Container[str],
+    ignored: Mapping[str, float],
+    windowing: Windowing,
 ) -> dict[str, float]:
     """Return the unused duration at the end of each clip in seconds, keyed by clip id.
 
@@ -170,20 +171,23 @@ def seconds_cut(
         clips: the clips.
         played: ids of the clips that were sent to the model.
         ignored: seconds that the model has reported as truncated, keyed by clip id.
+        windowing: how clips were read.
     """
     seconds = {}
     for clip in clips:
         cut = ignored.get(clip.id, 0.0)
         if clip.id in played:
             with suppress(AudioReadError):  # the questions about this clip are failures
-                cut += _seconds_not_played(clip)
+                cut += _seconds_not_read(clip, windowing)
         if cut > 0:
             seconds[clip.id] = round(cut, 3)
     return seconds
 
 
-def _seconds_not_played(clip: Clip) -> float:
-    """Return the seconds of a clip after the first 10 s; 0 for shorter clips."""
+def _seconds_not_read(clip: Clip, windowing: Windowing) -> float:
+    """Return the seconds of a clip after those that were read; 0 for shorter clips."""
+    if windowing.length == "whole":
+        return 0.0
     if clip.waveform is not None:
         duration = clip.waveform.duration
     else:
@@ -193,7 +197,7 @@ def _seconds_not_played(clip: Clip) -> float:
     duration -= clip.start
     if clip.duration is not None:
         duration = min(duration, clip.duration)
-    return max(0.0, round(duration - PLAYED_S, 3))
+    return max(0.0, round(duration - windowing.seconds, 3))
 
 
 def spoken_words(source: str, concepts: ConceptSet) -> dict[str, Waveform]:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from audioprobe.audio.sources import Source, clips_of
+from audioprobe.audio.windowing import Windowing
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
@@ -29,6 +30,9 @@ from audioprobe.protocols import LanguageModel
 from audioprobe.registry import check_name, load
 from audioprobe.types import Waveform
 
+FIRST_SECONDS = Windowing(length="crop")
+"""Default: the model receives the first 10 s of each clip."""
+
 
 class ConceptProbe:
     """Questions about concepts ("Is a crow a bird?") to a model, in text and about audio.
@@ -48,11 +52,14 @@ class ConceptProbe:
         n_clips: maximum number of clips per concept; 0 means all.
         n_orders: number of orders in which the options of a choice question are presented.
         n_windows: number of windows of a clip under the condition "window".
+        windowing: how clips are read: with the length "crop" (default: the first 10 s), "pad" or
+            "whole".
         bootstrap: how confidence intervals are computed; concepts are resampled.
         seed: seed of false pairs, wrong clips, option orders and noise.
 
     Raises:
-        InvalidInputError: for an unknown condition or form, or an invalid file of wordings.
+        InvalidInputError: for an unknown condition or form, an invalid file of wordings, or the
+            windowing "windows".
 
     Example:
         ```python
@@ -77,6 +84,7 @@ class ConceptProbe:
         n_clips: int = 2,
         n_orders: int = 1,
         n_windows: int = 4,
+        windowing: Windowing = FIRST_SECONDS,
         bootstrap: Bootstrap | None = None,
         seed: int = 0,
     ) -> None:
@@ -86,6 +94,7 @@ class ConceptProbe:
         self._model_or_name, self._judge_or_name = model, judge
         self._concepts = concepts if isinstance(concepts, ConceptSet) else from_concepts(concepts)
         self._options = options or PromptingOptions()
+        self._windowing = checked_windowing(windowing)
         self._bootstrap = bootstrap or Bootstrap()
         self._config = QuestionConfig(
             wordings=read_wordings(self._options.wordings),
@@ -129,8 +138,7 @@ class ConceptProbe:
             relations: "hypernym", "synonym" or both. If clips are given, questions for the concept
                 itself ("identity") are added, to separate perception from reasoning.
             clips: labelled clips, a folder, or sound files named after their concept; None asks in
-                text only. If clips are given, concepts without clips are not asked about. The
-                model receives the first 10 s of each clip.
+                text only. If clips are given, concepts without clips are not asked about.
             spoken: recordings of the spoken words, keyed by concept id; see `spoken_words`.
             familiar: ids of concepts whose sounds the model was trained on.
             progress: True shows progress, False does not; a function is called with the progress
@@ -141,7 +149,9 @@ class ConceptProbe:
                 is unknown, or a condition needs clips or spoken words that are not given.
             AudioProbeError: for causes that affect all questions, such as missing weights.
         """
-        probe = prepare_probe(self._concepts, self._config, relations, clips, spoken=spoken)
+        probe = prepare_probe(
+            self._concepts, self._config, relations, clips, spoken=spoken, windowing=self._windowing
+        )
         with shown_progress(progress) as show:
             model, judge = self._models
             return run_probe(
@@ -162,6 +172,7 @@ def prepare_probe(
     clips: Source | Iterable[Source] | None = None,
     *,
     spoken: Mapping[str, Waveform] | None = None,
+    windowing: Windowing = FIRST_SECONDS,
 ) -> PreparedProbe:
     """Create all questions of a probe, before a model is loaded.
 
@@ -171,6 +182,7 @@ def prepare_probe(
         relations: see `ConceptProbe.__call__`, also for `clips`, `spoken` and the errors.
         clips: labelled clips, a folder, or sound files.
         spoken: recordings of the spoken words, keyed by concept id.
+        windowing: how clips are read.
     """
     kinds: list[RelationKind] = [relations] if isinstance(relations, str) else list(relations)
     check_known("relation", kinds, RELATIONS)
@@ -195,6 +207,7 @@ def prepare_probe(
         sounds=sounds_by_key(
             [clip for group in by_concept.by_concept.values() for clip in group],
             {spoken_keys[name]: waveform for name, waveform in (spoken or {}).items()},
+            windowing,
             config.seed,
             config.n_windows if has_windows else 0,
         ),
@@ -207,9 +220,21 @@ def prepare_probe(
             "n_clips": config.n_clips,
             "n_orders": config.n_orders,
             **({"n_windows": config.n_windows} if has_windows else {}),
+            **{name: value for name, value in windowing.options.items() if name != "pooling"},
         },
+        windowing=windowing,
         seed=config.seed,
     )
+
+
+def checked_windowing(windowing: Windowing) -> Windowing:
+    """Return the windowing; raise `InvalidInputError` if it may give several windows per clip."""
+    if windowing.length == "windows":
+        raise InvalidInputError(
+            'A probe asks about one sound per clip: expected the length "crop", "pad" or "whole" '
+            'in windowing, got "windows".'
+        )
+    return windowing
 
 
 def _check_assigned(clips: ClipsByConcept) -> None:

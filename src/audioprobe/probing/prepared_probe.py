@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from audioprobe.audio.windowing import Windowing
 from audioprobe.probing.clips import ClipsByConcept
 from audioprobe.probing.trial import ProbeQuestion
 from audioprobe.types import Clip, Option, Waveform
@@ -22,6 +23,7 @@ class PreparedProbe:
             `AudioReadError`.
         caption_template: prompt for questions about a caption, with {caption} and {question}.
         options: options that change the questions, for the provenance of results.
+        windowing: how clips are read.
         seed: seed of false pairs, wrong clips, option orders and noise.
     """
 
@@ -31,6 +33,7 @@ class PreparedProbe:
     sounds: Mapping[str, Callable[[], Waveform]]
     caption_template: str
     options: Mapping[str, Option]
+    windowing: Windowing
     seed: int
 
     def used_clips(self) -> list[tuple[str, Clip]]:

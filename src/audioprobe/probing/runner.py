@@ -6,7 +6,7 @@ from dataclasses import asdict
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing.answers import judge_trials
-from audioprobe.probing.clips import PLAYED_S, ProbeClip, seconds_cut
+from audioprobe.probing.clips import ProbeClip, seconds_cut
 from audioprobe.probing.prepared_probe import PreparedProbe
 from audioprobe.probing.question_asker import QuestionAsker
 from audioprobe.probing.results import ProbeOutcome
@@ -70,7 +70,7 @@ def run_probe(
             created=now(),
             training_clips=training_clips(clips, model),
         ),
-        seconds_cut=seconds_cut(clips, played, asker.seconds_ignored),
+        seconds_cut=seconds_cut(clips, played, asker.seconds_ignored, probe.windowing),
         unused_clips=probe.unused_clips(),
     )
 
@@ -80,7 +80,6 @@ def _options(options: PromptingOptions) -> dict[str, Option]:
     recorded: dict[str, Option] = {
         "answers": (options.yes, options.no, options.option),
         "max_new_tokens": options.max_new_tokens,
-        "played of a clip (s)": PLAYED_S,
     }
     if options.samples:
         sampling = asdict(options.sampling)

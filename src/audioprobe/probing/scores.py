@@ -6,6 +6,7 @@ Trials about one concept are not independent, so confidence intervals resample c
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from audioprobe.io.text_table import with_rate
 from audioprobe.metrics.answers import blind_guesses, criterion, d_prime
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.vectorized_metrics import mean
@@ -52,8 +53,8 @@ class Score:
             str(self.d_prime),
             str(self.criterion),
             str(self.n_trials),
-            str(self.n_invalid),
-            str(self.n_failed),
+            with_rate(self.n_invalid, self.n_trials),
+            with_rate(self.n_failed, self.n_trials),
         )
 
 
@@ -70,7 +71,7 @@ HEADER = (
 )
 """Column names of `Score.cells`."""
 
-SHORT_HEADER = ("accuracy", "yes-rate", "invalid", "failed")
+SHORT_HEADER = ("accuracy", "accuracy, invalid as wrong", "yes-rate", "invalid", "failed")
 """Columns of `Score.cells` that are shown in a terminal."""
 
 

@@ -5,9 +5,8 @@ from functools import partial
 
 import numpy as np
 
-from audioprobe.audio.windowing import Windowing, read_windows
+from audioprobe.audio.windowing import Windowing, read_waveform
 from audioprobe.errors import AudioReadError
-from audioprobe.probing.clips import PLAYED_S
 from audioprobe.types import Clip, Waveform
 
 SILENCE, NOISE = "(silence)", "(noise)"
@@ -16,24 +15,29 @@ _NOISE_RMS = 0.05  # of full scale: about as loud as a quiet recording
 
 
 def sounds_by_key(
-    clips: Sequence[Clip], spoken: Mapping[str, Waveform], seed: int, n_windows: int = 0
+    clips: Sequence[Clip],
+    spoken: Mapping[str, Waveform],
+    windowing: Windowing,
+    seed: int,
+    n_windows: int = 0,
 ) -> dict[str, Callable[[], Waveform]]:
     """Return a function that loads each sound of a probe, keyed by `ProbeQuestion.audio`.
 
     Args:
-        clips: clips; their first 10 s are loaded.
+        clips: clips.
         spoken: recordings of spoken words, keyed by `ProbeQuestion.audio`.
+        windowing: how clips are read; its length is not "windows".
         seed: seed of the noise.
         n_windows: number of windows of each clip; 0 means none.
     """
     sounds: dict[str, Callable[[], Waveform]] = {SILENCE: _silence, NOISE: partial(_noise, seed)}
     sounds |= {key: partial(_same, waveform) for key, waveform in spoken.items()}
     sounds |= {
-        window_key(clip.id, number, n_windows): partial(_window, clip, number, n_windows)
+        window_key(clip.id, number, n_windows): partial(_window, clip, windowing, number, n_windows)
         for clip in clips
         for number in range(n_windows)
     }
-    return sounds | {clip.id: partial(_played, clip) for clip in clips}
+    return sounds | {clip.id: partial(read_waveform, clip, windowing) for clip in clips}
 
 
 def window_key(clip: str, number: int, n_windows: int) -> str:
@@ -41,14 +45,9 @@ def window_key(clip: str, number: int, n_windows: int) -> str:
     return f"(window {number + 1} of {n_windows}) {clip}"
 
 
-def _played(clip: Clip) -> Waveform:
-    (window,) = read_windows(clip, Windowing(length="crop", seconds=PLAYED_S))
-    return window.waveform
-
-
-def _window(clip: Clip, number: int, n_windows: int) -> Waveform:
-    """Return one of `n_windows` consecutive parts, of equal length, of what is played of a clip."""
-    waveform = _played(clip)
+def _window(clip: Clip, windowing: Windowing, number: int, n_windows: int) -> Waveform:
+    """Return one of `n_windows` consecutive parts, of equal length, of what is read of a clip."""
+    waveform = read_waveform(clip, windowing)
     size = waveform.samples.size
     if size < n_windows:
         raise AudioReadError(

@@ -1,7 +1,7 @@
 """Result of classifying clips: display, evaluation, export and storage."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -13,6 +13,7 @@ from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.json_codec import from_json, read_json, to_json
 from audioprobe.io.text_table import Displayed, Table, text_width
 from audioprobe.metrics import Bootstrap, ThresholdPolicy
+from audioprobe.metrics.label_metrics import with_failures
 from audioprobe.plots.forest_plot import draw_kind
 from audioprobe.results.evaluation import Evaluation, evaluate
 from audioprobe.results.scores import ScoredClips
@@ -64,19 +65,42 @@ class ClassificationResult(ScoredClips, TidyData, Displayed):
                 shape, none of the labels occurs, or a label has another spelling.
         """
         reference = self.truth if targets is None else targets
+        labels_by_clip: Mapping[str, tuple[str, ...]] | None = None
         if isinstance(reference, Mapping):
             labels_by_clip = reference
             reference = targets_of(labels_by_clip, self.clip_ids, self.labels)
             check_labels_occur(reference, labels_by_clip.values(), self.labels)
-        return evaluate(
+        evaluation = evaluate(
             self.scores,
             np.asarray(reference),
             self.labels,
             n_failed=len(self.failures),
             threshold=threshold,
             bootstrap=bootstrap,
-            groups=[self.groups.get(name) for name in self.clip_ids] if self.groups else None,
+            groups=self._groups_of(self.clip_ids),
         )
+        failed = tuple(failure.clip_id for failure in self.failures)
+        if not failed or labels_by_clip is None or not set(failed) <= set(labels_by_clip):
+            return evaluation
+        all_targets, all_scores = with_failures(
+            np.asarray(reference), self.scores, targets_of(labels_by_clip, failed, self.labels)
+        )
+        strict = evaluate(
+            all_scores,
+            all_targets,
+            self.labels,
+            bootstrap=bootstrap,
+            groups=self._groups_of((*self.clip_ids, *failed)),
+        )
+        return replace(
+            evaluation,
+            strict_auc=strict.auc,
+            strict_average_precision=strict.average_precision,
+        )
+
+    def _groups_of(self, clip_ids: Sequence[str]) -> list[str | None] | None:
+        """Return the group of each clip; None if no clip has a group."""
+        return [self.groups.get(name) for name in clip_ids] if self.groups else None
 
     def table(self) -> Table:
         """Return a table with one row per scored clip: caption (if any) and best labels.

@@ -8,7 +8,7 @@ import numpy as np
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.data_table import DataTable, TidyData
-from audioprobe.io.text_table import Displayed, Table
+from audioprobe.io.text_table import Displayed, Table, with_rate
 from audioprobe.metrics import (
     ThresholdPolicy,
     average_precision,
@@ -60,6 +60,9 @@ class Evaluation(TidyData, Displayed, ForestPlotted):
         auc: macro mean over the labels whose AUC is defined.
         average_precision: macro mean over the labels whose average precision is defined (mAP).
         f1: macro mean over the labels whose F1 is defined.
+        strict_auc: macro mean if failed clips count as wrong (see `metrics.with_failures`); None if
+            no clip failed, or the labels of a failed clip are unknown.
+        strict_average_precision: the same for the average precision.
     """
 
     labels: tuple[LabelEvaluation, ...]
@@ -69,6 +72,13 @@ class Evaluation(TidyData, Displayed, ForestPlotted):
     auc: Estimate
     average_precision: Estimate
     f1: Estimate
+    strict_auc: Estimate | None = None
+    strict_average_precision: Estimate | None = None
+
+    @property
+    def failure_rate(self) -> float:
+        """Share of the clips without scores, in [0, 1]."""
+        return self.n_failed / (self.n_clips + self.n_failed)
 
     def table(self) -> Table:
         """Return a table with one row per label and one row for the macro means."""
@@ -78,6 +88,11 @@ class Evaluation(TidyData, Displayed, ForestPlotted):
             metrics = (_short(e.auc), _short(e.average_precision), _cell(e.f1))
             rows.append((e.label, str(e.n_positive), *metrics[:n_metrics]))
         rows.append(("macro mean", "", *map(str, self._means().values())))
+        if self.strict_auc is not None:
+            strict = map(str, (self.strict_auc, self.strict_average_precision))
+            rows.append(
+                ("macro mean, failed clips as wrong", "", *strict, *["–"] * (n_metrics - 2))
+            )
         names = ("AUC", "AP", f"F1, threshold {self.threshold_policy}")
         header = ("label", "positives", *names[:n_metrics])
         return Table(header, tuple(rows), numeric=tuple(range(1, len(header))))
@@ -123,8 +138,9 @@ class Evaluation(TidyData, Displayed, ForestPlotted):
             f"{name} of {mean.n} of {n_labels} labels" for name, mean in means.items()
         )
         methods = dict.fromkeys(mean.method for mean in means.values() if mean.value is not None)
+        failed = with_rate(self.n_failed, self.n_clips + self.n_failed)
         return (
-            f"{self.n_clips} clips scored, {self.n_failed} failed and left out. Macro means: "
+            f"{self.n_clips} clips scored, {failed} failed and left out. Macro means: "
             f"{counts}.{''.join(f' {method[:1].upper()}{method[1:]}.' for method in methods)}"
         )
 

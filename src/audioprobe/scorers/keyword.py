@@ -47,14 +47,14 @@ class KeywordScorer(InfoRepr):
         variants = [self._variants(label) for label in labels]
         rows = []
         for caption in captions:
-            words = frozenset().union(*_words(caption))
+            words = frozenset().union(*split_words(caption))
             rows.append([max(_share(name, words) for name in names) for names in variants])
         return np.array(rows, dtype=np.float64).reshape(len(captions), len(labels))
 
     def _variants(self, label: str) -> list[list[frozenset[str]]]:
         """Return a list of words for the label and for each synonym; skip names without words."""
         names = label_variants(label, self._synonyms)
-        variants = [words for name in names if (words := _words(name))]
+        variants = [words for name in names if (words := split_words(name))]
         if not variants:
             raise InvalidInputError(
                 f"The label {label!r:.60} has no word, but KeywordScorer compares words. Remove "
@@ -63,8 +63,11 @@ class KeywordScorer(InfoRepr):
         return variants
 
 
-def _words(text: str) -> list[frozenset[str]]:
-    """Split a text into words; return each word as a set of its possible forms (see `_forms`)."""
+def split_words(text: str) -> list[frozenset[str]]:
+    """Split a text into words in lower case; return each word as a set of its possible forms.
+
+    The forms of "crows" are "crows" and "crow".
+    """
     return [_forms(word) for word in _WORD.findall(text.casefold())]
 
 

@@ -17,6 +17,7 @@ from audioprobe.experiments.classification.labelled_scores import LabelledScores
 from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.experiments.classification.tables import (
     drops_table,
+    headline,
     labels_table,
     notes,
     p_text,
@@ -108,7 +109,15 @@ def test_comparison_uses_only_clips_scored_in_both_cells() -> None:
     assert (second.gain.difference.n, second.n_clips, second.n_failed) == (12, 12, 8)
     assert second.auc.value is not None
     assert second.gain.difference.value == pytest.approx(second.auc.value - 1.0)
-    assert first.n_failed == 0
+    assert (first.n_failed, first.strict_auc) == (0, None)
+    assert second.strict_auc is not None
+    assert second.strict_auc.value == pytest.approx(second.auc.value * 36 / 100)
+    table = summary((first, second))
+    column = table.header.index("AUC, failed as wrong")
+    assert [row[column] for row in table.rows] == [str(first.auc), str(second.strict_auc)]
+    assert table.rows[1][table.header.index("failed")] == "8 (40 %)"
+    assert "AUC, failed as wrong" in headline((first, second)).header
+    assert "AUC, failed as wrong" not in summary((first,)).header
 
 
 def test_metrics_of_a_cell_without_scores_are_undefined() -> None:

@@ -69,6 +69,8 @@ class CellScore:
         prompt_level: name of the prompt level.
         familiar: whether the model was trained on such audio; None if unknown.
         auc: mean AUC over the labels whose AUC is defined (macro).
+        strict_auc: `auc` if failed clips count as wrong; None if no clip failed.
+        aucs_of_repeats: macro AUC with each seed of the run; () if there is only one.
         average_precision: mean average precision over the labels for which it is defined (macro).
         f1: mean F1 over the labels that have a threshold (macro).
         threshold_policy: how the thresholds were chosen.
@@ -88,6 +90,8 @@ class CellScore:
     prompt_level: str
     familiar: bool | None
     auc: Estimate
+    strict_auc: Estimate | None
+    aucs_of_repeats: tuple[float | None, ...]
     average_precision: Estimate
     f1: Estimate
     threshold_policy: str
@@ -156,6 +160,8 @@ def _score(
         prompt_level=cell.prompt_level,
         familiar=cell.familiar,
         auc=auc,
+        strict_auc=data.strict_auc(bootstrap),
+        aucs_of_repeats=data.aucs_of_repeats(),
         average_precision=precision,
         f1=f1,
         threshold_policy=policy.name,

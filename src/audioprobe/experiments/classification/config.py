@@ -1,14 +1,16 @@
 """Configuration of a classification experiment (TOML)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
+from audioprobe.audio.windowing import Windowing
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.experiments.components import SHIPPED_CONFIGS, ComponentSpec, check_names
 from audioprobe.io.config import find_config, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.prompts.levels import Control
+from audioprobe.types import Decoding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,10 @@ class ClassificationConfig:
         prompt_levels: prompt levels; the first one is the baseline of comparisons.
         scorer: component that scores captions against labels.
         prompt_file: path of a file with prompts; "" uses the shipped prompts.
+        windowing: how recordings are cut into mono windows; see `Windowing`.
+        decoding: decoding settings of the captions; None uses the model's default, which is greedy.
+        seeds: seeds of sampled decoding. The run is repeated with each seed, instead of
+            `decoding.seed`; tables show the standard deviation over the seeds.
         cache: path of a response cache that several runs can share; "" uses no cache.
         bootstrap: settings of confidence intervals.
         seed: random seed of in-context examples and controls.
@@ -89,6 +95,9 @@ class ClassificationConfig:
     prompt_levels: tuple[PromptSpec, ...]
     scorer: ComponentSpec = field(default_factory=lambda: ComponentSpec("embedding"))
     prompt_file: str = ""
+    windowing: Windowing = field(default_factory=Windowing)
+    decoding: Decoding | None = None
+    seeds: tuple[int, ...] = ()
     cache: str = ""
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     seed: int = 0
@@ -101,6 +110,7 @@ class ClassificationConfig:
                 f"{len(names)} and {len(self.prompt_levels)}."
             )
         check_names("evaluation sets", names)
+        self._check_seeds()
         for evaluation_set in self.evaluation_sets:
             source = evaluation_set.thresholds_from
             if source and (source == evaluation_set.name or source not in names):
@@ -119,6 +129,23 @@ class ClassificationConfig:
                     f"The prompt level {level.prompt!r} draws examples from the split "
                     f"{level.examples_split!r}, which is evaluated. Choose another split."
                 )
+
+    def _check_seeds(self) -> None:
+        is_sampled = self.decoding is not None and self.decoding.temperature > 0
+        if self.seeds and not is_sampled:
+            raise InvalidInputError(
+                "Expected a [decoding] with a temperature above 0 for several seeds: without "
+                "sampling, all seeds give the same responses. Set the temperature, or remove seeds."
+            )
+        if len(set(self.seeds)) < len(self.seeds):
+            raise InvalidInputError(f"seeds must be different, got {self.seeds}.")
+
+    @property
+    def decodings(self) -> tuple[Decoding | None, ...]:
+        """Decoding settings of each repetition; several only if there are `seeds`."""
+        if self.decoding is None or not self.seeds:
+            return (self.decoding,)
+        return tuple(replace(self.decoding, seed=seed) for seed in self.seeds)
 
 
 def read_classification(name: str | Path) -> ClassificationConfig:

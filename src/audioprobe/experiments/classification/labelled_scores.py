@@ -16,7 +16,8 @@ from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.metrics import ThresholdPolicy
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.grouping import merge_single_group_strata
-from audioprobe.metrics.vectorized_metrics import mean, ratio
+from audioprobe.metrics.label_metrics import macro, per_label, roc_auc, with_failures
+from audioprobe.metrics.vectorized_metrics import macro_roc_auc, mean, ratio
 from audioprobe.results.targets import targets_of
 from audioprobe.types import BoolArray, Estimate, FloatArray
 
@@ -54,8 +55,11 @@ class LabelledScores:
 
         A clip without a group counts as a group with one clip.
         """
+        return self._groups_of(self.ids)
+
+    def _groups_of(self, ids: Sequence[str]) -> list[str]:
         groups = self.cell.groups
-        return [f"group {groups[n]}" if n in groups else f"clip {n}" for n in self.ids]
+        return [f"group {groups[n]}" if n in groups else f"clip {n}" for n in ids]
 
     @property
     def unit(self) -> str:
@@ -68,24 +72,56 @@ class LabelledScores:
 
         Groups with the same rare labels form a stratum, so that samples contain rare labels.
         """
-        groups_of_label = [
-            {self.groups[row] for row in np.flatnonzero(column)} for column in self.targets.T
-        ]
-        rare = [n for n, groups in enumerate(groups_of_label) if 0 < len(groups) <= RARE]
-        kinds = {
-            g: frozenset(n for n in rare if g in groups_of_label[n])
-            for g in dict.fromkeys(self.groups)
-        }
-        # A stratum of one group would always be drawn: merge it with groups without rare labels.
-        sizes = Counter(kinds.values())
-        common = {g: kind if sizes[kind] > 1 else frozenset() for g, kind in kinds.items()}
-        strata = merge_single_group_strata(common)
-        return [strata[g] for g in self.groups]
+        return _strata(self.groups, self.targets)
+
+    def strict_auc(self, bootstrap: Bootstrap) -> Estimate | None:
+        """Return the macro AUC if failed clips count as wrong; see `metrics.with_failures`.
+
+        The result is None if no clip is scored, or if no clip with reference labels failed.
+        """
+        result = self.cell.result
+        failed = [f.clip_id for f in result.failures if f.clip_id in result.truth]
+        if not failed or not self.ids:
+            return None
+        failed_targets = targets_of(result.truth, tuple(failed), result.labels)
+        targets, scores = with_failures(self.targets, self.scores, failed_targets)
+        groups = [*self.groups, *self._groups_of(failed)]
+        return bootstrap.estimate(
+            macro_roc_auc(targets, scores),
+            len(targets),
+            groups=groups,
+            strata=_strata(groups, targets),
+            present=targets,
+            point=macro(per_label(roc_auc, targets, scores)),
+            unit=self.unit,
+        )
+
+    def aucs_of_repeats(self) -> tuple[float | None, ...]:
+        """Return the macro AUC of the result and of each repetition; () without repetitions."""
+        repeats = [LabelledScores(replace(self.cell, result=r)) for r in self.cell.repeats]
+        return tuple(
+            macro(per_label(roc_auc, data.targets, data.scores)).value if data.ids else None
+            for data in ([self, *repeats] if repeats else [])
+        )
 
     def rows(self, ids: Sequence[str]) -> list[int]:
         """Return the row of each clip id in the score matrix `cell.result.scores`."""
         row_of = {name: n for n, name in enumerate(self.cell.result.clip_ids)}
         return [row_of[name] for name in ids]
+
+
+def _strata(groups: Sequence[str], targets: BoolArray) -> list[Hashable]:
+    """Return the stratum of each clip; see `LabelledScores.strata`."""
+    groups_of_label = [{groups[row] for row in np.flatnonzero(column)} for column in targets.T]
+    rare = [n for n, names in enumerate(groups_of_label) if 0 < len(names) <= RARE]
+    kinds = {
+        g: frozenset(n for n in rare if g in groups_of_label[n]) for g in dict.fromkeys(groups)
+    }
+    # A stratum of one group would always be drawn: merge it with groups without rare labels.
+    sizes = Counter(kinds.values())
+    common = {g: kind if sizes[kind] > 1 else frozenset() for g, kind in kinds.items()}
+    strata = merge_single_group_strata(common)
+    return [strata[g] for g in groups]
 
 
 def with_tuning_sets(

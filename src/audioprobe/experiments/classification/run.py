@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import InvalidInputError, located, optional_import
@@ -46,6 +47,7 @@ class ClassificationCell:
         prompt_level: name of the prompt level.
         familiar: whether the model was trained on such audio; None if unknown.
         result: captions, scores, reference labels and failures.
+        repeats: results with further seeds of sampled decoding.
         groups: group (such as the recording site) by clip id; confidence intervals resample groups.
         hierarchy: hierarchy of the labels; None if the data set has no hierarchy.
     """
@@ -56,6 +58,7 @@ class ClassificationCell:
     result: ClassificationResult
     groups: Mapping[str, str]
     hierarchy: Hierarchy | None = None
+    repeats: tuple[ClassificationResult, ...] = ()
 
     @property
     def name(self) -> str:
@@ -65,7 +68,7 @@ class ClassificationCell:
     @property
     def file_name(self) -> str:
         """Name of the files with the result, without suffix."""
-        return _file_name(self.evaluation_set, self.prompt_level)
+        return _file_names(self.evaluation_set, self.prompt_level, 1)[0]
 
 
 class ClassificationRun:
@@ -146,22 +149,40 @@ class ClassificationRun:
                 self._collect_on_cluster(on, n_workers, run.response_log, progress)
             model = run.logged(source)
             for clips, question in self._parts():
-                classifier = CaptionClassifier(
-                    model, scorer, question=question.text, examples=question.examples
-                )
-                report = _with_costs(progress, f"{clips.name}: {question.name}", source)
-                result = classifier(clips.clips, clips.labels, progress=report)
-                cells.append(_cell(result, clips, question))
-                run.store(f"{cells[-1].file_name}.json", result.to_json())
-                run.store(f"{cells[-1].file_name}.csv", result.to_csv())
+                names = self._result_names(clips, question)
+                results = []
+                for name, options in zip(names, self._classifier_options(), strict=True):
+                    classifier = CaptionClassifier(
+                        model, scorer, question=question.text, examples=question.examples, **options
+                    )
+                    report = _with_costs(progress, name.replace("--", ": ", 1), source)
+                    results.append(classifier(clips.clips, clips.labels, progress=report))
+                    run.store(f"{name}.json", results[-1].to_json())
+                    run.store(f"{name}.csv", results[-1].to_csv())
+                cells.append(_cell(results, clips, question))
         return cells
+
+    def _classifier_options(self) -> list[dict[str, Any]]:
+        """Return the options of the classifier for each repetition."""
+        windowing = self.config.windowing
+        return [{"decoding": each, "windowing": windowing} for each in self.config.decodings]
+
+    def _result_names(self, clips: LabelledClips, question: PromptQuestion) -> list[str]:
+        """Return the names of the result files of each repetition, without suffix."""
+        return _file_names(clips.name, question.name, len(self.config.decodings))
 
     def _collect_on_cluster(
         self, address: str, n_workers: int, log: ResponseLog, progress: ProgressCallback
     ) -> None:
         cluster = optional_import("audioprobe.experiments.ray_cluster", "ray")
         cluster.collect_responses(
-            address, self.config.model, self.questions, log, n_workers=n_workers, progress=progress
+            address,
+            self.config.model,
+            self.questions,
+            log,
+            classifier_options=self._classifier_options(),
+            n_workers=n_workers,
+            progress=progress,
         )
 
     def _parts(self) -> list[tuple[LabelledClips, PromptQuestion]]:
@@ -191,13 +212,16 @@ class ClassificationRun:
                 differ from those of the config.
         """
         parts = self._parts()
-        names = [_file_name(clips.name, question.name) for clips, question in parts]
-        texts = read_results(Path(folder), names)
+        names = [self._result_names(*part) for part in parts]
+        texts = iter(read_results(Path(folder), [name for group in names for name in group]))
         cells = []
-        for name, text, (clips, question) in zip(names, texts, parts, strict=True):
-            with located(f"{folder}: {name}.json"):
-                cells.append(_cell(ClassificationResult.from_json(text), clips, question))
-                refuse_changed(cells[-1].result, clips, question)
+        for group, (clips, question) in zip(names, parts, strict=True):
+            results = []
+            for name in group:
+                with located(f"{folder}: {name}.json"):
+                    results.append(ClassificationResult.from_json(next(texts)))
+                    refuse_changed(results[-1], clips, question)
+            cells.append(_cell(results, clips, question))
         return cells
 
     def _pinned(self, model: LanguageModel, scorer: Scorer) -> dict[str, object]:
@@ -229,20 +253,23 @@ def _with_costs(progress: ProgressCallback, stage: str, model: LanguageModel) ->
 
 
 def _cell(
-    result: ClassificationResult, clips: LabelledClips, question: PromptQuestion
+    results: Sequence[ClassificationResult], clips: LabelledClips, question: PromptQuestion
 ) -> ClassificationCell:
     return ClassificationCell(
         evaluation_set=clips.name,
         prompt_level=question.name,
         familiar=clips.familiar,
-        result=result,
+        result=results[0],
+        repeats=tuple(results[1:]),
         groups=groups_of(clips.clips),
         hierarchy=getattr(clips.dataset, "hierarchy", None),
     )
 
 
-def _file_name(evaluation_set: str, prompt_level: str) -> str:
-    return f"{evaluation_set}, {prompt_level}".replace(", ", "--").replace(" ", "-")
+def _file_names(evaluation_set: str, prompt_level: str, n_repeats: int) -> list[str]:
+    """Return one name for each repetition; the name of the first one has no number."""
+    name = f"{evaluation_set}, {prompt_level}".replace(", ", "--").replace(" ", "-")
+    return [name, *(f"{name}--repeat-{n}" for n in range(2, n_repeats + 1))]
 
 
 def _digest(question: PromptQuestion) -> str:

@@ -4,24 +4,31 @@ A "cell" is the result of one prompt level on one evaluation set.
 """
 
 from collections.abc import Sequence
+from statistics import fmean, stdev
 
 from audioprobe.experiments.classification.across_sets import CalibrationResult, FamiliarityDrop
 from audioprobe.experiments.classification.analysis import CellScore, Gain
-from audioprobe.io.text_table import Table
+from audioprobe.io.text_table import Table, with_rate
 from audioprobe.metrics.significance import smallest_text
 from audioprobe.types import Estimate
 
 NONE = "–"
+STRICT = "AUC, failed as wrong"
 
 
 def summary(scores: Sequence[CellScore]) -> Table:
     """Return a table of metrics with one row per cell (one prompt level on one evaluation set)."""
     hierarchical = any(score.hierarchy_distance is not None for score in scores)
+    with_failures = any(score.strict_auc is not None for score in scores)
+    n_repeats = max((len(score.aucs_of_repeats) for score in scores), default=0)
+    seeds = (f"AUC, mean ± SD over {n_repeats} seeds",) if n_repeats else ()
     policies = " or ".join(dict.fromkeys(score.threshold_policy for score in scores))
     header = (
         "evaluation set",
         "prompt level",
         "AUC",
+        *((STRICT,) if with_failures else ()),
+        *seeds,
         "AP",
         f"F1, threshold {policies}",
         "AUC minus first level",
@@ -38,6 +45,8 @@ def summary(scores: Sequence[CellScore]) -> Table:
             score.evaluation_set,
             score.prompt_level,
             str(score.auc),
+            *((str(score.strict_auc or score.auc),) if with_failures else ()),
+            *((_mean_and_sd(score.aucs_of_repeats),) if seeds else ()),
             str(score.average_precision),
             str(score.f1),
             *_gain_cells(score.gain),
@@ -47,13 +56,13 @@ def summary(scores: Sequence[CellScore]) -> Table:
                 else ()
             ),
             str(score.n_clips),
-            str(score.n_failed),
+            with_rate(score.n_failed, score.n_clips + score.n_unannotated + score.n_failed),
             str(score.n_unannotated),
-            str(score.n_abstained),
+            with_rate(score.n_abstained, score.n_clips),
         )
         for score in scores
     )
-    return Table(header, rows, numeric=tuple(range(6, len(header))))
+    return Table(header, rows, numeric=tuple(range(6 + with_failures + len(seeds), len(header))))
 
 
 def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
@@ -77,8 +86,10 @@ def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
 
 def headline(scores: Sequence[CellScore]) -> Table:
     """Return a `summary` table with only the main columns, so that it fits into a terminal."""
-    columns = ("evaluation set", "prompt level", "AUC", "AUC minus first level", "clips", "failed")
-    return summary(scores).only(columns)
+    table = summary(scores)
+    columns = ("evaluation set", "prompt level", "AUC", STRICT, "AUC minus first level", "clips")
+    over_seeds = [name for name in table.header if name.endswith("seeds")]
+    return table.only((*columns, *over_seeds, "failed"))
 
 
 def labels_table(score: CellScore) -> Table:
@@ -116,6 +127,16 @@ def p_text(p_value: float | None) -> str:
     if p_value is None:
         return NONE
     return "< .001" if p_value < 0.001 else f"{p_value:.3f}"
+
+
+def _mean_and_sd(values: Sequence[float | None]) -> str:
+    """Return the mean and the standard deviation of a sample; undefined values are counted."""
+    defined = [value for value in values if value is not None]
+    n_undefined = len(values) - len(defined)
+    note = f" ({n_undefined} undefined)" if n_undefined else ""
+    if len(defined) < 2:
+        return f"undefined{note}"
+    return f"{fmean(defined):.3f} ± {stdev(defined):.3f}{note}"
 
 
 def _optional(estimate: Estimate | None) -> str:

@@ -135,6 +135,13 @@ def plan_probes(config: ProbeConfig) -> list[PlannedProbe]:
         ]
         for each in of_model or [None]:
             clips = each.clips if each else None
-            questions = prepare_probe(concepts, question_config, config.pairs, clips, spoken=spoken)
+            questions = prepare_probe(
+                concepts,
+                question_config,
+                config.pairs,
+                clips,
+                spoken=spoken,
+                windowing=config.windowing,
+            )
             plans.append(PlannedProbe(model, each, questions))
     return plans

@@ -4,10 +4,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from audioprobe.audio.windowing import Windowing
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.experiments.components import SHIPPED_CONFIGS, ComponentSpec, check_names
 from audioprobe.io.config import find_config, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.probing.concept_probe import FIRST_SECONDS, checked_windowing
 from audioprobe.probing.relations.concept_set import Negatives, RelationKind
 from audioprobe.probing.trial import Condition, Form
 from audioprobe.probing.wordings import PromptingOptions
@@ -104,6 +106,8 @@ class ProbeConfig:
         n_clips: maximum number of clips per concept; 0 means all.
         n_orders: number of orders in which the options of a choice question are presented.
         n_windows: number of windows of a clip under the condition "window".
+        windowing: how clips are read; the length is "crop" (default: the first 10 s), "pad" or
+            "whole".
         judge: language model that also classifies free-text responses; None means that only the
             rule-based parser does.
         cache: path of a response cache that several runs can share; "" means no cache.
@@ -122,6 +126,7 @@ class ProbeConfig:
     n_clips: int = 2
     n_orders: int = 1
     n_windows: int = 4
+    windowing: Windowing = FIRST_SECONDS
     judge: ComponentSpec | None = None
     cache: str = ""
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
@@ -130,6 +135,7 @@ class ProbeConfig:
     def __post_init__(self) -> None:
         if not self.models:
             raise InvalidInputError("Expected at least one model in `models`, received none.")
+        checked_windowing(self.windowing)
         check_names("models", [model.name for model in self.models])
         names = [each.name for each in self.evaluation_sets]
         check_names("evaluation sets", names)

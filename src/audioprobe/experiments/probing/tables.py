@@ -7,13 +7,14 @@ from collections.abc import Sequence
 
 from audioprobe.experiments.probing.analysis import CellComparison
 from audioprobe.experiments.probing.run import ProbeCell
-from audioprobe.io.text_table import Table
+from audioprobe.io.text_table import Table, with_rate
 from audioprobe.metrics.significance import PairedTest, smallest_text
-from audioprobe.probing.scores import score, without_counts
+from audioprobe.probing.scores import Score, score, without_counts
 from audioprobe.probing.trial import Condition, count_failures
 from audioprobe.types import Estimate
 
 NONE = "–"
+_STRICT = ("text, invalid as wrong", "audio, invalid as wrong")
 
 
 def summary(cells: Sequence[ProbeCell]) -> Table:
@@ -22,12 +23,13 @@ def summary(cells: Sequence[ProbeCell]) -> Table:
     Questions for classes and for other names of a concept are scored together; questions for the
     concept itself have the column "identity, audio".
     """
-    return _table([_row(cell) for cell in cells], numeric=(11, 12, 13))
+    return _table([_row(cell) for cell in cells], numeric=(13, 14, 15))
 
 
 def headline(cells: Sequence[ProbeCell]) -> Table:
     """Return the main columns of `summary`, few enough for a terminal."""
-    return summary(cells).only(("model", "evaluation set", "text", "audio", "text minus audio"))
+    columns = ("text", *_STRICT[:1], "audio", *_STRICT[1:], "text minus audio", "invalid", "failed")
+    return summary(cells).only(("model", "evaluation set", *columns))
 
 
 def comparisons_table(comparisons: Sequence[CellComparison]) -> Table:
@@ -63,13 +65,17 @@ def _row(cell: ProbeCell) -> dict[str, str]:
     outcome, reading = cell.outcome, cell.outcome.reading
     gap, reliance = outcome.modality_gap(), outcome.audio_reliance()
     identity = outcome.score(condition="audio", relation="identity", form="yes-no")
+    text, audio = _score(cell, "text"), _score(cell, "audio")
+    n_trials = len(outcome.trials)
     n_failed = sum(count_failures(outcome.trials).values())
     n_invalid = sum(t.choice(reading) is None for t in outcome.trials) - n_failed
     return {
         "model": cell.model,
         "evaluation set": cell.evaluation_set,
-        "text": _value(_accuracy(cell, "text")),
-        "audio": _value(_accuracy(cell, "audio")),
+        "text": _value(text.accuracy),
+        _STRICT[0]: _value(text.strict_accuracy),
+        "audio": _value(audio.accuracy),
+        _STRICT[1]: _value(audio.strict_accuracy),
         "identity, audio": _value(identity.accuracy),
         "text minus audio": _value(gap.difference),
         "p (concepts)": _p_text(gap.permutation),
@@ -77,20 +83,20 @@ def _row(cell: ProbeCell) -> dict[str, str]:
         "due to reasoning": _value(gap.reasoning),
         "audio minus wrong clip": _value(reliance.difference),
         "diagnosis": outcome.diagnosis().name,
-        "trials": str(len(outcome.trials)),
-        "invalid": str(n_invalid),
-        "failed": str(n_failed),
+        "trials": str(n_trials),
+        "invalid": with_rate(n_invalid, n_trials),
+        "failed": with_rate(n_failed, n_trials),
     }
 
 
-def _accuracy(cell: ProbeCell, condition: Condition) -> Estimate:
-    """Return the accuracy on yes/no questions for classes and for other names of concepts."""
+def _score(cell: ProbeCell, condition: Condition) -> Score:
+    """Return the score of yes/no questions for classes and for other names of concepts."""
     trials = [
         trial
         for trial in cell.outcome.where(condition=condition, form="yes-no")
         if trial.question.pair.relation != "identity"
     ]
-    return score(trials, cell.outcome.reading, cell.outcome.bootstrap).accuracy
+    return score(trials, cell.outcome.reading, cell.outcome.bootstrap)
 
 
 def _value(estimate: Estimate) -> str:

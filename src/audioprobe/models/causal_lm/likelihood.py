@@ -92,6 +92,31 @@ def log_likelihood(
     ]
 
 
+def complete_log_likelihood(
+    model: Any,  # noqa: ANN401
+    inputs: Mapping[str, Tensor],
+    continuations: Sequence[Sequence[int]],
+    ends: Sequence[int],
+) -> list[float]:
+    """Return the log-probability in nats that each continuation is the whole response.
+
+    It is the probability of the continuation followed by any end-of-sequence token.
+
+    Args:
+        model: as for `log_likelihood`.
+        inputs: as for `log_likelihood`.
+        continuations: token ids of each continuation.
+        ends: ids of end-of-sequence tokens; () if the model has none.
+    """
+    if not ends:
+        return [value.total for value in log_likelihood(model, inputs, continuations)]
+    ended = [[*ids, end] for ids in continuations for end in ends]
+    totals = [value.total for value in log_likelihood(model, inputs, ended)]
+    rows = torch.tensor(totals, dtype=torch.double).reshape(len(continuations), len(ends))
+    values: list[float] = rows.logsumexp(dim=1).tolist()
+    return values
+
+
 def _common_start(continuations: Sequence[Sequence[int]]) -> list[int]:
     """Return the tokens with which all continuations start; the last token is never one of them."""
     shortest = min(map(len, continuations))

@@ -8,6 +8,7 @@ on the left. Responses therefore do not depend on the batch.
 import inspect
 import warnings
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,17 @@ from audioprobe.models.causal_lm.generation import (
     left_padded,
     run_in_batches,
 )
-from audioprobe.models.causal_lm.likelihood import PER_TOKEN, log_likelihood, warn_of_truncation
+from audioprobe.models.causal_lm.likelihood import (
+    PER_TOKEN,
+    complete_log_likelihood,
+    log_likelihood,
+    warn_of_truncation,
+)
 from audioprobe.models.causal_lm.loading import dtype_of, plain_folder
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.chat.inputs import EncodedPrompt, PromptEncoder
 from audioprobe.models.chat.loading import load_model, load_processor
+from audioprobe.models.choices import choose
 from audioprobe.types import ComponentInfo, Decoding, InfoRepr, LogLikelihood, Prompt, Response
 from audioprobe.weights import resolve
 
@@ -110,6 +117,10 @@ class TransformersLM(InfoRepr):
             OutOfMemoryError: if a single prompt does not fit into memory.
         """
         decoding = decoding or Decoding()
+        if decoding.choices:
+            ids = [self._encoder.continuation(text) for text in decoding.choices]
+            yield from (self._choose(prompt, decoding, ids) for prompt in prompts)
+            return
 
         def respond(batch: Sequence[EncodedPrompt]) -> list[Response]:
             return self._respond(batch, decoding)
@@ -134,19 +145,33 @@ class TransformersLM(InfoRepr):
             OutOfMemoryError: if a single prompt does not fit into memory.
         """
         ids = [self._encoder.continuation(text) for text in continuations]
-        longest = max(map(len, ids), default=0)
         for prompt in prompts:
-            encoded = self._encode(prompt, longest)
+            encoded, inputs = self._inputs_for(prompt, max(map(len, ids), default=0))
             warn_of_truncation(encoded.truncated)
-            if encoded.reasoning_mark:
-                warnings.warn(
-                    f"The chat template starts reasoning ({encoded.reasoning_mark.strip()!r}). "
-                    "Continuations are scored as the start of the reasoning, not as a response.",
-                    stacklevel=2,
-                )
-            inputs = self._on_device(encoded.inputs)
-            self._switch_adapters(inputs)
             yield log_likelihood(self._net, inputs, ids)
+
+    def _choose(self, prompt: Prompt, decoding: Decoding, ids: Sequence[Sequence[int]]) -> Response:
+        """Return the response to a prompt that must be one of `decoding.choices`.
+
+        `ids` contains the token ids of each choice.
+        """
+        encoded, inputs = self._inputs_for(prompt, 1 + max(map(len, ids)))
+        values = complete_log_likelihood(self._net, inputs, ids, self._ends)
+        response = choose(values, decoding)
+        return replace(response, details={**response.details, **encoded.truncated})
+
+    def _inputs_for(self, prompt: Prompt, n_new: int) -> tuple[EncodedPrompt, dict[str, Tensor]]:
+        """Return a prompt, and the inputs that compute likelihoods of up to `n_new` tokens."""
+        encoded = self._encode(prompt, n_new)
+        if encoded.reasoning_mark:
+            warnings.warn(
+                f"The chat template starts reasoning ({encoded.reasoning_mark.strip()!r}). "
+                "Continuations are scored as the start of the reasoning, not as a response.",
+                stacklevel=3,
+            )
+        inputs = self._on_device(encoded.inputs)
+        self._switch_adapters(inputs)
+        return encoded, inputs
 
     def _encode(self, prompt: Prompt, n_new: int) -> EncodedPrompt:
         """Return a prompt as model input; raise if it does not fit with `n_new` more tokens."""

@@ -1,4 +1,4 @@
-"""Text embedders: `sentence_transformers` (local), `openai` (remote), `cached` (adds a cache).
+"""Text embedders: `sentence_transformers` and `model2vec` (local), `openai`, `cached`.
 
 Importing this package does not import these modules.
 """

@@ -88,6 +88,25 @@ def log_likelihood(
     )
 
 
+@torch.inference_mode()
+def complete_log_likelihood(
+    net: LTUNetwork,
+    prompt: TokenPrompt,
+    continuations: Sequence[Sequence[int]],
+    *,
+    eos_token_id: int,
+) -> list[float]:
+    """Return the log-probability in nats that each continuation is the whole response.
+
+    Raises:
+        UnsupportedInputError: if prompt and continuation exceed the model's context.
+    """
+    check_context(net.llama, prompt.length, 1 + max(map(len, continuations)))
+    return likelihood.complete_log_likelihood(
+        net.llama, {"inputs_embeds": _embed(net, prompt)}, continuations, (eos_token_id,)
+    )
+
+
 def _embed(net: LTUNetwork, prompt: TokenPrompt) -> Tensor:
     """Return the input of the LLaMA for one prompt, shape (1, length, hidden)."""
     audio_tokens = None if prompt.audio_tokens is None else prompt.audio_tokens[None]

@@ -19,10 +19,16 @@ from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.causal_lm.generation import run_in_batches, run_single
 from audioprobe.models.causal_lm.likelihood import warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
+from audioprobe.models.choices import choose
 from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
 from audioprobe.models.ltu.checkpoint import load_ltu
-from audioprobe.models.ltu.generation import TokenPrompt, generate, log_likelihood
+from audioprobe.models.ltu.generation import (
+    TokenPrompt,
+    complete_log_likelihood,
+    generate,
+    log_likelihood,
+)
 from audioprobe.models.ltu.network import (
     QUANTIZATIONS,
     LTUNetwork,
@@ -215,6 +221,9 @@ class LTU(InfoRepr):
             OutOfMemoryError: if a single prompt does not fit into memory.
         """
         decoding = decoding or Decoding()
+        if decoding.choices:
+            yield from (self._choose(prompt, decoding) for prompt in prompts)
+            return
 
         def respond(batch: Sequence[tuple[TokenPrompt, dict[str, Option]]]) -> Iterator[Response]:
             tokens = [prompt for prompt, _ in batch]
@@ -244,6 +253,14 @@ class LTU(InfoRepr):
         for prompt in prompts:
             warn_of_truncation(self._truncation(prompt.audio))
             yield log_likelihood(self._net, self._encode(prompt), ids)
+
+    def _choose(self, prompt: Prompt, decoding: Decoding) -> Response:
+        """Return the response to a prompt that must be one of `decoding.choices`."""
+        ids = [self._prompts.continuation_ids(text) for text in decoding.choices]
+        end = self._prompts.eos_token_id
+        values = complete_log_likelihood(self._net, self._encode(prompt), ids, eos_token_id=end)
+        response = choose(values, decoding)
+        return replace(response, details={**response.details, **self._truncation(prompt.audio)})
 
     def _encode(self, prompt: Prompt) -> TokenPrompt:
         """Return the token ids and audio tokens of a prompt; examples precede the question."""

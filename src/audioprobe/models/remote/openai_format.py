@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from audioprobe.audio.transforms import resample, wav_bytes
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.models.choices import refuse_choices
 from audioprobe.models.remote.retry import RequestFailedError
 from audioprobe.responses import split_reasoning
 from audioprobe.types import Decoding, Option, Prompt, Response, Waveform
@@ -89,6 +90,12 @@ def build_messages(prompt: Prompt, system: str | None, rate: int | None) -> Chat
 
 def decoding_fields(decoding: Decoding, *, is_openai: bool) -> dict[str, Any]:
     """Convert decoding settings to fields of a request; omit settings that have no effect."""
+    refuse_choices(
+        decoding,
+        "A remote model",
+        "Use a local model, or pass the option of the server, such as vLLM's: extra_body="
+        '{"structured_outputs": {"choice": [...]}}.',
+    )
     # OpenAI renamed the token limit; all other services accept the old name.
     limit = "max_completion_tokens" if is_openai else "max_tokens"
     fields: dict[str, Any] = {
