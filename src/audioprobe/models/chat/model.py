@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from audioprobe.devices import placement
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.causal_lm.generation import (
     GeneratedTokens,
@@ -51,8 +52,9 @@ class TransformersLM(InfoRepr):
 
     Args:
         model: local folder or hub name; a text model may also be a folder with one GGUF file.
-        dtype: "float32", "bfloat16" or "float16": 4, 2 or 2 bytes per parameter.
-        device: "cpu", "cuda", ...
+        dtype: "float32", "bfloat16" or "float16": 4, 2 or 2 bytes per parameter; "auto" is bfloat16
+            on a GPU.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", ...
         batch_size: prompts per forward pass; changes responses only by rounding errors.
         system: text of the system turn; None leaves the system turn to the chat template.
 
@@ -68,10 +70,11 @@ class TransformersLM(InfoRepr):
         model: str | Path,
         *,
         dtype: str = "float32",
-        device: str = "cpu",
+        device: str = "auto",
         batch_size: int = 8,
         system: str | None = None,
     ) -> None:
+        device, dtype = placement(device, dtype)
         torch_dtype = dtype_of(dtype)
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
