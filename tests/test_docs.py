@@ -12,11 +12,12 @@ from cyclopts import CycloptsError
 
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.cli import app
+from audioprobe.cli.classify import DEMO_SAMPLES
 from audioprobe.datasets.recordings import FOLDER, Recordings
 from audioprobe.experiments.classification.config import ClassificationConfig
 from audioprobe.experiments.probing.config import ProbeConfig
 from audioprobe.io.config import parse_config
-from audioprobe.results.tables import displayed_caption
+from audioprobe.results.tables import compare_captions
 from audioprobe.weights import WEIGHTS_PACKAGES
 from tests.datasets.debian_packages import lay_out_sonic_pi
 from tests.processes import run_cli
@@ -226,6 +227,7 @@ def test_the_gallery_shows_captions_of_the_models(model: str) -> None:
     header, _, *rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
     shown = {row[0]: row[header.index(f"`{model}`")] for row in rows}
     recordings = Recordings()
-    result = CaptionClassifier(model, "keyword")(recordings.clips(), recordings.labels)
-    captions = {c.clip_id.rpartition("/")[2]: displayed_caption(c.text) for c in result.captions}
-    assert shown == captions
+    n_samples = DEMO_SAMPLES if model.startswith("ltu:") else 1
+    classifier = CaptionClassifier(model, "keyword", samples=n_samples)
+    table = compare_captions({model: classifier(recordings.clips(), recordings.labels)})
+    assert shown == {row[0]: row[-1] for row in table.rows}

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "ltu:mini"
 PEERS = ("tag-captioner:yamnet", "tag-captioner:birdnet")
 DEFAULT_SCORER = "embedding"
+DEMO_SAMPLES = 5  # captions per recording in the demo
 
 ModelOption = Annotated[
     str, Parameter(help="Language model: NAME or NAME:ARGUMENT, see `backends`.")
@@ -147,7 +148,7 @@ def demo(
         ),
     ] = None,
     scorer: ScorerOption = DEFAULT_SCORER,
-    samples: SamplesOption = 1,
+    samples: SamplesOption = DEMO_SAMPLES,
     out: OutOption = None,
     plot: PlotOption = None,
     json: JsonOption = False,

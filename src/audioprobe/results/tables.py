@@ -78,7 +78,7 @@ def summary_sentence(result: ScoredClips) -> str:
     if n_windows > len({caption.clip_id for caption in result.captions}):
         parts.append(f"{n_windows} windows pooled by {pooling}")
     if n_captions > n_windows:
-        parts.append(f"{n_captions} sampled captions, averaged for each window")
+        parts.append(f"{n_captions // n_windows} samples per window, averaged")
     n_truncated = sum(caption.finish == "length" for caption in result.captions)
     if n_truncated:
         parts.append(f"{n_truncated} of {n_captions} captions cut off by the token limit")
@@ -170,11 +170,11 @@ def _caption_cell(captions: Sequence[Caption]) -> str:
 
 
 def _most_frequent(samples: Sequence[Caption]) -> str:
-    """Return the most frequent caption of a window, and of how many samples it is."""
+    """Return the most frequent caption of a window, such as "A crow. (3/5)" for 3 of 5 samples."""
     counts = Counter(caption.text for caption in samples if not caption.abstained)
     counts = counts or Counter(caption.text for caption in samples)
     ((text, n),) = counts.most_common(1)
-    share = f" ({n} of {len(samples)} samples)" if len(samples) > 1 else ""
+    share = f" ({n}/{len(samples)})" if len(samples) > 1 else ""
     return displayed_caption(text) + share
 
 
