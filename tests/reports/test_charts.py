@@ -92,7 +92,7 @@ def test_roc_chart_has_the_curve_and_its_band() -> None:
 
 
 def test_mean_curve_skips_missing_values_and_ends_where_most_have_ended() -> None:
-    replicates = [[1.0, 1.0, 1.0, 1.0], [2.0, 2.0], [3.0, None, 3.0]]
+    replicates: list[list[float | None]] = [[1.0, 1.0, 1.0, 1.0], [2.0, 2.0], [3.0, None, 3.0]]
     table = curves({"a": replicates}, "step", "loss", "caption", first=1).table
     assert table.rows == (
         ("a", "1", "2.000", "3"),

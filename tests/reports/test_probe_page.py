@@ -127,7 +127,7 @@ def test_the_page_states_the_diagnosis_and_every_reading(
 def test_options_are_shown_without_python_syntax(outcome: ProbeOutcome, tmp_path: Path) -> None:
     (grid, *_) = probe_page(outcome, tmp_path).sections[-1].items
     assert isinstance(grid, DataGrid)
-    values = dict(row for row in grid.table.rows)
+    values = {row[0]: row[1] for row in grid.table.rows}
     assert values["forms"] == "yes-no"
     assert not any(value.startswith(("(", "[", "{")) for value in values.values())
 

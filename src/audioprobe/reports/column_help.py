@@ -34,8 +34,8 @@ _EXACT: Mapping[str, str] = {
     "frequency, over ten bins. 0 is perfect.",
     "condition": "What the model is given: text only, the clip (audio), its own caption, or a "
     "control, in which the clip of the concept is not played.",
-    "relation": "What is asked about a concept: its class (hypernym), another name (synonym), or "
-    "the concept itself (identity).",
+    "relation": "What a question about a concept is about: its class (hypernym), another name "
+    "(synonym), or the concept itself (identity).",
     "form": "Kind of question, such as yes-no.",
     "level": "Number of steps from the concept to the class in question.",
     "negatives": "How the false pair for each true pair was chosen.",

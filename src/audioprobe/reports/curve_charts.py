@@ -126,20 +126,16 @@ def curves(
         caption: text below the chart.
         first: x of the first value of each replicate.
     """
-    thin, thick, rows = [], [], []
+    thin: list[dict[str, object]] = []
+    thick: list[dict[str, object]] = []
+    rows: list[tuple[str, ...]] = []
     for name, replicates in series.items():
         values = _stacked(replicates)
-        positions = _spread(values.shape[1], _POINTS)
-        thin += [
-            {"name": printable(name), "line": str(number), "x": first + n, "y": _value(row[n])}
-            for number, row in enumerate(values)
-            for n in positions
-            if len(values) > 1
-        ]
+        if len(values) > 1:
+            for number, replicate in enumerate(values):
+                thin += [{**each, "line": str(number)} for each in _points(name, replicate, first)]
         mean = _mean(values)
-        thick += [
-            {"name": printable(name), "x": first + n, "y": _value(mean[n])} for n in positions
-        ]
+        thick += _points(name, mean, first)
         rows += [
             (name, str(first + n), f"{mean[n]:.3f}", str(int((~np.isnan(values[:, n])).sum())))
             for n in _spread(len(mean), _SHOWN)
@@ -170,6 +166,14 @@ def curves(
     }
     header = ("curve", across, f"mean {up}", "curves in the mean")
     return Chart(caption, spec, Table(header, tuple(rows), (1, 2, 3)))
+
+
+def _points(name: str, values: Float64Array, first: int) -> list[dict[str, object]]:
+    """Return the data rows of a curve; x begins with `first`."""
+    return [
+        {"name": printable(name), "x": first + n, "y": _value(values[n])}
+        for n in _spread(len(values), _POINTS)
+    ]
 
 
 def _series(names: Sequence[str]) -> dict[str, dict[str, object]]:

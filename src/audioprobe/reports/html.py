@@ -86,8 +86,7 @@ class Page:
 
     Attributes:
         title: heading.
-        facts: what was asked, of which model, on which data, when and by which command: names and
-            values.
+        facts: questions, model, data, date and command, as names and values.
         findings: main results, as sentences with numbers.
         notes: warnings, such as clips that a model was trained on.
         chart: main chart, below the findings; None for no chart.

@@ -110,15 +110,15 @@ def probe_page(
 
 
 def _facts(outcome: ProbeOutcome, command: str) -> list[tuple[str, str]]:
-    """Return what was asked, of which model, about which clips, when and by which command."""
+    """Return the facts of the page: questions, model, data, date and command."""
     questions = [trial.question for trial in outcome.trials]
     relations = ", ".join(dict.fromkeys(question.pair.relation for question in questions))
     n_concepts = len({question.pair.concept for question in questions})
     example = f", such as “{questions[0].text}”" if questions else ""
-    asked = f"{len(questions)} questions about {n_concepts} concepts ({relations}){example}"
+    question_text = f"{len(questions)} questions about {n_concepts} concepts ({relations}){example}"
     clips = f"{len(outcome.clips)} clips of {len({c.concept for c in outcome.clips.values()})}"
     return [
-        ("Asked", asked),
+        ("Asked", question_text),
         ("Model", component_text(outcome.provenance.components["language_model"])),
         ("Data", f"{clips} concepts; intervals resample concepts"),
         ("Conditions", ", ".join(outcome.conditions)),

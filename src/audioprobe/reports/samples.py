@@ -105,23 +105,23 @@ def sample_browser(
         complete_data: where the data of all samples are, such as "scores.parquet".
         notes: sentences on what else the page does not contain.
     """
-    kept = _spread(samples, MAX_ANSWERS // max(1, len(names)))
-    keys = list(dict.fromkeys((s.evaluation_set, s.clip) for s in kept))
+    selected = _spread(samples, MAX_ANSWERS // max(1, len(names)))
+    keys = list(dict.fromkeys((s.evaluation_set, s.clip) for s in selected))
     known = [key for key in keys if key in clips]
     shown = {key: media(clips[key]) for key in _spread(known, MAX_PICTURES)}
     limits = [*notes]
-    if len(kept) < len(samples):
+    if len(selected) < len(samples):
         limits.append(
-            f"This page contains {len(kept)} of {len(samples)} samples, equally spaced; the other "
-            f"{len(samples) - len(kept)} are in {complete_data}."
+            f"This page contains {len(selected)} of {len(samples)} samples, equally spaced; the "
+            f"other {len(samples) - len(selected)} are in {complete_data}."
         )
     if len(shown) < len(known):
         limits.append(
             f"{len(shown)} of {len(known)} clips have a spectrogram and a player; "
             f"{len(known) - len(shown)} have none, to limit the size of the page."
         )
-    data = _Encoder(names).encode(kept, shown) | {"compared": compared, "labels": labels}
-    return SampleBrowser(data, len(samples) - len(kept), tuple(limits))
+    data = _Encoder(names).encode(selected, shown) | {"compared": compared, "labels": labels}
+    return SampleBrowser(data, len(samples) - len(selected), tuple(limits))
 
 
 class _Encoder:

@@ -1,15 +1,18 @@
-"""Main results of a classification run, as sentences with numbers."""
+"""Facts and main results of a classification run, for the top of its report."""
 
 from collections.abc import Sequence
 
 from audioprobe.experiments.classification.across_sets import FamiliarityDrop
 from audioprobe.experiments.classification.analysis import CellScore
-from audioprobe.experiments.classification.run import ClassificationCell
+from audioprobe.experiments.classification.run import ClassificationCell, ClassificationRun
 from audioprobe.experiments.classification.samples import n_right
 from audioprobe.experiments.classification.tables import p_text
+from audioprobe.reports.provenance import command_text, component_text, created_text
 
 MOST = 5
 """Maximum number of sentences."""
+
+_PROMPT_SHOWN = 160  # maximum number of characters of a prompt among the facts
 
 
 def findings(
@@ -31,6 +34,35 @@ def findings(
     right = _right(cells)
     sentences = [*best, *_gain(scores, level), *_drop(drops, level), right]
     return [*sentences[: MOST - 1], _failures(scores)]
+
+
+def run_facts(run: ClassificationRun, cells: Sequence[ClassificationCell]) -> list[tuple[str, str]]:
+    """Return the facts of the page: questions, model, data, date and command."""
+    clips, questions = run.questions[0]
+    provenance = cells[0].result.provenance
+    facts = [(f"Prompt “{q.name}”", _shortened(q.text)) for q in questions[:3]]
+    n_more = len(questions) - len(facts)
+    if n_more:
+        facts.append(("More prompts", f"{n_more}, see Set-up"))
+    facts.append(("Model", component_text(provenance.components["model"])))
+    if "scorer" in provenance.components:
+        scorer = provenance.components["scorer"]
+        parts = "".join(f" with {component_text(part)}" for part in scorer.parts.values())
+        text = f"Captions are compared with labels by {component_text(scorer)}{parts}"
+        facts.append(("Scores", text))
+    for clips, _ in run.questions:
+        groups = {cell.evaluation_set: cell.groups for cell in cells}[clips.name]
+        n_groups = len(set(groups.values()))
+        grouped = f", {n_groups} groups" if n_groups else ", no groups"
+        size = f"{len(clips.clips)} clips{grouped}, {len(clips.labels)} labels"
+        facts.append((f"Data “{clips.name}”", f"{clips.info.name}: {size}"))
+    facts.append(("Date", created_text([cell.result.provenance.created for cell in cells])))
+    facts.append(("Command", command_text()))
+    return facts
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _PROMPT_SHOWN else f"{text[:_PROMPT_SHOWN]}…"
 
 
 def _best(scores: Sequence[CellScore], level: float) -> str:

@@ -10,7 +10,7 @@ from audioprobe.experiments.classification.across_sets import (
 )
 from audioprobe.experiments.classification.analysis import CellScore
 from audioprobe.experiments.classification.build import PromptQuestion
-from audioprobe.experiments.classification.findings import findings
+from audioprobe.experiments.classification.findings import findings, run_facts
 from audioprobe.experiments.classification.labelled_scores import LabelledScores
 from audioprobe.experiments.classification.run import ClassificationCell, ClassificationRun
 from audioprobe.experiments.classification.samples import clip_samples
@@ -34,8 +34,6 @@ from audioprobe.reports.heat_maps import confusion
 from audioprobe.reports.html import DataGrid, Item, Page, Section
 from audioprobe.reports.provenance import (
     command_text,
-    component_text,
-    created_text,
     option_text,
     provenance_section,
 )
@@ -43,8 +41,6 @@ from audioprobe.reports.samples import sample_browser
 
 N_BAND = 200
 """Number of resamples for the band of a ROC curve; other intervals use the number in the config."""
-
-_PROMPT_SHOWN = 160  # maximum number of characters of a prompt among the facts
 
 
 def build_report(
@@ -95,41 +91,12 @@ def build_report(
     ]
     return Page(
         title=f"Classification: {title}",
-        facts=_facts(run, cells),
+        facts=run_facts(run, cells),
         findings=findings(cells, scores, drops, bootstrap.level),
         notes=remarks,
         chart=_overview(scores),
         sections=[section for section in sections if section.items],
     )
-
-
-def _facts(run: ClassificationRun, cells: Sequence[ClassificationCell]) -> list[tuple[str, str]]:
-    """Return what was asked, of which model, on which data, when and by which command."""
-    clips, questions = run.questions[0]
-    provenance = cells[0].result.provenance
-    facts = [(f"Prompt “{q.name}”", _shortened(q.text)) for q in questions[:3]]
-    n_more = len(questions) - len(facts)
-    if n_more:
-        facts.append(("More prompts", f"{n_more}, see Set-up"))
-    facts.append(("Model", component_text(provenance.components["model"])))
-    if "scorer" in provenance.components:
-        scorer = provenance.components["scorer"]
-        parts = "".join(f" with {component_text(part)}" for part in scorer.parts.values())
-        text = f"Captions are compared with labels by {component_text(scorer)}{parts}"
-        facts.append(("Scores", text))
-    for clips, _ in run.questions:
-        groups = {cell.evaluation_set: cell.groups for cell in cells}[clips.name]
-        n_groups = len(set(groups.values()))
-        grouped = f", {n_groups} groups" if n_groups else ", no groups"
-        size = f"{len(clips.clips)} clips{grouped}, {len(clips.labels)} labels"
-        facts.append((f"Data “{clips.name}”", f"{clips.info.name}: {size}"))
-    facts.append(("Date", created_text([cell.result.provenance.created for cell in cells])))
-    facts.append(("Command", command_text()))
-    return facts
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _PROMPT_SHOWN else f"{text[:_PROMPT_SHOWN]}…"
 
 
 def _overview(scores: Sequence[CellScore]) -> Chart | None:

@@ -32,7 +32,7 @@ def study_findings(summary: StudySummary) -> list[str]:
 
 
 def study_facts(summary: StudySummary) -> list[tuple[str, str]]:
-    """Return what was asked, of which model, on which data, when and by which command."""
+    """Return the facts of the page: questions, model, data, date and command."""
     record = summary.record
     counts = Counter(each.measure for each in record.before.measurements)
     n_clips = ", ".join(

@@ -50,7 +50,7 @@ def build_report(
         files: names of files with results in the folder of the page.
     """
     bootstrap = run.config.bootstrap
-    links = Links("Details", tuple((c.name, f"{RESULTS}/{c.name}.html") for c in cells))
+    links = Links("Details", tuple((_name(c), f"{RESULTS}/{c.name}.html") for c in cells))
     charts = _conditions(cells)
     clips = {p.evaluation_set: {c.id: c for c in p.clips.clips} for p in run.planned if p.clips}
     named = [
@@ -70,7 +70,7 @@ def build_report(
         Section("Models compared", _comparisons(model_differences(cells, bootstrap)), _PAIRED),
         Section("Set-up", [DataGrid("Models and evaluation sets", _setup(run, cells))]),
         provenance_section(
-            {cell.name: cell.outcome.provenance for cell in cells},
+            {_name(cell): cell.outcome.provenance for cell in cells},
             command=command_text(),
             files=files,
         ),
@@ -79,20 +79,20 @@ def build_report(
         title=f"Concept probes: {name}",
         facts=_facts(run, cells),
         findings=_findings(cells),
-        notes=[f"{cell.name}: {note}." for cell in cells for note in cell.outcome.notes()],
+        notes=[f"{_name(cell)}: {note}." for cell in cells for note in cell.outcome.notes()],
         chart=charts[0] if charts else None,
         sections=[section for section in sections if section.items],
     )
 
 
 def _facts(run: ProbeRun, cells: Sequence[ProbeCell]) -> list[tuple[str, str]]:
-    """Return what was asked, of which models, about which data, when and by which command."""
+    """Return the facts of the page: questions, model, data, date and command."""
     questions = [trial.question for cell in cells for trial in cell.outcome.trials]
     relations = ", ".join(dict.fromkeys(question.pair.relation for question in questions))
     n_concepts = len({question.pair.concept for question in questions})
     forms = ", ".join(dict.fromkeys(question.form for question in questions))
-    asked = f"{forms} questions about {n_concepts} concepts ({relations})"
-    facts = [("Asked", f"{asked}, such as “{questions[0].text}”")]
+    question_text = f"{forms} questions about {n_concepts} concepts ({relations})"
+    facts = [("Asked", f"{question_text}, such as “{questions[0].text}”")]
     for model, outcome in {cell.model: cell.outcome for cell in cells}.items():
         info = outcome.provenance.components["language_model"]
         facts.append((f"Model “{model}”", component_text(info)))
@@ -114,13 +114,24 @@ def _findings(cells: Sequence[ProbeCell]) -> list[str]:
     gaps = [(cell, cell.outcome.modality_gap()) for cell in cells]
     gaps = [(cell, gap) for cell, gap in gaps if gap.difference.value is not None]
     gaps.sort(key=lambda pair: -abs(pair[1].difference.value or 0.0))
-    sentences = [diagnosis_sentence(cell.outcome, _name(cell)) for cell in cells[: _MOST - 2]]
-    sentences += [gap_sentence(gap, f"Largest modality gap, {_name(c)}") for c, gap in gaps[:1]]
-    return [*filter(None, sentences), counts_sentence([cell.outcome for cell in cells])]
+    sentences = [diagnosis_sentence(cell.outcome, _name(cell)) for cell in cells[: _MOST - 3]]
+    for cell, gap in gaps[:1]:
+        reliance = cell.outcome.audio_reliance()
+        sentences.append(gap_sentence(gap, f"Largest modality gap, {_name(cell)}"))
+        sentences.append(gap_sentence(reliance, f"Use of the audio, {_name(cell)}"))
+    return [
+        *[s for s in sentences if s][: _MOST - 1],
+        counts_sentence([cell.outcome for cell in cells]),
+    ]
 
 
 def _name(cell: ProbeCell) -> str:
-    return f"{cell.model} on {cell.evaluation_set}"
+    return _shown(cell.name)
+
+
+def _shown(name: str) -> str:
+    """Return the name of a cell for readers: "mini on recordings", not "mini--recordings"."""
+    return " on ".join(name.rsplit("--", 1))
 
 
 def _results(cells: Sequence[ProbeCell]) -> list[Item]:
@@ -147,7 +158,7 @@ def _conditions(cells: Sequence[ProbeCell]) -> list[Chart]:
     charts = []
     for relation in relations:
         rows = [
-            interval_row(f"{cell.name}: {condition}", s.accuracy, condition)
+            interval_row(f"{_name(cell)}: {condition}", s.accuracy, condition)
             for cell in cells
             for (condition,), s in cell.outcome.by(
                 "condition", relation=relation, form="yes-no"
@@ -168,9 +179,9 @@ def _gaps(cells: Sequence[ProbeCell]) -> list[Item]:
     for cell in cells:
         gap = cell.outcome.modality_gap()
         if gap.mcnemar is not None:
-            rows.append(IntervalRow(cell.name, gap.difference))
-            rows.append(IntervalRow(f"{cell.name}: due to perception", gap.perception))
-            rows.append(IntervalRow(f"{cell.name}: due to reasoning", gap.reasoning))
+            rows.append(IntervalRow(_name(cell), gap.difference))
+            rows.append(IntervalRow(f"{_name(cell)}: due to perception", gap.perception))
+            rows.append(IntervalRow(f"{_name(cell)}: due to reasoning", gap.reasoning))
     if not rows:
         return []
     caption = "Text accuracy minus audio accuracy on the same questions."
@@ -182,7 +193,7 @@ def _comparisons(comparisons: Sequence[CellComparison]) -> list[Item]:
         return []
     rows = [
         IntervalRow(
-            f"{c.first} minus {c.second}: {c.relation}, {c.condition}",
+            f"{_shown(c.first)} minus {_shown(c.second)}: {c.relation}, {c.condition}",
             c.difference,
             c.condition in CONTROLS,
         )
