@@ -8,7 +8,7 @@ from audioprobe.metrics.vectorized_metrics import RocCurve
 from audioprobe.reports.charts import Chart, javascript
 from audioprobe.reports.curve_charts import curves, reliability, roc
 from audioprobe.reports.estimate_charts import IntervalRow, TradeoffPoint, forest, tradeoff
-from audioprobe.reports.heat_maps import confusion, matrix, steps
+from audioprobe.reports.heat_maps import STRONGEST, confusion, matrix, steps
 from audioprobe.reports.theme import COLORS
 from audioprobe.types import Estimate
 
@@ -138,6 +138,19 @@ def test_colours_of_text_and_marks_have_enough_contrast(mode: int) -> None:
         assert contrast(COLORS[name][mode], COLORS["paper"][mode]) >= 3, name
 
 
+@pytest.mark.parametrize("mode", [0, 1])
+@pytest.mark.parametrize("name", ["accent", "increase", "decrease"])
+def test_text_in_boxes_of_heat_maps_has_enough_contrast(name: str, mode: int) -> None:
+    ink, paper, color = (COLORS[n][mode] for n in ("ink", "paper", name))
+    pairs = zip(channels(color), channels(paper), strict=True)
+    mixed = [round(STRONGEST * top + (1 - STRONGEST) * below) for top, below in pairs]
+    assert contrast("#" + "".join(f"{value:02x}" for value in mixed), ink) >= 4.5
+
+
+def channels(color: str) -> list[int]:
+    return [int(color[n : n + 2], 16) for n in (1, 3, 5)]
+
+
 def contrast(first: str, second: str) -> float:
     """Contrast of two colours, from 1 to 21 (WCAG 2.2)."""
     lights = sorted((luminance(first), luminance(second)))
@@ -145,6 +158,6 @@ def contrast(first: str, second: str) -> float:
 
 
 def luminance(color: str) -> float:
-    channels = [int(color[n : n + 2], 16) / 255 for n in (1, 3, 5)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    shares = [value / 255 for value in channels(color)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in shares]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from audioprobe.io.text_table import Table
 from audioprobe.reports.column_help import explain
-from audioprobe.reports.html import DataGrid, Links, Page, Section, to_html
+from audioprobe.reports.html import MAX_ROWS, DataGrid, Links, Page, Section, to_html
 from audioprobe.reports.latex import WIDTH, narrow_latex
 
 EVIL = '"><img src=x onerror=alert(1)>'
@@ -26,6 +26,16 @@ def test_saved_table_is_the_table_and_spreadsheets_run_none_of_it() -> None:
     assert base64.b64decode(address).decode() == table.to_csv()
     assert "'=1+HYPERLINK" in table.to_csv()
     assert name == "my-table-x.csv"
+
+
+def test_long_table_is_cut_and_says_so() -> None:
+    table = Table(("n",), tuple((f"row {n}",) for n in range(MAX_ROWS + 7)))
+    html = page(DataGrid("t", table))
+    assert f"The first {MAX_ROWS} of {MAX_ROWS + 7} rows" in html
+    assert f"row {MAX_ROWS - 1}<" in html
+    assert f"row {MAX_ROWS}<" not in html
+    (content,) = re.findall(r"data:text/csv;[^,]*,([^\"]+)", html)
+    assert f"row {MAX_ROWS + 6}" in base64.b64decode(content).decode()
 
 
 def test_hostile_cells_captions_and_links_are_escaped() -> None:

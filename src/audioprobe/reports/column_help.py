@@ -25,7 +25,7 @@ _EXACT: Mapping[str, str] = {
     "correction. If it is above .05, no difference can be significant.",
     "failed": "Without a result, because the audio could not be read or the model gave an error. "
     "They are excluded from the numbers.",
-    "not annotated": "Scored clips without reference labels. They are excluded from the numbers.",
+    "no reference label": "Scored clips without reference labels; excluded from the numbers.",
     "nothing recognised": "Clips in which the model itself recognised nothing. They are included "
     "in the numbers.",
     "label": "Class name that captions were scored against.",

@@ -14,7 +14,8 @@ from audioprobe.types import Estimate, Float64Array
 _MOST_LABELS = 30  # maximum number of labels of a drawn confusion matrix
 _MOST_ROWS = 200  # maximum number of rows of its table
 _CELL = 24  # height of a row in pixels
-_DARK = 0.55  # share of the full colour from which text is drawn in the colour of the page
+STRONGEST = 0.48
+"""Opacity of the strongest colour: text on it has a contrast of 4.5 in light and in dark mode."""
 
 
 def confusion(counts: Float64Array, labels: Sequence[str], caption: str) -> Chart:
@@ -58,7 +59,7 @@ def confusion(counts: Float64Array, labels: Sequence[str], caption: str) -> Char
         **_size(36),
         "layer": [
             _boxes({"x": x, "y": y}, "share", "share of clips"),
-            _texts({"x": x, "y": y}, "share", ".0%"),
+            _texts({"x": x, "y": y}, quantitative("share", "", format=".0%")),
         ],
     }
     n_left_out = int((totals > 0).sum()) - len(shown)
@@ -110,7 +111,7 @@ def steps(rows: Mapping[str, Sequence[tuple[str, float]]], share: str, caption: 
         **_size(130),
         "layer": [
             _boxes({"x": x, "y": y}, "share", share),
-            _texts({"x": x, "y": y}, "share", text={"field": "box"}, limit=124),
+            _texts({"x": x, "y": y}, {"field": "box"}, limit=124),
         ],
     }
     table = tuple(
@@ -153,15 +154,15 @@ def matrix(
     }
     boxes = {"x": x, "y": y, "color": sign, **described()}
     boxes["fillOpacity"] = quantitative(
-        "strength", scale, legend=None, scale={"domain": [0, 1], "range": [0, 0.85]}
+        "strength", scale, legend=None, scale={"domain": [0, 1], "range": [0, STRONGEST]}
     )
     spec = {
         "data": {"values": data},
         **_size(130, 2 * _CELL),
         "layer": [
             layer({"type": "rect", "stroke": "var(--line)", "filled": True}, boxes),
-            _texts({"x": x, "y": y}, "strength", text={"field": "mean"}, dy=-7, fontSize=14),
-            _texts({"x": x, "y": y}, "strength", text={"field": "ends"}, dy=10),
+            _texts({"x": x, "y": y}, {"field": "mean"}, dy=-7, fontSize=14),
+            _texts({"x": x, "y": y}, {"field": "ends"}, dy=10),
         ],
     }
     table = tuple(
@@ -190,27 +191,16 @@ def _size(across: int, down: int = _CELL) -> dict[str, object]:
 
 
 def _boxes(place: Mapping[str, object], field: str, title: str) -> object:
-    opacity = quantitative(field, title, scale={"domain": [0, 1], "range": [0.04, 1]})
+    opacity = quantitative(field, title, scale={"domain": [0, 1], "range": [0.04, STRONGEST]})
     opacity["legend"] = {"format": ".0%", "symbolFillColor": "var(--accent)", "values": _LEVELS}
     encoding = {**place, "fillOpacity": opacity, **described()}
     mark = {"type": "rect", "fill": "var(--accent)", "stroke": "var(--line)"}
     return layer(mark, encoding)
 
 
-def _texts(
-    place: Mapping[str, object],
-    field: str,
-    number: str = "",
-    text: Mapping[str, object] | None = None,
-    **mark: object,
-) -> object:
-    """Return the layer with the texts in the boxes: a formatted number, or another field."""
-    shown = text or {"field": field, "type": "quantitative", "format": number}
-    color = {
-        "condition": {"test": f"datum.{field} > {_DARK}", "value": "var(--paper)"},
-        "value": "var(--ink)",
-    }
-    return layer({"type": "text", "fontSize": 11, **mark}, {**place, "text": shown, "color": color})
+def _texts(place: Mapping[str, object], text: Mapping[str, object], **mark: object) -> object:
+    """Return the layer with the texts in the boxes."""
+    return layer({"type": "text", "fontSize": 11, **mark}, {**place, "text": text})
 
 
 _LEVELS = [0.25, 0.5, 0.75, 1]

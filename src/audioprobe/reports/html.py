@@ -29,6 +29,9 @@ with needs_extra("report"):
 _FOLDER = Path(__file__).parent / "page"
 _SCRIPTS = ("page.js", "charts.js", "samples.js")
 _INTERVAL = re.compile(r"[+-]?\d[\d.]* \[-?[\d.]+, -?[\d.]+\]")
+MAX_ROWS = 1000
+"""Maximum number of rows of a table on a page."""
+
 _MAX_CSV = 200_000  # maximum size in characters of a table that can be saved from the page
 
 
@@ -118,6 +121,7 @@ def to_html(page: Page) -> str:
         "cell_html": _cell_html,
         "csv_address": _csv_address,
         "file_name": _file_name,
+        "max_rows": MAX_ROWS,
     }
     macros = environment.get_template("items.html").module
     shapes = {DataGrid: "grid", Chart: "chart", SampleBrowser: "samples", Links: "links"}

@@ -274,7 +274,8 @@ _CONDITIONS = (
 )
 _SAMPLES = (
     "Every question with its answers. Choose a second condition to see two answers to the same "
-    "question side by side; questions in text are next to the same questions about each clip."
+    "question side by side; questions in text are next to the same questions about each clip. "
+    "Spectrograms have a range of 70 dB; frequencies are linear."
 )
 _READINGS = (
     "Free-text responses are parsed by rules. Likelihood takes the more probable option. "

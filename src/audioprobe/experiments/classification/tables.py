@@ -22,7 +22,7 @@ _GAIN_COLUMNS = (
     "groups",
     "clips",
 )
-_COUNT_COLUMNS = (*_NAMES, "clips", "groups", "failed", "not annotated", "nothing recognised")
+_COUNT_COLUMNS = (*_NAMES, "clips", "groups", "failed", "no reference label", "nothing recognised")
 
 
 def summary(scores: Sequence[CellScore]) -> Table:
@@ -43,7 +43,7 @@ def summary(scores: Sequence[CellScore]) -> Table:
         "clips",
         "groups",
         "failed",
-        "not annotated",
+        "no reference label",
         "nothing recognised",
     )
     rows = tuple(

@@ -225,7 +225,8 @@ _BASIS = (
 )
 _SAMPLES = (
     "Every question with its answers. Choose a second model or condition to see two answers to the "
-    "same question side by side; questions in text are next to the same questions about each clip."
+    "same question side by side; questions in text are next to the same questions about each clip. "
+    "Spectrograms have a range of 70 dB; frequencies are linear."
 )
 _GAP = (
     "The part of the gap on clips whose concept was not recognised is due to perception; the part "
