@@ -60,7 +60,7 @@ def test_every_question_can_be_read_with_two_conditions_side_by_side(
     with opened(write_probe_page(outcome, tmp_path / "report.html")) as (page, _):
         count = page.locator(".samples .count")
         assert f"of {n_audio} samples" in (count.text_content() or "")
-        select(page, "next to", "text")
+        select(page, "compare with", "text")
         select(page, "answers", "wrong, the other right")
         wrong = {
             trial.question.key

@@ -6,12 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from audioprobe.reports import samples as module
 from audioprobe.reports.audio_clips import ClipMedia
 from audioprobe.reports.html import Page, Section, to_html
-from audioprobe.reports.samples import Answer, Sample, SampleBrowser, sample_browser
+from audioprobe.reports.samples import Answer, Sample, SampleBrowser, sample_browser, scored_answer
 from audioprobe.types import Clip
 
 EVIL = "</script><script>alert(1)</script>\n\x1b[31m<!--"
@@ -35,6 +36,26 @@ def test_texts_that_occur_often_are_stored_once() -> None:
     prompt, response, chosen, correctness, facts = data["samples"][7]["answers"][1]
     assert [data["texts"][n] for n in (prompt, response, chosen)] == ["What?", "A crow.", "crow"]
     assert (correctness, facts) == ("right", [])
+
+
+@pytest.mark.parametrize(
+    ("scores", "correct", "correctness"),
+    [
+        ([0.9, 0.1, 0.2], ("crow",), "right"),
+        ([0.9, 0.1, 0.2], ("rain", "bell"), "wrong"),
+        ([0.9, 0.9, 0.2], ("rain",), "undecided"),
+        ([0.9, 0.9, 0.2], ("rain", "crow"), "right"),
+        ([0.9, 0.9, 0.2], ("bell",), "wrong"),
+        ([0.9, 0.1, 0.2], (), "not labelled"),
+        ([0.9, 0.1, 0.2], ("owl",), "not labelled"),
+    ],
+)
+def test_answer_is_right_if_the_best_label_is_correct(
+    scores: list[float], correct: tuple[str, ...], correctness: str
+) -> None:
+    answer = scored_answer(np.array(scores, dtype=np.float32), ("crow", "rain", "bell"), correct)
+    assert answer.correctness == correctness
+    assert answer.chosen.startswith("crow 0.900")
 
 
 def test_left_out_samples_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -99,19 +99,19 @@ def steps(rows: Mapping[str, Sequence[tuple[str, float]]], share: str, caption: 
             "row": printable(row),
             "step": str(number),
             "share": value,
-            "box": f"{printable(name)} {value:.0%}",
+            "box": f"{value:.0%} {printable(name)}",
             "text": f"{printable(row)}: {printable(name)}, {value:.0%}",
         }
         for row, boxes in rows.items()
         for number, (name, value) in enumerate(boxes)
     ]
-    x, y = nominal("step", "steps upwards"), nominal("row")
+    x, y = nominal("step", "classes upwards", axis={"labelAngle": 0}), nominal("row")
     spec = {
         "data": {"values": data},
-        **_size(130),
+        **_size(165),
         "layer": [
             _boxes({"x": x, "y": y}, "share", share),
-            _texts({"x": x, "y": y}, {"field": "box"}, limit=124),
+            _texts({"x": x, "y": y}, {"field": "box"}, limit=158),
         ],
     }
     table = tuple(

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal, TypeAlias, TypeVar
 
+import numpy as np
+
 from audioprobe.io.text_table import printable
 from audioprobe.reports.audio_clips import ClipMedia
-from audioprobe.types import Clip
+from audioprobe.types import Clip, FloatArray
 
 T = TypeVar("T")
 
@@ -23,6 +25,9 @@ MAX_ANSWERS = 20_000
 
 MAX_PICTURES = 300
 """Maximum number of clips with spectrogram and player on a page."""
+
+
+_BEST = 3  # number of labels shown with their scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +70,42 @@ class Sample:
     evaluation_set: str = ""
     clip: str = ""
     facts: Mapping[str, str] = field(default_factory=dict)
+
+
+def scored_answer(
+    scores: FloatArray,
+    labels: Sequence[str],
+    correct: Sequence[str],
+    *,
+    prompt: str = "",
+    response: str = "",
+) -> Answer:
+    """Return the answer that the scores of a clip give: the labels with the highest scores.
+
+    It is right if the label with the highest score is correct, and "undecided" if a correct and a
+    wrong label share the highest score.
+
+    Args:
+        scores: score of each label, shape (n_labels,).
+        labels: names of the labels.
+        correct: names of the correct labels; () if the clip has none.
+        prompt: exact text of the prompt.
+        response: exact text of the response.
+    """
+    pairs = zip(labels, scores, strict=True)
+    is_correct = {label in correct for label, score in pairs if score == scores.max()}
+    correctness: Correctness = "undecided"
+    if not any(label in correct for label in labels):
+        correctness = "not labelled"
+    elif len(is_correct) == 1:
+        correctness = "right" if is_correct == {True} else "wrong"
+    best = np.argsort(-scores, kind="stable")[:_BEST]
+    return Answer(
+        prompt=prompt,
+        response=response,
+        chosen=", ".join(f"{labels[n]} {scores[n]:.3f}" for n in best),
+        correctness=correctness,
+    )
 
 
 @dataclass(frozen=True, slots=True)

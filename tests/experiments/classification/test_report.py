@@ -132,7 +132,7 @@ def test_samples_are_filtered_and_two_prompts_compared(folder: Path) -> None:
         assert count(page).startswith("1 to 1 of 1 samples")
         assert "read" in (samples(page).locator(".answer").first.text_content() or "")
         select(page, "answers", "")
-        select(page, "next to", "1")
+        select(page, "compare with", "1")
         first = samples(page).locator("article").first
         assert first.locator("h4").all_text_contents() == ["caption", "labels"]
         prompts = first.locator("dd.prompt").all_text_contents()

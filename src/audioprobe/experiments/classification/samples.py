@@ -2,13 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from audioprobe.experiments.classification.run import ClassificationCell
-from audioprobe.reports.samples import Answer, Correctness, Sample
-from audioprobe.types import FloatArray
-
-_BEST = 3  # number of labels shown with their scores
+from audioprobe.reports.samples import Answer, Sample, scored_answer
 
 
 def clip_samples(
@@ -60,12 +55,12 @@ def _answers(cell: ClassificationCell, prompt: str) -> dict[str, Answer]:
     }
     answers = {}
     for clip, row in zip(result.clip_ids, result.scores, strict=True):
-        best = np.argsort(-row, kind="stable")[:_BEST]
-        answers[clip] = Answer(
+        answers[clip] = scored_answer(
+            row,
+            result.labels,
+            result.truth.get(clip, ()),
             prompt=prompt,
             response=responses.get(clip, ""),
-            chosen=", ".join(f"{result.labels[n]} {row[n]:.3f}" for n in best),
-            correctness=_correctness(row, result.labels, result.truth.get(clip, ())),
         )
     for failure in result.failures:
         answers[failure.clip_id] = Answer(
@@ -76,17 +71,3 @@ def _answers(cell: ClassificationCell, prompt: str) -> dict[str, Answer]:
             facts={f"failed at {failure.stage}": failure.message},
         )
     return answers
-
-
-def _correctness(row: FloatArray, labels: Sequence[str], reference: Sequence[str]) -> Correctness:
-    """Return whether the label with the highest score is a reference label.
-
-    The result is "undecided" if a correct and a wrong label share the highest score.
-    """
-    correct = np.array([label in reference for label in labels], dtype=np.bool_)
-    if not correct.any():
-        return "not labelled"
-    best = row == row.max()
-    if (best & correct).any():
-        return "undecided" if (best & ~correct).any() else "right"
-    return "wrong"

@@ -13,13 +13,11 @@ from audioprobe.experiments.finetuning.storage import (
 )
 from audioprobe.reports.samples import (
     Answer,
-    Correctness,
     Sample,
     SampleBrowser,
     sample_browser,
+    scored_answer,
 )
-
-_BEST = 3  # number of labels shown with their scores
 
 
 def study_browser(record: StudyRecord, complete_data: str) -> SampleBrowser:
@@ -96,17 +94,8 @@ def _caption(each: Measurement, labels: Sequence[str]) -> Answer:
     """Return a caption with the labels that match it best."""
     if not isinstance(each.value, tuple):
         return Answer(response=each.text, chosen="none", correctness="failed")
-    values = np.array(each.value, dtype=np.float64)
-    best = np.argsort(-values, kind="stable")[:_BEST]
     correct = _correct_labels(each, labels)
-    names = [label for label, value in zip(labels, values, strict=True) if value == values.max()]
-    correctness: Correctness = "wrong"
-    if not correct:
-        correctness = "not labelled"
-    elif any(name in correct for name in names):
-        correctness = "right" if all(name in correct for name in names) else "undecided"
-    chosen = ", ".join(f"{labels[n]} {values[n]:.3f}" for n in best)
-    return Answer(response=each.text, chosen=chosen, correctness=correctness)
+    return scored_answer(np.array(each.value), labels, correct, response=each.text)
 
 
 def _yes_no(each: Measurement) -> Answer:

@@ -62,7 +62,7 @@ const showSamples = (box) => {
   set.parentElement.hidden = sets.length < 2;
   const label = choice(form, data.labels, [["", "all"], ...asOptions(unique(samples.flatMap((s) => s.labels)))]);
   const first = choice(form, data.compared, names.map((name, n) => [n, name]));
-  const second = choice(form, "next to", [["", "nothing"], ...names.map((name, n) => [n, name])]);
+  const second = choice(form, "compare with", [["", "nothing"], ...names.map((name, n) => [n, name])]);
   second.parentElement.hidden = names.length < 2;
   const result = choice(form, "answers", [["", "all"]]);
   const order = choice(form, "order", [["data", "as in the data"], ["wrong", "wrong answers first"]]);
