@@ -27,6 +27,7 @@ from audioprobe.experiments.finetuning.conclusions import (
     conclusions_table,
     significance_table,
 )
+from audioprobe.experiments.finetuning.findings import study_facts, study_provenance
 from audioprobe.experiments.finetuning.report import build_report
 from audioprobe.experiments.finetuning.samples import study_browser
 from audioprobe.experiments.finetuning.storage import RunResult
@@ -372,3 +373,34 @@ def test_samples_have_the_captions_and_answers_of_each_strategy(summary: StudySu
     answered = [c for c in correctness if c in ("right", "wrong")]
     share = answered.count("right") / len(answered)
     assert summary.before["text accuracy"].value == pytest.approx(share)
+
+
+def test_facts_and_provenance_come_from_the_manifest() -> None:
+    model = {
+        "kind": "language_model",
+        "name": "LTU tiny",
+        "revision": "abc",
+        "options": {"sha256": "0123456789abcdef" * 4},
+        "parts": {},
+    }
+    starts = [
+        {"time": "2026-11-26T02:01:21+00:00", "versions": {"numpy": "2.3.5"}},
+        {"time": "2026-11-27T02:01:21+00:00", "versions": {"numpy": "2.3.6"}},
+    ]
+    manifest = {"pinned": {"model": model, "questions": "d1"}, "starts": starts}
+    summary = summarize(replace(record([typical(STRATEGY_RUNS[0])]), manifest=manifest))
+    facts = dict(study_facts(summary))
+    assert facts["Model"] == "LTU tiny, revision abc, SHA-256 0123456789abcdef…"
+    assert facts["Date"] == "2026-11-27 02:01:21 UTC"
+    assert "4 text passages" in facts["Data"]
+    rows = dict(study_provenance(summary))
+    assert rows["language model: sha256"] == "0123456789abcdef" * 4
+    assert (rows["first start"], rows["starts"]) == ("2026-11-26 02:01:21 UTC", "2")
+    assert rows["version of numpy"] == "2.3.6"
+    assert rows["questions (digest)"] == "d1"
+
+
+def test_facts_of_a_study_without_a_manifest_say_unknown() -> None:
+    summary = summarize(record([]))
+    assert dict(study_facts(summary))["Date"] == "unknown"
+    assert "language model: sha256" not in dict(study_provenance(summary))
