@@ -20,8 +20,9 @@ from audioprobe import LTU, Decoding, Prompt, Recordings, Synthetic
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import AudioProbeError
 from audioprobe.finetuning.captioned_clips import captioned_clips
+from audioprobe.finetuning.components import ContrastiveAlignment, Distillation
 from audioprobe.finetuning.data import TrainingSampler
-from audioprobe.finetuning.strategy import ContrastiveAlignment, Distillation, Strategy
+from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.text_corpora import encode_passages, read_texts
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.models.ltu.assembly import build_network

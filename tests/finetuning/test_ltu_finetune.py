@@ -8,7 +8,8 @@ import torch
 from audioprobe import LTU, Synthetic
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.clip_tuning import TEXT_LOSS, VALIDATION_LOSS
-from audioprobe.finetuning.strategy import L2SP, ContrastiveAlignment, Rehearsal, Strategy
+from audioprobe.finetuning.components import L2SP, ContrastiveAlignment, Rehearsal
+from audioprobe.finetuning.strategy import Strategy
 from audioprobe.ltu_finetuning import FineTunedLTU
 from audioprobe.models.ltu.saving import save_ltu
 from audioprobe.training.arguments import TrainingArguments

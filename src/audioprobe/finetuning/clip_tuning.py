@@ -11,8 +11,9 @@ from types import MappingProxyType
 import torch
 
 from audioprobe.finetuning.captioned_clips import CaptionedClips, captioned_clips
+from audioprobe.finetuning.components import PairedQuestionTraining
 from audioprobe.finetuning.data import TrainingSampler, question_pairs
-from audioprobe.finetuning.strategy import PairedQuestionTraining, Strategy
+from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.text_corpora import (
     encode_passages,
     evaluation_mode,

@@ -17,15 +17,15 @@ from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import AlignmentTargets, encode_texts
 from audioprobe.finetuning.captioned_clips import CaptionedClips
-from audioprobe.finetuning.strategy import (
+from audioprobe.finetuning.components import (
     EWC,
     Distillation,
     PairedQuestionTraining,
     PreviousTask,
     QuestionCondition,
     Rehearsal,
-    Strategy,
 )
+from audioprobe.finetuning.strategy import Strategy
 from audioprobe.probing.questions import balanced_pairs
 from audioprobe.probing.relations.concept_set import ConceptSet
 from audioprobe.probing.trial import ConceptPair

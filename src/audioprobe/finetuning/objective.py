@@ -9,6 +9,7 @@ from audioprobe.finetuning.alignment import (
     LossAlignment,
     alignment_loss,
 )
+from audioprobe.finetuning.components import EWC, L2SP, Distillation
 from audioprobe.finetuning.data import TrainingBatch, TrainingSampler
 from audioprobe.finetuning.regularizers import (
     DistillationLoss,
@@ -18,12 +19,7 @@ from audioprobe.finetuning.regularizers import (
     l2sp_loss,
     merge_importances,
 )
-from audioprobe.finetuning.strategy import (
-    EWC,
-    L2SP,
-    Distillation,
-    Strategy,
-)
+from audioprobe.finetuning.strategy import Strategy
 from audioprobe.training.answer_loss import AnswerLoss
 from audioprobe.training.trainable import TrainableModel
 

@@ -16,17 +16,13 @@ from audioprobe.finetuning.alignment import (
     encode_texts,
     mean_embeddings,
 )
+from audioprobe.finetuning.components import CrossAttentionAlignment, EarlyStopping, WiseFT
 from audioprobe.finetuning.data import TrainingSampler
 from audioprobe.finetuning.objective import build_objective
 from audioprobe.finetuning.regularizers import (
     interpolate_weights,
 )
-from audioprobe.finetuning.strategy import (
-    CrossAttentionAlignment,
-    EarlyStopping,
-    Strategy,
-    WiseFT,
-)
+from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.text_corpora import mean_text_loss, text_losses
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json

@@ -91,13 +91,11 @@ def hallucinated_events(
     resampling = bootstrap or Bootstrap()
     group_of = {nfc(clip): group for clip, group in (groups or {}).items()}
     of_clips = [group_of.get(clip, clip) for clip in clips] if groups else None
-    n_wrong = [len(wrong[clip]) for clip in clips]
-    n_named = [len(named[clip]) for clip in clips]
+    n_wrong, n_named = ([len(x[clip]) for clip in clips] for x in (wrong, named))
+    is_wrong = [float(n > 0) for n in n_wrong]
     return HallucinatedEvents(
         of_mentions=resampling.estimate(ratio(n_wrong, n_named), len(clips), groups=of_clips),
-        of_captions=resampling.estimate(
-            mean([float(n > 0) for n in n_wrong]), len(clips), groups=of_clips
-        ),
+        of_captions=resampling.estimate(mean(is_wrong), len(clips), groups=of_clips),
         by_clip={clip: events for clip, events in wrong.items() if events},
         supported={clip: events for clip, events in right.items() if events},
         without_events=tuple(clip for clip in clips if not named[clip]),

@@ -135,14 +135,13 @@ class LTU(InfoRepr):
             MissingDependencyError: if quantization is requested and bitsandbytes is not installed.
         """
         device, dtype = placement(device, dtype)
-        torch_dtype = dtype_of(dtype)
         if quantization not in (None, *QUANTIZATIONS):
             raise InvalidInputError(
                 f"Expected quantization None, {' or '.join(QUANTIZATIONS)}, got {quantization!r}."
             )
         checkpoint = load_ltu(name_or_path, base)
         net, whisper = checkpoint.net, whisper or checkpoint.whisper
-        audio = net.config.audio
+        audio, torch_dtype = net.config.audio, dtype_of(dtype)
         frontend = load_frontend(audio, whisper=whisper, dtype=torch_dtype, device=device)
         net.to(torch_dtype)
         if quantization is not None:
