@@ -4,6 +4,7 @@ from audioprobe.probing.clips import ClipsByConcept, clips_by_concept, spoken_wo
 from audioprobe.probing.concept_probe import ConceptProbe, prepare_probe
 from audioprobe.probing.consistency import Consistency, HypernymChain
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
+from audioprobe.probing.familiarity import Familiarity, familiarity
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap
 from audioprobe.probing.questions import Pairs, QuestionConfig, balanced_pairs, draw_lowest
 from audioprobe.probing.relations.concept_set import (
@@ -41,6 +42,7 @@ __all__ = [
     "Condition",
     "Consistency",
     "Diagnosis",
+    "Familiarity",
     "Form",
     "HypernymChain",
     "Judgement",
@@ -67,6 +69,7 @@ __all__ = [
     "clips_by_concept",
     "diagnose",
     "draw_lowest",
+    "familiarity",
     "from_concepts",
     "likelihood_scorer",
     "modality_gap",
