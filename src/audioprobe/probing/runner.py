@@ -23,6 +23,7 @@ from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.prompts.levels import shipped_templates
 from audioprobe.protocols import LanguageModel, LikelihoodModel
 from audioprobe.results.provenance import Provenance, combined_digest, now, versions
+from audioprobe.spending import with_spending
 from audioprobe.types import Clip, Decoding, Option, Prompt, Response, Waveform
 
 
@@ -69,6 +70,7 @@ def run_probe(
         ContractError: if the number of the model's answers differs from that of the prompts.
         AudioProbeError: for causes that affect all questions, such as missing weights.
     """
+    progress = with_spending(progress, model, judge)
     asker = _Asker(model=model, probe=probe, options=options, progress=progress)
     trials = asker.trials()
     components = {"language_model": model.info}

@@ -9,6 +9,7 @@ import numpy as np
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.protocols import LanguageModel
 from audioprobe.registry import load
+from audioprobe.spending import Spending, spending_of
 from audioprobe.texts import checked_captions, checked_labels, fingerprint
 from audioprobe.types import ComponentInfo, Decoding, FloatArray, InfoRepr, Prompt, Response
 
@@ -68,6 +69,11 @@ class JudgeScorer(InfoRepr):
         """Hash of the prompt, and the judge as a part."""
         options = {"prompt": fingerprint([_PROMPT])}
         return ComponentInfo("scorer", "JudgeScorer", "1", options, {"judge": self._model.info})
+
+    @property
+    def spending(self) -> Spending | None:
+        """Spending of the judge; None if it is local."""
+        return spending_of(self._model)
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
         """Return the ratings divided by 10, float64 in [0, 1], shape (n_captions, n_labels).
