@@ -69,6 +69,7 @@ from audioprobe.scorers.caption_quality import audio_similarity as audio_similar
 from audioprobe.scorers.caption_quality import caption_quality as caption_quality
 from audioprobe.scorers.embedding import EmbeddingScorer as EmbeddingScorer
 from audioprobe.scorers.hallucination import hallucinated_events as hallucinated_events
+from audioprobe.scorers.judge import JudgeScorer as JudgeScorer
 from audioprobe.scorers.keyword import KeywordScorer as KeywordScorer
 from audioprobe.training.arguments import TrainingArguments as TrainingArguments
 from audioprobe.types import Clip as Clip

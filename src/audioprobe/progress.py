@@ -48,3 +48,12 @@ def prefixed(progress: ProgressCallback, prefix: str) -> ProgressCallback:
         progress(replace(event, stage=f"{prefix}: {event.stage}"))
 
     return callback
+
+
+def staged(progress: ProgressCallback, stage: str) -> ProgressCallback:
+    """Return a callback that replaces the stage of an event, and calls `progress`."""
+
+    def callback(event: ProgressEvent) -> None:
+        progress(replace(event, stage=stage))
+
+    return callback

@@ -25,6 +25,7 @@ from audioprobe.registry import check_name, load
 from audioprobe.results import Caption, ClassificationResult, LabelScores, Provenance
 from audioprobe.results.provenance import now, versions
 from audioprobe.results.scores import MATCH, NOT_SCORED, groups_of, truth_of
+from audioprobe.spending import with_spending
 from audioprobe.texts import checked_labels
 from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
 
@@ -139,7 +140,8 @@ class CaptionClassifier:
             make_output=_captions,
         )
         with shown_progress(progress) as show:
-            inference = run_inference(model, clips, self._windowing, show)
+            report = with_spending(show, self.model, self._scorer)
+            inference = run_inference(model, clips, self._windowing, report)
         provenance = Provenance.record(
             {"model": self.model.info},
             {**self._options(), **self._windowing.options},

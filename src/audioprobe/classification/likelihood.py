@@ -19,6 +19,7 @@ from audioprobe.protocols import LikelihoodModel
 from audioprobe.registry import check_name, load
 from audioprobe.results import ClassificationResult, Failure, LabelScores, Provenance
 from audioprobe.results.scores import groups_of, truth_of
+from audioprobe.spending import with_spending
 from audioprobe.texts import checked_labels
 from audioprobe.types import Clip, Float64Array, LogLikelihood, Option, Prompt, Waveform
 
@@ -147,7 +148,8 @@ class LikelihoodClassifier:
         text_prior = self._text_prior(names) if self._prior == "text" else None
         model = self._window_model(names, text_prior)
         with shown_progress(progress) as show:
-            inference = run_inference(model, clips, self._windowing, show)
+            report = with_spending(show, self._model)
+            inference = run_inference(model, clips, self._windowing, report)
         if self._prior == "silence":
             self._subtract_silence(inference, names)
         scores: dict[str, LabelScores] = {

@@ -12,6 +12,7 @@ from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache
 from audioprobe.io.json_codec import canonical_json, from_json, to_json
 from audioprobe.models.concurrency import PicklableLock
 from audioprobe.protocols import LanguageModel, LikelihoodModel, training_data_of
+from audioprobe.spending import Spending, spending_of
 from audioprobe.training_data import TrainingData
 from audioprobe.types import ComponentInfo, Decoding, InfoRepr, LogLikelihood, Prompt, Response
 
@@ -72,6 +73,11 @@ class CachedModel(InfoRepr):
     def training_data(self) -> TrainingData | None:
         """Training data of the model; None if unknown."""
         return training_data_of(self._model)
+
+    @property
+    def spending(self) -> Spending | None:
+        """Spending of the model; None if it is local."""
+        return spending_of(self._model)
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None

@@ -14,6 +14,7 @@ from itertools import islice
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import LanguageModel, LikelihoodModel, training_data_of
 from audioprobe.registry import load
+from audioprobe.spending import Spending, spending_of
 from audioprobe.training_data import TrainingData
 from audioprobe.types import (
     ComponentInfo,
@@ -114,6 +115,11 @@ class Cascade(InfoRepr):
     def training_data(self) -> TrainingData | None:
         """Training data of the captioner; None if unknown."""
         return training_data_of(self._captioner)
+
+    @property
+    def spending(self) -> Spending | None:
+        """Spending of captioner and reasoner; None if both are local."""
+        return spending_of(self._captioner, self._reasoner)
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None

@@ -18,6 +18,7 @@ from audioprobe.probing.clips import ClipsByConcept, ProbeClip, clips_by_concept
 from audioprobe.probing.concept_probe import ConceptProbe, prepare_probe
 from audioprobe.probing.consistency import Consistency, HypernymChain, consistency
 from audioprobe.probing.diagnosis import Diagnosis, diagnose
+from audioprobe.probing.familiarity import Familiarity, familiarity
 from audioprobe.probing.logical_consistency import LogicalConsistency
 from audioprobe.probing.modality_gap import ModalityGap, modality_gap
 from audioprobe.probing.prepared_probe import PreparedProbe
@@ -63,6 +64,7 @@ __all__ = [
     "ConflictAnswers",
     "Consistency",
     "Diagnosis",
+    "Familiarity",
     "Form",
     "HypernymChain",
     "Judgement",
@@ -95,6 +97,7 @@ __all__ = [
     "consistency",
     "diagnose",
     "draw_lowest",
+    "familiarity",
     "from_concepts",
     "likelihood_scorer",
     "modality_gap",

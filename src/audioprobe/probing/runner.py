@@ -14,6 +14,7 @@ from audioprobe.probing.wordings import PromptingOptions
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LanguageModel
 from audioprobe.results.provenance import Provenance, combined_digest, now, versions
+from audioprobe.spending import with_spending
 from audioprobe.types import Clip, Option
 
 
@@ -42,6 +43,7 @@ def run_probe(
         ContractError: if the number of the model's answers differs from that of the prompts.
         AudioProbeError: for causes that affect all questions, such as missing weights.
     """
+    progress = with_spending(progress, model, judge)
     asker = QuestionAsker(model=model, probe=probe, options=options, progress=progress)
     trials = asker.trials()
     components = {"language_model": model.info}

@@ -10,6 +10,7 @@ from audioprobe.prompts.label_texts import LabelTexts, mean_directions
 from audioprobe.protocols import TextEmbedder, TextLimit
 from audioprobe.registry import load
 from audioprobe.scorers.ltu import RECIPES
+from audioprobe.spending import Spending, spending_of
 from audioprobe.texts import checked_captions, checked_labels
 from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Option
 
@@ -89,6 +90,11 @@ class EmbeddingScorer(InfoRepr):
             options = {"compat": self._compat}
         parts = {"embedder": self._embedder.info}
         return ComponentInfo("scorer", "EmbeddingScorer", "1", options, parts)
+
+    @property
+    def spending(self) -> Spending | None:
+        """Spending of the embedder; None if it is local."""
+        return spending_of(self._embedder)
 
     def score(self, captions: Sequence[str], labels: Sequence[str]) -> FloatArray:
         """Return the cosine similarities, float64 in [-1, 1], shape (n_captions, n_labels).

@@ -81,24 +81,21 @@ def hallucinated_events(
             f"None of {len(texts)} captions with labels can be checked: expected labels that are "
             "names of concepts or of their classes, such as 'crow' or 'animal'. Rename the labels."
         )
-    named = {clip: names.mentioned(texts[clip]) for clip in clips}
     wrong, right = {}, {}
-    for clip, events in named.items():
-        true = {event for x in references[clip] if (event := names.exact(x)) is not None}
-        is_true = {event: names.supported(event, true) for event in events}
-        wrong[clip] = tuple(event for event in events if not is_true[event])
-        right[clip] = tuple(event for event in events if is_true[event])
+    for clip in clips:
+        right[clip], wrong[clip] = names.compared(texts[clip], references[clip])
     resampling = bootstrap or Bootstrap()
     group_of = {nfc(clip): group for clip, group in (groups or {}).items()}
     of_clips = [group_of.get(clip, clip) for clip in clips] if groups else None
-    n_wrong, n_named = ([len(x[clip]) for clip in clips] for x in (wrong, named))
+    n_wrong = [len(wrong[clip]) for clip in clips]
+    n_named = [len(right[clip]) + n for clip, n in zip(clips, n_wrong, strict=True)]
     is_wrong = [float(n > 0) for n in n_wrong]
     return HallucinatedEvents(
         of_mentions=resampling.estimate(ratio(n_wrong, n_named), len(clips), groups=of_clips),
         of_captions=resampling.estimate(mean(is_wrong), len(clips), groups=of_clips),
         by_clip={clip: events for clip, events in wrong.items() if events},
         supported={clip: events for clip, events in right.items() if events},
-        without_events=tuple(clip for clip in clips if not named[clip]),
+        without_events=tuple(clip for clip, n in zip(clips, n_named, strict=True) if not n),
         unknown_labels=unknown,
     )
 
@@ -125,6 +122,18 @@ class _Names:
     def exact(self, label: str) -> str | None:
         """Return the event that a label names; None if it is not the name of one."""
         return self._events.get(_key(label))
+
+    def compared(
+        self, caption: str, labels: Sequence[str]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the events that a caption names: those that a label supports, and the others."""
+        known = {event for label in labels if (event := self.exact(label)) is not None}
+        events = self.mentioned(caption)
+        is_supported = {event: self.supported(event, known) for event in events}
+        return (
+            tuple(event for event in events if is_supported[event]),
+            tuple(event for event in events if not is_supported[event]),
+        )
 
     def mentioned(self, caption: str) -> tuple[str, ...]:
         """Return the events that a caption names without negation, each once, in order."""

@@ -11,6 +11,7 @@ from audioprobe.datasets.debian.tables import (
     packages,
     recordings,
     summary_text,
+    training_counts,
 )
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "recordings",
     "render_packages",
     "summary_text",
+    "training_counts",
 ]

@@ -15,6 +15,7 @@ from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.tables import read_rows
 from audioprobe.io.text_table import Table, columns
+from audioprobe.training_data import TrainingData
 
 TABLES = (Path(__file__).parent / "packages.csv", Path(__file__).parent / "labels.csv")
 SPLITS = ("train", "validation", "test")
@@ -111,6 +112,32 @@ def recordings() -> tuple[DebianRecording, ...]:
         )
         for row in read_rows(TABLES[1])
     )
+
+
+def training_counts(data: TrainingData) -> dict[str, int]:
+    """Return how many recordings of each concept a model was trained on, by concept id.
+
+    All shipped concepts are included; those without a training recording have 0.
+
+    Args:
+        data: training data of a model that was trained on these recordings, such as mini.
+
+    Raises:
+        InvalidInputError: if a training recording is not in the table, so that its labels are
+            unknown.
+    """
+    by_id = {recording.id: recording for recording in recordings()}
+    unknown = [each.recording for each in data.recordings if each.recording not in by_id]
+    if unknown:
+        raise InvalidInputError(
+            f"The labels of {len(unknown)} of {len(data.recordings)} training recordings of "
+            f"{data.model} are unknown; the first is {unknown[0]!r}. Count the concepts yourself."
+        )
+    counts = dict.fromkeys((concept.id for concept in Concepts.shipped()), 0)
+    for each in data.recordings:
+        for concept in by_id[each.recording].concepts:
+            counts[concept] = counts.get(concept, 0) + 1
+    return counts
 
 
 @cache

@@ -7,7 +7,7 @@ stored, so that an interrupted run can resume.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,7 @@ from audioprobe.experiments.run_metadata import Notify, open_experiment, read_re
 from audioprobe.io.cache import ResponseLog
 from audioprobe.io.json_codec import to_json
 from audioprobe.metrics.hierarchy import Hierarchy
-from audioprobe.models.remote.budget import Budget
-from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
+from audioprobe.progress import ProgressCallback, ignore_progress, staged
 from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.registry import load
 from audioprobe.results import ClassificationResult
@@ -155,7 +154,7 @@ class ClassificationRun:
                     classifier = CaptionClassifier(
                         model, scorer, question=question.text, examples=question.examples, **options
                     )
-                    report = _with_costs(progress, name.replace("--", ": ", 1), source)
+                    report = staged(progress, name.replace("--", ": ", 1))
                     results.append(classifier(clips.clips, clips.labels, progress=report))
                     run.store(f"{name}.json", results[-1].to_json())
                     run.store(f"{name}.csv", results[-1].to_csv())
@@ -234,22 +233,6 @@ class ClassificationRun:
             "prompts": {level.name: asdict(level.template) for _, level in self._levels},
             "seed": self.config.seed,
         }
-
-
-def _with_costs(progress: ProgressCallback, stage: str, model: LanguageModel) -> ProgressCallback:
-    """Return a callback that adds a stage name and API costs to progress events.
-
-    The events go on to `progress`. The costs are left out if the model has no budget.
-    """
-    budget = getattr(model, "budget", None)
-
-    def callback(event: ProgressEvent) -> None:
-        note = ""
-        if isinstance(budget, Budget):
-            note = f"{budget.n_requests} requests, {budget.usd_spent:.2f} USD"
-        progress(replace(event, stage=stage, note=note))
-
-    return callback
 
 
 def _cell(

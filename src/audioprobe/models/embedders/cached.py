@@ -10,6 +10,7 @@ from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache
 from audioprobe.io.json_codec import canonical_json
 from audioprobe.models.concurrency import PicklableLock
 from audioprobe.protocols import TextEmbedder, TextLimit
+from audioprobe.spending import Spending, spending_of
 from audioprobe.types import ComponentInfo, FloatArray, InfoRepr
 
 
@@ -55,6 +56,11 @@ class CachedEmbedder(InfoRepr):
         """Return the number of tokens that the embedder ignores in each text; None if unknown."""
         embedder = self._embedder
         return embedder.excess_tokens(texts) if isinstance(embedder, TextLimit) else None
+
+    @property
+    def spending(self) -> Spending | None:
+        """Spending of the embedder; None if it is local."""
+        return spending_of(self._embedder)
 
     def embed(self, texts: Sequence[str]) -> FloatArray:
         """Return one vector per text, float32, shape (n_texts, width).

@@ -9,6 +9,7 @@ from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.models.concurrency import PicklableLock, Workers
 from audioprobe.protocols import LanguageModel, training_data_of
 from audioprobe.registry import load
+from audioprobe.spending import Spending, spending_of
 from audioprobe.training_data import TrainingData
 from audioprobe.types import ComponentInfo, Decoding, InfoRepr, Prompt, Response
 
@@ -76,6 +77,11 @@ class MultiEndpointModel(InfoRepr):
     def training_data(self) -> TrainingData | None:
         """Training data of the first endpoint's model; None if unknown."""
         return training_data_of(self._models[0])
+
+    @property
+    def spending(self) -> Spending | None:
+        """Sum of the spending of all endpoints."""
+        return spending_of(*self._models)
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
