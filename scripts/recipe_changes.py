@@ -16,8 +16,8 @@ from typing import Any
 
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.text_table import Table
+from audioprobe.plots.training_curves import read_log
 from audioprobe.progress_bars import progress_bars
-from audioprobe.reports.training_curves import read_log
 from audioprobe.scorers.embedding import EmbeddingScorer
 from audioprobe.small_ltu.curriculum import Curriculum
 from audioprobe.small_ltu.evaluation import SmallLTUEvaluation

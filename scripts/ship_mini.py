@@ -15,7 +15,7 @@ from audioprobe.datasets.synthetic import ProceduralPalette
 from audioprobe.io.json_codec import from_json
 from audioprobe.models.ltu.checkpoint import ADAPTER, CARD, load_ltu
 from audioprobe.models.ltu.shipped import MINI
-from audioprobe.reports.training_curves import read_log, save_curves
+from audioprobe.plots.training_curves import read_log, save_curves
 from audioprobe.small_ltu.curriculum import ALIGNMENT, MODEL, RECIPE
 from audioprobe.small_ltu.evaluation import LABELS, PARTS
 from audioprobe.small_ltu.measures import EvaluationResult, results_table

@@ -17,7 +17,8 @@ from audioprobe.experiments.finetuning.report import build_report
 from audioprobe.experiments.finetuning.storage import read_record
 from audioprobe.experiments.finetuning.tables import SHOWN, all_tables, before_table
 from audioprobe.io.text_table import Table
-from audioprobe.reports.html import Drawing, write_page
+from audioprobe.reports.charts import Chart
+from audioprobe.reports.html import write_page
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "studies" / "finetuning"
@@ -83,14 +84,18 @@ def write_assets(summary: StudySummary, page: str, folder: Path) -> None:
     """Write the report, and those of its figures that the page shows."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    report = build_report(summary, "finetuning-study")
+    report = build_report(summary, "finetuning-study", ())
     write_page(report, folder / "report.html")
+    charts = {"gain-and-forgetting": [report.chart]}
     for section in report.sections:
-        drawings = [item for item in section.items if isinstance(item, Drawing)]
-        for number, drawing in enumerate(drawings, 1):
-            name = f"{section.title.lower().replace(' ', '-')}-{number}.svg"
-            if f"({folder.name}/{name})" in page:
-                (folder / name).write_text(drawing.svg, encoding="utf-8")
+        charts.setdefault(section.title.lower().replace(" ", "-"), []).extend(
+            item for item in section.items if isinstance(item, Chart)
+        )
+    for title, of_section in charts.items():
+        for number, chart in enumerate(of_section, 1):
+            name = f"{title}-{number}.svg"
+            if chart is not None and f"({folder.name}/{name})" in page:
+                (folder / name).write_text(chart.to_svg(), encoding="utf-8")
 
 
 def main() -> None:

@@ -8,11 +8,16 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from cyclopts import CycloptsError
 
-from audioprobe.datasets.recordings import FOLDER
+from audioprobe.classification.caption import CaptionClassifier
+from audioprobe.cli import app
+from audioprobe.cli.classify import DEMO_SAMPLES
+from audioprobe.datasets.recordings import FOLDER, Recordings
 from audioprobe.experiments.classification.config import ClassificationConfig
 from audioprobe.experiments.probing.config import ProbeConfig
 from audioprobe.io.config import parse_config
+from audioprobe.results.tables import compare_captions
 from audioprobe.weights import WEIGHTS_PACKAGES
 from tests.datasets.debian_packages import lay_out_sonic_pi
 from tests.processes import run_cli
@@ -34,9 +39,13 @@ FETCHED = ("how-to/debian-sounds.md",)
 
 
 def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
-    """Language and code of the blocks in these languages, in order."""
+    """Language and code of the blocks in these languages, in order; a command is one line."""
     fences = FENCE.findall(page.read_text("utf-8"))
-    return [(language, code) for language, code in fences if language in languages]
+    return [
+        (language, code if language == "python" else code.replace("\\\n", ""))
+        for language, code in fences
+        if language in languages
+    ]
 
 
 def name(page: Path) -> str:
@@ -62,7 +71,15 @@ def test_every_block_has_a_language_that_is_checked_here() -> None:
     assert languages <= {"python", "bash", "toml", "text"}
 
 
-LONG = ("docs/how-to/run-an-experiment.md", "docs/how-to/probe-concepts.md", "docs/tutorial.md")
+LONG = (
+    "docs/gallery.md",
+    "docs/how-to/bioacoustics.md",
+    "docs/how-to/exchange.md",
+    "docs/how-to/run-an-experiment.md",
+    "docs/how-to/probe-concepts.md",
+    "docs/how-to/probe-measures.md",
+    "docs/tutorial.md",
+)
 """Pages that run experiments."""
 
 
@@ -117,6 +134,25 @@ def test_other_commands_name_what_exists(page: Path, line: str) -> None:
             assert line in [c.install.split(" && ")[0] for c in WEIGHTS_PACKAGES.values()]
 
 
+QUOTED = [
+    line
+    for page in PAGES
+    for _, code in blocks(page, "text")
+    for line in code.splitlines()
+    if line.startswith("audioprobe ")
+]
+
+
+@pytest.mark.parametrize("line", QUOTED)
+def test_commands_that_are_not_run_have_valid_arguments(line: str) -> None:
+    app.parse_args(shlex.split(line)[1:], exit_on_error=False, print_error=False)
+
+
+def test_an_unknown_option_is_not_a_valid_argument() -> None:
+    with pytest.raises(CycloptsError):
+        app.parse_args(["classify", "--tabel", "x.csv"], exit_on_error=False, print_error=False)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_nothing_is_left_to_be_filled_in(page: Path) -> None:
     assert re.findall(r"@@.*|\b(?:TODO|TBD|FIXME|XXX)\b.*", page.read_text("utf-8")) == []
@@ -161,3 +197,37 @@ def test_commands_quoted_beside_numbers_exist() -> None:
     text = "".join(page.read_text("utf-8") for page in PAGES)
     for path in re.findall(r"`(?:python|pytest) (\S+\.py)`", text):
         assert (ROOT / path).is_file(), path
+
+
+NAVIGATION = re.compile(r"^ +- (?:([^:\n]+): )?(\S+\.md)$", re.MULTILINE)
+
+
+def test_every_page_is_in_the_navigation_under_its_title() -> None:
+    entries = NAVIGATION.findall((ROOT / "mkdocs.yml").read_text("utf-8"))
+    titles = {
+        path: (ROOT / "docs" / path).read_text("utf-8").partition("\n")[0].removeprefix("# ")
+        for _, path in entries
+    }
+    assert {path: label for label, path in entries if label not in ("", titles[path])} == {}
+    pages = {page.relative_to(ROOT / "docs").as_posix() for page in PAGES if page.parent != ROOT}
+    assert sorted(titles) == sorted(pages)
+
+
+def test_the_reference_contains_calls_and_no_private_names() -> None:
+    (hidden,) = re.findall(r'filters: \["!(.+)"\]', (ROOT / "mkdocs.yml").read_text("utf-8"))
+    assert not re.search(hidden, "__call__")
+    assert re.search(hidden, "_private")
+    assert re.search(hidden, "__post_init__")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", ["ltu:mini", "tag-captioner:yamnet", "tag-captioner:birdnet"])
+def test_the_gallery_shows_captions_of_the_models(model: str) -> None:
+    lines = (ROOT / "docs" / "gallery.md").read_text("utf-8").splitlines()
+    header, _, *rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("|")]
+    shown = {row[0]: row[header.index(f"`{model}`")] for row in rows}
+    recordings = Recordings()
+    n_samples = DEMO_SAMPLES if model.startswith("ltu:") else 1
+    classifier = CaptionClassifier(model, "keyword", samples=n_samples)
+    table = compare_captions({model: classifier(recordings.clips(), recordings.labels)})
+    assert shown == {row[0]: row[-1] for row in table.rows}

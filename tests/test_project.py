@@ -125,6 +125,8 @@ def test_version_and_names_agree_everywhere() -> None:
     citation = (ROOT / "CITATION.cff").read_text("utf-8")
     assert f"\nversion: {audioprobe.__version__}\n" in citation
     assert audioprobe.__version__ in (ROOT / "CHANGELOG.md").read_text("utf-8")
+    site = (ROOT / "mkdocs.yml").read_text("utf-8")
+    assert f"\ncopyright: audioprobe {audioprobe.__version__}\n" in site  # below every page
     assert (ROOT / "src" / "audioprobe" / "py.typed").is_file()
 
 

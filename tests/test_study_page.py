@@ -40,7 +40,7 @@ def test_page_shows_the_results_of_the_record(script: ModuleType, summary: Study
 def test_report_shows_the_results_of_the_record(script: ModuleType, summary: StudySummary) -> None:
     with opened(script.ASSETS / "report.html") as (page, complaints):
         assert complaints == []
-        cells = {text.strip() for text in page.locator("td").all_text_contents()}
+        cells = {text.strip() for text in page.locator("td, tbody th").all_text_contents()}
     for row in strategies_table(summary).rows:
         assert cells.issuperset(row)
     assert cells.issuperset(MEASURES)

@@ -14,7 +14,7 @@ from audioprobe.audio.sources import clips_of
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.scripted import Scripted
-from audioprobe.results.evaluation import targets_of
+from audioprobe.results.targets import targets_of
 from audioprobe.scorers.keyword import KeywordScorer
 from audioprobe.texts import checked_captions, checked_labels, nfc, path_on_disk
 from audioprobe.types import Clip, Waveform

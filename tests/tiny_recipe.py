@@ -13,7 +13,7 @@ from audioprobe.progress import ProgressEvent
 from audioprobe.small_ltu.curriculum import Curriculum
 from audioprobe.small_ltu.encoder_training import EncoderStage
 from audioprobe.small_ltu.recipe import PretrainedEncoder, Recipe, RecipeStage, SceneConfig
-from audioprobe.training.trainer import TrainingArguments
+from audioprobe.training.arguments import TrainingArguments
 
 ARGUMENTS = TrainingArguments(steps=3, learning_rate=1e-3, warmup_steps=1, save_every=1)
 SOURCES = ("crow", "siren", "cricket", "bell", "rain")

@@ -20,8 +20,9 @@ from audioprobe import LTU, Decoding, Prompt, Recordings, Synthetic
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import AudioProbeError
 from audioprobe.finetuning.captioned_clips import captioned_clips
+from audioprobe.finetuning.components import ContrastiveAlignment, Distillation
 from audioprobe.finetuning.data import TrainingSampler
-from audioprobe.finetuning.strategy import ContrastiveAlignment, Distillation, Strategy
+from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.text_corpora import encode_passages, read_texts
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.models.ltu.assembly import build_network
@@ -30,7 +31,7 @@ from audioprobe.models.ltu.checkpoint import LTUCheckpoint, Origin
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, quantize
 from audioprobe.models.ltu.saving import save_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
-from audioprobe.training.trainer import TrainingArguments
+from audioprobe.training.arguments import TrainingArguments
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.llama_tokenizer import write_tokenizer

@@ -19,6 +19,7 @@ from audioprobe.datasets import Recordings as Recordings
 from audioprobe.datasets import UrbanSound8K as UrbanSound8K
 from audioprobe.datasets.synthetic import Synthetic as Synthetic
 from audioprobe.errors import AudioProbeError as AudioProbeError
+from audioprobe.finetuning.strategy import Strategy as Strategy
 from audioprobe.metrics.bootstrap import Bootstrap as Bootstrap
 from audioprobe.metrics.threshold import FixedThreshold as FixedThreshold
 from audioprobe.metrics.threshold import OracleThreshold as OracleThreshold
@@ -70,6 +71,7 @@ from audioprobe.scorers.embedding import EmbeddingScorer as EmbeddingScorer
 from audioprobe.scorers.hallucination import hallucinated_events as hallucinated_events
 from audioprobe.scorers.judge import JudgeScorer as JudgeScorer
 from audioprobe.scorers.keyword import KeywordScorer as KeywordScorer
+from audioprobe.training.arguments import TrainingArguments as TrainingArguments
 from audioprobe.types import Clip as Clip
 from audioprobe.types import ComponentInfo as ComponentInfo
 from audioprobe.types import Estimate as Estimate

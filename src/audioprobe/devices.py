@@ -25,6 +25,24 @@ def computes_in_bfloat16(device: str) -> bool:
     return supported
 
 
+def placement(device: str, dtype: str = "float32") -> tuple[str, str]:
+    """Return device and data type of a model, with "auto" replaced by the best choice.
+
+    Args:
+        device: "auto" is the first GPU that torch can use (CUDA), otherwise "cpu".
+        dtype: "auto" is "bfloat16" on a GPU, which halves memory, and "float32" on a CPU, where
+            results should not depend on the processor.
+
+    Returns:
+        Names such as ("cpu", "float32"); other arguments are returned unchanged.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if dtype == "auto":
+        dtype = "bfloat16" if device.startswith("cuda") else "float32"
+    return device, dtype
+
+
 @contextmanager
 def bfloat16_mode(device: str) -> Iterator[None]:
     """Context manager in which torch computes in bfloat16 on a device type ("cpu", "cuda").

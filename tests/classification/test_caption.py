@@ -389,8 +389,8 @@ def test_provenance_has_data_digest_question_seed_and_components() -> None:
 
 def test_labels_of_the_clips_are_evaluated() -> None:
     evaluation = classify(ScriptedModel(describe), 0.1, 0.2).evaluate()
-    assert evaluation.labels[0].auc == 1.0
-    assert evaluation.labels[1].auc is None  # no clip is labelled "rain"
+    assert evaluation.labels[0].auc.value == 1.0
+    assert evaluation.labels[1].auc.value is None  # no clip is labelled "rain"
     assert evaluation.auc.n_undefined == 2
 
 
@@ -448,3 +448,57 @@ def test_examples_are_in_every_prompt_and_in_the_provenance() -> None:
     assert "examples" not in classify(ScriptedModel(describe), 0.1).provenance.options
     copy = ClassificationResult.from_json(result.to_json())
     assert copy.provenance.options["examples"] == recorded
+
+
+class SeededModel(ScriptedModel):
+    """A model whose caption depends on the seed and the sound; every third one is empty."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        super().__init__()
+        self.texts = texts
+
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        seed = 0 if decoding is None else decoding.seed
+        for prompt in prompts:
+            yield Response(self.texts[(seed + round(10 * level(prompt))) % len(self.texts)])
+
+
+SAMPLES = ("a crow", "rain", "a dog")
+
+
+def test_scores_of_several_samples_are_their_mean_per_window() -> None:
+    result = classify(SeededModel(SAMPLES), 0.1, 0.2, samples=2)
+    # The seeds 0 and 1 give the texts 1 and 2 for the first clip, 2 and 0 for the second.
+    np.testing.assert_array_equal(result.scores, [[0, 0.5, 0.5], [0.5, 0, 0.5]])
+    assert [(c.clip_id, c.sample, c.text) for c in result.captions] == [
+        ("0", 0, "rain"),
+        ("0", 1, "a dog"),
+        ("1", 0, "a dog"),
+        ("1", 1, "a crow"),
+    ]
+    assert result.caption_data().columns["sample"] == [0, 1, 0, 1]
+    assert result.provenance.options["samples"] == 2
+    assert result.provenance.options["decoding.temperature"] == 1.0
+    again = CaptionClassifier(SeededModel(SAMPLES), KeywordScorer(), samples=2).rescore(result)
+    np.testing.assert_array_equal(again.scores, result.scores)
+
+
+def test_samples_are_averaged_before_windows_are_pooled() -> None:
+    long = Clip(id="long", waveform=sound(0.1, seconds=15), labels=())
+    model = SeededModel(SAMPLES)
+    result = CaptionClassifier(model, KeywordScorer(), samples=2)([long], LABELS)
+    assert len(result.captions) == 4  # two windows
+    np.testing.assert_array_equal(result.scores, [[0, 0.5, 0.5]])
+
+
+def test_one_empty_sample_fails_the_clip_and_greedy_samples_are_refused() -> None:
+    result = classify(SeededModel(("a crow", "", "rain")), 0.1, 0.3, samples=2)
+    assert result.clip_ids == ()
+    assert {f.error for f in result.failures} == {"EmptyCaptionError"}
+    whole = classify(SeededModel(("a crow", "", "rain")), 0.1, 0.2, samples=1)
+    assert whole.clip_ids == ("1",)
+    for options in ({"samples": 0}, {"samples": 2, "decoding": Decoding()}):
+        with pytest.raises(InvalidInputError):
+            classify(SeededModel(SAMPLES), 0.1, **options)

@@ -355,7 +355,7 @@ def test_result_without_captions_round_trips_and_exports() -> None:
     assert result.table().rows[0] == ("0", "dog 1.00", "crow -0.50", "heavy rain -2.00")
     assert "2 of 3 clips scored, 1 failed, scores are total" in str(result)
     assert "unrecognised" not in str(result)
-    assert result.evaluate().labels[0].auc == 1.0
+    assert result.evaluate().labels[0].auc.value == 1.0
 
 
 def test_progress_counts_up_to_the_number_of_clips() -> None:

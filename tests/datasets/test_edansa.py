@@ -11,7 +11,7 @@ from audioprobe.datasets import EDANSA
 from audioprobe.datasets.edansa import edansa_labels, edansa_parents
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.hierarchy import Hierarchy
-from audioprobe.results.evaluation import targets_of
+from audioprobe.results.targets import targets_of
 
 SPLITS = ("train", "valid", "test")
 ROWS = 10_771

@@ -23,7 +23,7 @@ from audioprobe.finetuning.alignment import (
     mean_embeddings,
     transport_cost,
 )
-from audioprobe.finetuning.strategy import (
+from audioprobe.finetuning.components import (
     ContrastiveAlignment,
     EmbeddingAlignment,
     HiddenStateAlignment,

@@ -18,14 +18,14 @@ from audioprobe.finetuning.alignment import (
     distance_loss,
     hidden_state_loss,
 )
-from audioprobe.finetuning.data import TrainingBatch
-from audioprobe.finetuning.regularizers import DistillationLoss, Penalty, l2sp_loss
-from audioprobe.finetuning.strategy import (
+from audioprobe.finetuning.components import (
     ContrastiveAlignment,
     EmbeddingAlignment,
     HiddenStateAlignment,
 )
-from audioprobe.finetuning.trainer import MultiTaskObjective
+from audioprobe.finetuning.data import TrainingBatch
+from audioprobe.finetuning.objective import MultiTaskObjective
+from audioprobe.finetuning.regularizers import DistillationLoss, Penalty, l2sp_loss
 from audioprobe.training.answer_loss import AnswerLoss
 from audioprobe.training.trainable import set_trainable, trainable_weights
 from tests.finetuning.test_regularizers import audio_batch, value

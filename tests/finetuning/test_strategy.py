@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.strategy import (
+from audioprobe.finetuning.components import (
     EWC,
     L2SP,
     ContrastiveAlignment,
@@ -18,13 +18,11 @@ from audioprobe.finetuning.strategy import (
     EarlyStopping,
     EmbeddingAlignment,
     HiddenStateAlignment,
-    LoraSize,
     PairedQuestionTraining,
     Rehearsal,
-    Strategy,
     WiseFT,
-    combined_name,
 )
+from audioprobe.finetuning.strategy import LoraSize, Strategy, combined_name
 from audioprobe.io.config import parse_config
 
 REGULARIZERS: dict[str, tuple[type, Mapping[str, Any]]] = {

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from audioprobe.finetuning import trainer
 from audioprobe.finetuning.data import TrainingBatch
-from audioprobe.finetuning.trainer import MultiTaskObjective, build_objective
+from audioprobe.finetuning.objective import MultiTaskObjective, build_objective
 from audioprobe.training.trainable import trainable_weights
 from audioprobe.training.trainer import STATE, load_state, train
 from tests.finetuning.together import (

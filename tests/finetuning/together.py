@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
+from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.trainable import trainable_weights
-from audioprobe.training.trainer import TrainingArguments, train
+from audioprobe.training.trainer import train
 from tests.processes import ROOT, SETTINGS
 from tests.tiny_tuning import strategy, tiny_data, tiny_model, validation_texts
 

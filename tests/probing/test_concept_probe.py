@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from tests.probing.known_models import (
     recognise_nothing,
 )
 
-from audioprobe import Clip, Prompt, Response, Scripted, Waveform, Windowing
+from audioprobe import Clip, Prompt, Response, Scripted, Waveform, Windowing, probing
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.probing import ConceptProbe, ProbeConcept, ProbeOutcome, PromptingOptions
@@ -157,10 +158,14 @@ def test_hypernym_chains_have_depth_and_contradictions() -> None:
     assert chains["rain"].contradictions == 0
 
 
-def test_an_outcome_survives_json_and_does_not_depend_on_the_batch_size() -> None:
+def test_an_outcome_survives_files_and_does_not_depend_on_the_batch_size(tmp_path: Path) -> None:
     outcome = perfect()
-    again = ProbeOutcome.from_json(outcome.to_json())
-    assert again == outcome
+    file = outcome.save(tmp_path / "new")
+    again = ProbeOutcome.load(file)
+    assert again == ProbeOutcome.load(tmp_path / "new") == outcome
+    file.write_text(file.read_text("utf-8")[:-9], "utf-8")
+    with pytest.raises(InvalidInputError, match=file.name):
+        ProbeOutcome.load(file)
     assert again.score(condition="audio") == outcome.score(condition="audio")
     batches = [Scripted(lambda _: "Yes.", batch_size=n) for n in (1, 7)]
     few = {"concepts": CONCEPTS.subset(NAMES[:8]), "conditions": ("text", "audio")}
@@ -270,6 +275,10 @@ def test_spoken_words_stand_for_the_concept() -> None:
     outcome = probe("hypernym", spoken=spoken)
     assert outcome.score(condition="spoken word").accuracy.value == 1.0
     assert outcome.modality_gap(second="spoken word").difference.value == 0.0
+
+
+def test_all_public_names_exist() -> None:
+    assert [name for name in probing.__all__ if not hasattr(probing, name)] == []
 
 
 def test_windowing_is_used_and_recorded() -> None:

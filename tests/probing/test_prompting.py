@@ -24,7 +24,9 @@ AROUND_CAPTION = "Someone describes a recording with these words: The sound of a
 
 
 def run(model: LanguageModel, options: PromptingOptions | None = None) -> ProbeOutcome:
-    probe = ConceptProbe(model, concepts=FOUR, options=options, bootstrap=Bootstrap(20))
+    probe = ConceptProbe(
+        model, concepts=FOUR, conditions=CONDITIONS, options=options, bootstrap=Bootstrap(20)
+    )
     return probe("hypernym", CLIPS, spoken=SPOKEN)
 
 
@@ -60,7 +62,12 @@ def test_each_condition_has_its_audio_and_its_text(condition: Condition) -> None
             assert 0.0 in levels
         elif condition == "noise":
             assert len(levels) > 1
-        elif condition == "audio":
+        elif condition == "window":
+            assert question.audio.endswith(f" of 4) {concept}.wav")
+            sizes = {a.samples.size for a in audio if a is not None}
+            assert tone(0).samples.size // 4 in sizes
+        elif condition in ("audio", "conflicting text"):
+            assert question.text.startswith("This is a recording of") == (condition != "audio")
             assert question.audio == f"{concept}.wav"
             assert concept in recognised
         elif condition == "wrong clip":

@@ -219,8 +219,8 @@ def test_evaluation_counts_failures_and_leaves_out_undefined_labels(
 ) -> None:
     evaluation = result.evaluate()
     assert (evaluation.n_clips, evaluation.n_failed) == (2, 1)
-    assert evaluation.labels[0].auc == 1.0
-    assert evaluation.labels[1].auc is None
+    assert evaluation.labels[0].auc.value == 1.0
+    assert evaluation.labels[1].auc.value is None
     assert (evaluation.auc.value, evaluation.auc.n, evaluation.auc.n_undefined) == (1.0, 1, 1)
     assert "undefined" in str(evaluation)
     assert "2 clips scored, 1 (33 %) failed" in evaluation.to_markdown()

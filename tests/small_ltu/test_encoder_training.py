@@ -16,8 +16,8 @@ from audioprobe.small_ltu.encoder_training import (
     init_classifier,
     train_encoder,
 )
+from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.feature_cache import FeatureCache
-from audioprobe.training.trainer import TrainingArguments
 
 SOURCES = ("owl", "siren", "cricket", "rain")
 SMALL = CavMaeConfig(width=32, n_heads=2, n_blocks=1, mlp_width=64)

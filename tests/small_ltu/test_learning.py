@@ -16,8 +16,8 @@ from audioprobe import LTU, LikelihoodClassifier, Synthetic
 from audioprobe.datasets.synthetic import ProceduralPalette
 from audioprobe.small_ltu.curriculum import Curriculum
 from audioprobe.small_ltu.recipe import Recipe, RecipeLora, RecipeStage, SceneConfig, read_recipe
+from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.examples import LABELS_QUESTION
-from audioprobe.training.trainer import TrainingArguments
 from audioprobe.types import ComponentInfo, Float64Array
 
 pytestmark = pytest.mark.slow  # trains two models until they recognise sources

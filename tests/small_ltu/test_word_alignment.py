@@ -14,8 +14,8 @@ from audioprobe.models.ltu.audio_frontend import EncoderFrontend, feature_config
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, init_ltu
 from audioprobe.small_ltu.curriculum import ALIGNMENT
 from audioprobe.small_ltu.word_alignment import AlignmentStage, train_alignment, word_alignment
+from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.feature_cache import FeatureCache
-from audioprobe.training.trainer import TrainingArguments
 
 LABELS = ("owl", "siren", "cricket")
 STAGE = AlignmentStage(

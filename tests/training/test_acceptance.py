@@ -19,8 +19,9 @@ from tests.training.test_trainer import (
 from torch import Tensor, nn
 
 from audioprobe.errors import InvalidInputError, TrainingError
+from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.trainable import load_trainable_weights
-from audioprobe.training.trainer import LOG, STATE, TrainingArguments, load_state, train
+from audioprobe.training.trainer import LOG, STATE, load_state, train
 
 ARGUMENTS = TrainingArguments(steps=20, learning_rate=1e-2, warmup_steps=2, save_every=4)
 EVALUATIONS = (4, 8, 12, 16, 20)

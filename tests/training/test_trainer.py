@@ -16,7 +16,8 @@ from torch import Tensor, nn
 from audioprobe.devices import computes_in_bfloat16
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
 from audioprobe.progress import ProgressEvent
-from audioprobe.training.trainer import LOG, STATE, TrainingArguments, load_state, save_state, train
+from audioprobe.training.arguments import TrainingArguments
+from audioprobe.training.trainer import LOG, STATE, load_state, save_state, train
 
 
 class LineFit(nn.Module):

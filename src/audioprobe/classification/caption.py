@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
 from audioprobe.audio.sources import Source, clips_of
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.audio.windowing import AudioWindow, Windowing
-from audioprobe.errors import AudioProbeError, ContractError, RemoteError
+from audioprobe.classification.sampling import SAMPLING, draw_samples
+from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError, RemoteError
 from audioprobe.inference import (
     InferenceResult,
     UnusableResponseError,
@@ -39,8 +41,10 @@ class CaptionClassifier:
     """Classifier that scores labels by the captions of a language model.
 
     The model captions each window of a clip, the scorer compares each caption with every label, and
-    the scores of a clip's windows are pooled. A clip that cannot be read, captioned or scored is
-    listed as a failure with its cause.
+    the scores of a clip's windows are pooled. With several samples, a window is captioned several
+    times with different seeds, and its score is the mean over the samples: it estimates the
+    expected similarity of the model's captions, and is less noisy than that of a single one. A clip
+    that cannot be read, captioned or scored is listed as a failure with its cause.
 
     Args:
         model: a language model with audio input, or its name: "ltu:mini".
@@ -49,7 +53,14 @@ class CaptionClassifier:
         question: prompt for every window.
         examples: in-context examples that precede every question.
         windowing: how recordings are cut into mono windows.
-        decoding: decoding settings; None uses the default of the model, which is greedy.
+        decoding: decoding settings; None uses the default of the model, which is greedy, or
+            `SAMPLING` if there are several samples.
+        samples: number of captions per window, with the seeds `seed`, `seed` + 1, ... of
+            `decoding`.
+
+    Raises:
+        InvalidInputError: if `samples` is below 1, or several samples are to be drawn with
+            temperature 0, at which they are all equal.
 
     Example:
         ```python
@@ -67,7 +78,13 @@ class CaptionClassifier:
         examples: Sequence[Example] = (),
         windowing: Windowing | None = None,
         decoding: Decoding | None = None,
+        samples: int = 1,
     ) -> None:
+        if samples < 1 or (samples > 1 and decoding is not None and not decoding.temperature):
+            raise InvalidInputError(
+                f"Expected at least one sample, and several only with a temperature above 0, got "
+                f"{samples} samples and {decoding}."
+            )
         if isinstance(model, str):
             check_name("language_model", model)
         if isinstance(scorer, str):
@@ -77,7 +94,8 @@ class CaptionClassifier:
         self._question = question
         self._examples = tuple(examples)
         self._windowing = windowing or Windowing()
-        self._decoding = decoding
+        self._decoding = SAMPLING if decoding is None and samples > 1 else decoding
+        self._samples = samples
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._model_spec!r}, {self._scorer_spec!r})"
@@ -113,13 +131,13 @@ class CaptionClassifier:
         clips = clips_of(sources)
         # Report wrong labels, a wrong API key or missing weights before hours of captioning.
         names = self._checked_labels(labels)
-        model: WindowModel[Prompt, Response, Caption] = WindowModel(
+        model: WindowModel[Prompt, tuple[Response, ...], tuple[Caption, ...]] = WindowModel(
             name="language model",
             item="prompt",
             stage="caption",
-            infer=lambda prompts: self.model.generate(prompts, self._decoding),
+            infer=lambda prompts: draw_samples(self.model, prompts, self._decoding, self._samples),
             make_input=lambda waveform: Prompt(self._question, waveform, self._examples),
-            make_output=_caption,
+            make_output=_captions,
         )
         with shown_progress(progress) as show:
             report = with_spending(show, self.model, self._scorer)
@@ -151,10 +169,10 @@ class CaptionClassifier:
             labels: new labels; None uses the labels of the result.
         """
         names = self._checked_labels(result.labels if labels is None else labels)
-        inference: InferenceResult[Caption] = InferenceResult()
+        inference: InferenceResult[tuple[Caption, ...]] = InferenceResult()
         inference.failures = {f.clip_id: f for f in result.failures if f.stage != "score"}
         for caption in result.captions:
-            inference.outputs.setdefault(caption.clip_id, []).append(caption)
+            inference.outputs.setdefault(caption.clip_id, []).append((caption,))
         provenance = replace(result.provenance, versions=versions(), created=now())
         return self._with_scores(replace(result, provenance=provenance), names, inference)
 
@@ -167,18 +185,24 @@ class CaptionClassifier:
         self,
         result: ClassificationResult,
         labels: tuple[str, ...],
-        inference: InferenceResult[Caption],
+        inference: InferenceResult[tuple[Caption, ...]],
     ) -> ClassificationResult:
         """Return a copy of `result` with the captions in `inference` and new scores for them.
 
         Clips whose captions cannot be scored are added to the failures of `inference`.
         """
-        captions = self._with_excess([c for windows in inference.outputs.values() for c in windows])
+        samples = chain.from_iterable(chain.from_iterable(inference.outputs.values()))
+        captions = self._with_excess(list(samples))
         scores = self._score(captions, labels, inference)
-        windows: dict[str, list[FloatArray]] = {}
+        rows: dict[str, dict[float, list[FloatArray]]] = {}
         for caption in captions:
             if caption.clip_id not in inference.failures:
-                windows.setdefault(caption.clip_id, []).append(scores[caption])
+                starts = rows.setdefault(caption.clip_id, {})
+                starts.setdefault(caption.start, []).append(scores[caption])
+        windows = {
+            clip_id: [np.mean(samples, axis=0) for samples in starts.values()]
+            for clip_id, starts in rows.items()
+        }
         provenance = replace(
             result.provenance,
             components={**result.provenance.components, "scorer": self._scorer.info},
@@ -212,7 +236,7 @@ class CaptionClassifier:
         self,
         captions: Sequence[Caption],
         labels: tuple[str, ...],
-        inference: InferenceResult[Caption],
+        inference: InferenceResult[tuple[Caption, ...]],
     ) -> dict[Caption, FloatArray]:
         """Return the scores by caption; a caption that cannot be scored is added as a failure.
 
@@ -251,17 +275,25 @@ class CaptionClassifier:
             texts = (f"{e.question} -> {e.answer}" for e in self._examples)
             options["examples"] = tuple(map(" | ".join, zip(texts, digests, strict=True)))
         decoding = self._decoding.options if self._decoding else {}
+        if self._samples > 1:
+            options["samples"] = self._samples
         return {**options, **{f"decoding.{name}": value for name, value in decoding.items()}}
 
 
-def _caption(clip_id: str, window: AudioWindow, response: Response) -> Caption:
-    if not response.text.strip():
+def _captions(
+    clip_id: str, window: AudioWindow, responses: Sequence[Response]
+) -> tuple[Caption, ...]:
+    if not all(response.text.strip() for response in responses):
         raise EmptyCaptionError("The model answered with an empty text.")
-    return Caption(
-        clip_id=clip_id,
-        start=window.start,
-        text=response.text,
-        abstained=response.abstained,
-        finish=response.finish,
-        details=response.details,
+    return tuple(
+        Caption(
+            clip_id=clip_id,
+            start=window.start,
+            sample=sample,
+            text=response.text,
+            abstained=response.abstained,
+            finish=response.finish,
+            details=response.details,
+        )
+        for sample, response in enumerate(responses)
     )

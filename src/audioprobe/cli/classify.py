@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_MODEL = "ltu:mini"
 PEERS = ("tag-captioner:yamnet", "tag-captioner:birdnet")
 DEFAULT_SCORER = "embedding"
+DEMO_SAMPLES = 5  # captions per recording in the demo
 
 ModelOption = Annotated[
     str, Parameter(help="Language model: NAME or NAME:ARGUMENT, see `backends`.")
@@ -58,6 +59,13 @@ OutOption = Annotated[
     ),
 ]
 OverwriteOption = Annotated[bool, Parameter(help="Replace another result in OUT.", negative=())]
+SamplesOption = Annotated[
+    int,
+    Parameter(
+        help="Captions per window; several are sampled with different seeds, and their scores are "
+        "averaged."
+    ),
+]
 PlotOption = Annotated[
     Path | None, Parameter(help="Draw the scores into this file (.png, .svg or .pdf).")
 ]
@@ -87,6 +95,7 @@ def classify(
     ] = None,
     model: ModelOption = DEFAULT_MODEL,
     scorer: ScorerOption = DEFAULT_SCORER,
+    samples: SamplesOption = 1,
     windowing: WindowingOption = None,
     out: OutOption = None,
     plot: PlotOption = None,
@@ -122,9 +131,8 @@ def classify(
     origin = {"sounds": sounds} if sounds else {"table": str(table), "split": split or ""}
     reading = {"windowing": windowing_of(windowing)} if windowing else {}
     config |= {"labels": list(names), **origin, **reading}
-    (result,) = _classified(
-        clips, names, models=[model], scorer=scorer, output=output, config=config
-    )
+    options: dict[str, Any] = {"scorer": scorer, "samples": samples, "output": output}
+    (result,) = _classified(clips, names, models=[model], config=config, **options)
     return output.write(result)
 
 
@@ -140,6 +148,7 @@ def demo(
         ),
     ] = None,
     scorer: ScorerOption = DEFAULT_SCORER,
+    samples: SamplesOption = DEMO_SAMPLES,
     out: OutOption = None,
     plot: PlotOption = None,
     json: JsonOption = False,
@@ -155,7 +164,13 @@ def demo(
     config = {"kind": "demo", "models": models, "scorer": scorer}
     labels = recordings.labels
     result, *others = _classified(
-        recordings.clips(), labels, models=models, scorer=scorer, output=output, config=config
+        recordings.clips(),
+        labels,
+        models=models,
+        scorer=scorer,
+        samples=samples,
+        output=output,
+        config=config,
     )
     if not others:
         return output.write(result)
@@ -192,10 +207,14 @@ def _classified(
     *,
     models: Sequence[str],
     scorer: str,
+    samples: int,
     output: Output,
     config: dict[str, Any],
 ) -> "list[ClassificationResult]":
-    """Classify the clips with each model; captions from an earlier run in the folder are reused."""
+    """Classify the clips with each model; captions from an earlier run in the folder are reused.
+
+    Several samples are drawn from the first model only; the others are taggers in the demo.
+    """
     from audioprobe.audio.windowing import Windowing
     from audioprobe.classification.caption import CaptionClassifier
     from audioprobe.experiments.run_metadata import audio_digests, clip_digests
@@ -205,7 +224,13 @@ def _classified(
 
     windowing = parse_config(Windowing, config.get("windowing", {}), "--windowing")
     loaded = load("scorer", scorer)  # once, for all models
-    classifiers = [CaptionClassifier(name, loaded, windowing=windowing) for name in models]
+    n_samples = [samples, *[1] * (len(models) - 1)]
+    classifiers = [
+        CaptionClassifier(name, loaded, windowing=windowing, samples=n)
+        for name, n in zip(models, n_samples, strict=True)
+    ]
+    if samples > 1:
+        config = {**config, "samples": samples}
 
     def pinned() -> dict[str, object]:
         infos = [classifier.model.info for classifier in classifiers]
@@ -220,8 +245,11 @@ def _classified(
         if run is not None:
             classifiers = [
                 CaptionClassifier(
-                    CachedModel(classifier.model, run.response_log), loaded, windowing=windowing
+                    CachedModel(classifier.model, run.response_log),
+                    loaded,
+                    windowing=windowing,
+                    samples=n,
                 )
-                for classifier in classifiers
+                for classifier, n in zip(classifiers, n_samples, strict=True)
             ]
         return [classifier(clips, labels, progress=progress) for classifier in classifiers]

@@ -144,13 +144,14 @@ def _refuse_others(out: Path, *, overwrite: bool) -> None:
 
 
 def _drawer(plot: Path) -> "Callable[[ClassificationResult], Path]":
-    from audioprobe.reports.score_map import check_format, save_score_map
+    from audioprobe.plots.canvas import check_format, off_screen, save_figure
+    from audioprobe.results.plotting import plot_scores
 
     check_format(plot)
     if plot.is_dir():
         raise InvalidInputError(f"{plot}: expected a file to draw into, received a folder.")
     _make_folder(plot.parent)
-    return lambda result: save_score_map(result, plot)
+    return lambda result: save_figure(plot_scores(result, off_screen), plot)
 
 
 def _make_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 from cyclopts import Parameter
 
@@ -24,32 +24,52 @@ _OUT = Path("probe")
 _SHOWN = 20  # number of questions that a dry run shows per model and evaluation set
 
 
+PairsOption: TypeAlias = Annotated[
+    str, Parameter(help="Relations: hypernym, synonym, or both with a comma.")
+]
+ClipsOption: TypeAlias = Annotated[
+    str, Parameter(help='Clips: a folder, a table of labels, "shipped", or "" for text only.')
+]
+ConditionsOption: TypeAlias = Annotated[
+    str,
+    Parameter(
+        help="Conditions, with commas: text, audio, caption, wrong clip, silence, noise, no audio, "
+        "spoken word, window, conflicting text [all that the clips allow, but the last two]."
+    ),
+]
+NegativesOption: TypeAlias = Annotated[
+    str, Parameter(help="How wrong pairs are drawn: random, popular, sibling, adversarial.")
+]
+WordingsOption: TypeAlias = Annotated[
+    str, Parameter(help="plain, instructed (for chat models), or a TOML file.")
+]
+SpokenOption: TypeAlias = Annotated[
+    str, Parameter(help="espeak-ng, or a folder of recorded words: adds spoken words.")
+]
+JudgeOption: TypeAlias = Annotated[
+    str, Parameter(help="A model that also classifies free answers, by its name [none].")
+]
+SamplesOption: TypeAlias = Annotated[
+    int, Parameter(help="Sampled responses per question, with seeds 0, 1, ...; 0 asks for none.")
+]
+
+
 @app.command
 def probe(
     *,
     model: Annotated[str, Parameter(help="Name as `audioprobe backends` lists it.")] = "ltu:mini",
-    pairs: Annotated[
-        str, Parameter(help="Relations: hypernym, synonym, or both with a comma.")
-    ] = "hypernym",
-    clips: Annotated[
-        str, Parameter(help='Clips: a folder, a table of labels, "shipped", or "" for text only.')
-    ] = SHIPPED,
-    conditions: Annotated[
-        str, Parameter(help="Conditions, with commas [all that the clips allow].")
-    ] = "",
-    negatives: Annotated[
-        str, Parameter(help="How wrong pairs are drawn: random, popular, sibling, adversarial.")
-    ] = "random",
-    forms: Annotated[str, Parameter(help="yes-no, negated, choice.")] = "yes-no",
-    wordings: Annotated[
-        str, Parameter(help="plain, instructed (for chat models), or a TOML file.")
-    ] = "plain",
-    spoken: Annotated[
-        str, Parameter(help="espeak-ng, or a folder of recorded words: adds spoken words.")
-    ] = "",
-    judge: Annotated[
-        str, Parameter(help="A model that also classifies free answers, by its name [none].")
-    ] = "",
+    pairs: PairsOption = "hypernym",
+    clips: ClipsOption = SHIPPED,
+    conditions: ConditionsOption = "",
+    negatives: NegativesOption = "random",
+    forms: Annotated[str, Parameter(help="yes-no, negated, choice, reversed.")] = "yes-no",
+    wordings: WordingsOption = "plain",
+    spoken: SpokenOption = "",
+    judge: JudgeOption = "",
+    samples: SamplesOption = 0,
+    temperature: Annotated[float, Parameter(help="Sampling temperature of the samples.")] = 1.0,
+    n_orders: Annotated[int, Parameter(help="Orders of the options of a choice, 1 to 4.")] = 1,
+    n_windows: Annotated[int, Parameter(help="Windows of a clip (condition window).")] = 4,
     n_clips: Annotated[int, Parameter(help="Maximum number of clips per concept; 0 uses all.")] = 2,
     windowing: WindowingOption = None,
     out: Annotated[Path, Parameter(help="Folder of the run; an interrupted run resumes.")] = _OUT,
@@ -71,16 +91,21 @@ def probe(
     """
     import tomli_w
 
+    prompting: dict[str, Any] = {"wordings": wordings}
+    if samples:
+        prompting |= {"samples": samples, "sampling": {"temperature": temperature}}
     spec = {"name": "model", "model": {"name": model}, "conditions": _split(conditions)}
     config = {
         "kind": "probe",
         "seed": seed,
         "n_clips": n_clips,
+        "n_orders": n_orders,
+        "n_windows": n_windows,
         "spoken": spoken,
         "pairs": _split(pairs),
         "forms": _split(forms),
         "negatives": _split(negatives),
-        "models": [{**spec, "prompting": {"wordings": wordings}}],
+        "models": [{**spec, "prompting": prompting}],
         "evaluation_sets": _evaluation_sets(clips),
         **({"judge": {"name": judge}} if judge else {}),
         **({"windowing": {"length": "crop", **windowing_of(windowing)}} if windowing else {}),
@@ -180,6 +205,9 @@ def _show_results(cells: "Sequence[ProbeCell]") -> None:
         write(printable(f"{cell.model}, {cell.evaluation_set}: {diagnosis.name}"))
         table = cell.outcome.table("relation", "condition")
         write(table.only(("relation", "condition", *SHORT_HEADER)).to_text(width))
+        measures = cell.outcome.measures()
+        if measures.rows:
+            write(measures.to_text(width))
         write(f"{cell.outcome.modality_gap()}")
         for sentence in cell.outcome.notes():
             write(sentence)

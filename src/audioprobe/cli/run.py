@@ -61,7 +61,7 @@ def run(
 
     path = find_config(config, SHIPPED_CONFIGS)
     folder = out or Path("runs") / path.stem
-    kind = _kind(path)
+    kind = run_kind(path)
     if on and kind != "classification":
         raise InvalidInputError(
             f"--on: only classification can run on a cluster, and {path} is of kind {kind!r}. "
@@ -72,7 +72,7 @@ def run(
         return run_probe(text, str(path), folder, embed=embed_audio, dry_run=dry_run)
     if kind == "finetuning":
         return run_study(text, str(path), folder, n_workers=workers, dry_run=dry_run)
-    prepared = _classification(path)
+    prepared = classification_run(path)
     if dry_run:
         _show(prepared)
         return 0
@@ -100,10 +100,10 @@ def report(
     from audioprobe.cli.finetuning import report_study
     from audioprobe.cli.probe import read_probe_run, report_probe
 
-    _check_run_folder(folder)
+    check_run_folder(folder)
     config, target = folder / CONFIG, out or folder
     title = name or folder.resolve().name
-    kind = _kind(config)
+    kind = run_kind(config)
     if kind == "finetuning":
         return report_study(folder, title, out)
     if kind == "probe":
@@ -112,7 +112,7 @@ def report(
         results = probe.read(folder)
         target.mkdir(parents=True, exist_ok=True)
         return report_probe(probe, results, target, title, embed=embed_audio)
-    prepared = _classification(config)
+    prepared = classification_run(config)
     cells = prepared.read(folder)
     target.mkdir(parents=True, exist_ok=True)
     return _report_classification(prepared, cells, target, title, embed=embed_audio)
@@ -148,7 +148,7 @@ def compare(
     paths = (first, second, *more)
     results = [ClassificationResult.load(path) for path in paths]
     clips = {clip_id for result in results for clip_id in result.clip_ids}
-    known = None if groups is None else _read_groups(groups, clips)
+    known = None if groups is None else read_groups(groups, "clip", clips)
     stems = [path.stem for path in paths]
     names = stems if len(set(stems)) == len(stems) else [str(path) for path in paths]
     if more:
@@ -160,25 +160,30 @@ def compare(
     return 0
 
 
-def _read_groups(path: Path, clips: set[str]) -> dict[str, str]:
-    """Return the group of each clip, keyed by clip id, from the columns "clip" and "group".
+def read_groups(path: Path, column: str, ids: set[str]) -> dict[str, str]:
+    """Return the group of each id, from a table with the columns `column` and "group".
+
+    Args:
+        path: the table.
+        column: what the ids identify: "clip" or "item".
+        ids: ids that need a group.
 
     Raises:
-        InvalidInputError: if the table contains none of `clips`.
+        InvalidInputError: if the table contains none of `ids`.
     """
     from audioprobe.io.tables import read_rows
 
-    rows = read_rows(path, ("clip", "group"))
-    groups = {str(row["clip"]): str(row["group"]) for row in rows if row["group"]}
-    if not clips & groups.keys():
+    rows = read_rows(path, (column, "group"))
+    groups = {str(row[column]): str(row["group"]) for row in rows if row["group"]}
+    if not ids & groups.keys():
         raise InvalidInputError(
-            f"{path}: expected clip ids such as {min(clips, default='')!r} in the column 'clip'; "
-            f"received {min(groups, default='')!r}."
+            f"{path}: expected {column} ids such as {min(ids, default='')!r} in the column "
+            f"{column!r}; received {min(groups, default='')!r}."
         )
     return groups
 
 
-def _kind(config: Path) -> str:
+def run_kind(config: Path) -> str:
     """Return the kind of experiment of a config.
 
     Raises:
@@ -202,7 +207,7 @@ _OTHER_FOLDERS = {
 """Content of folders that other commands write, by the file that identifies it."""
 
 
-def _check_run_folder(folder: Path) -> None:
+def check_run_folder(folder: Path) -> None:
     """Check that a folder contains a run.
 
     Raises:
@@ -222,7 +227,8 @@ def _check_run_folder(folder: Path) -> None:
             )
 
 
-def _classification(config: Path) -> "ClassificationRun":
+def classification_run(config: Path) -> "ClassificationRun":
+    """Return the run that the configuration of a classification describes."""
     from audioprobe.experiments.classification.config import read_classification
     from audioprobe.experiments.classification.run import ClassificationRun
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.finetuning.strategy import (
+from audioprobe.finetuning.components import (
     ContrastiveAlignment,
     Distance,
     EmbeddingAlignment,

@@ -17,15 +17,17 @@ from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import AlignmentTargets, encode_texts
 from audioprobe.finetuning.captioned_clips import CaptionedClips
-from audioprobe.finetuning.strategy import (
+from audioprobe.finetuning.components import (
     EWC,
     Distillation,
     PairedQuestionTraining,
     PreviousTask,
     QuestionCondition,
     Rehearsal,
-    Strategy,
 )
+from audioprobe.finetuning.strategy import Strategy
+from audioprobe.probing.questions import balanced_pairs
+from audioprobe.probing.relations.concept_set import ConceptSet
 from audioprobe.probing.trial import ConceptPair
 from audioprobe.texts import stable_hash
 from audioprobe.training.answer_loss import AnswerBatch, collate
@@ -223,6 +225,12 @@ class TrainingSampler:
     ) -> AnswerBatch:
         pad_id = self.tokenizer.eos_token_id
         return collate(examples, audio, targets="answer", pad_id=pad_id)
+
+
+def question_pairs(concepts: ConceptSet, seed: int) -> tuple[MatchedPair, ...]:
+    """Return pairs of questions about classes, with the answers "yes" and "no", for training."""
+    pairs = balanced_pairs(concepts, "hypernym", seed=seed).pairs
+    return tuple(zip(pairs[::2], pairs[1::2], strict=True))
 
 
 def with_random_answer(pair: ConceptPair, seed: int) -> ConceptPair:

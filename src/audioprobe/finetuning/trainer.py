@@ -1,50 +1,41 @@
 """Fine-tuning of a model with a `Strategy`: trainable modules, objective (loss) and training."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial, reduce
+from functools import partial
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeAlias
 
 from torch import Tensor, nn
 
 from audioprobe.devices import deterministic_mode, out_of_memory_advice
 from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.alignment import (
-    LossAlignment,
-    alignment_loss,
     encode_texts,
     mean_embeddings,
 )
-from audioprobe.finetuning.data import TrainingBatch, TrainingSampler
+from audioprobe.finetuning.components import CrossAttentionAlignment, EarlyStopping, WiseFT
+from audioprobe.finetuning.data import TrainingSampler
+from audioprobe.finetuning.objective import build_objective
 from audioprobe.finetuning.regularizers import (
-    DistillationLoss,
-    EWCLoss,
-    Penalty,
-    fisher_information,
     interpolate_weights,
-    l2sp_loss,
-    merge_importances,
 )
-from audioprobe.finetuning.strategy import (
-    EWC,
-    L2SP,
-    CrossAttentionAlignment,
-    Distillation,
-    EarlyStopping,
-    Strategy,
-    WiseFT,
-)
+from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.text_corpora import mean_text_loss, text_losses
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
 from audioprobe.progress import ProgressCallback, ignore_progress
-from audioprobe.training.answer_loss import AnswerLoss
+from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.examples import TrainingExample
 from audioprobe.training.trainable import TrainableModel, copy_trainable_weights, set_trainable
-from audioprobe.training.trainer import TrainingArguments, get_accelerator, train
+from audioprobe.training.trainer import get_accelerator, train
 
 STRATEGY = "strategy.json"
+
+Measure: TypeAlias = Callable[[TrainableModel], float]
+"""A function of a model in evaluation mode, such as a loss on held-out data."""
 
 _TOO_LARGE = (
     "Fine-tuning needs more memory than is available. To use less memory: fewer clips per step; a "
@@ -63,53 +54,13 @@ class FineTuningResult:
             `training.trainer.train`.
         initial_weights: copies of the trainable parameters before training, by name.
         stopped_early: whether early stopping ended the run.
+        before: values of the measures before the first step.
     """
 
     history: tuple[dict[str, float], ...]
     initial_weights: dict[str, Tensor]
     stopped_early: bool
-
-
-class MultiTaskObjective(nn.Module):
-    """Weighted sum of answer loss, penalties, distillation and alignment losses.
-
-    Args:
-        answers: loss of the answers; it contains the model that is trained.
-        penalties: penalties that are added to the loss of every batch.
-        distillation: loss on the passages for distillation; None for no distillation.
-        distillation_weight: factor of the distillation loss, at least 0.
-        alignment: options of the alignment losses.
-    """
-
-    def __init__(
-        self,
-        answers: AnswerLoss,
-        *,
-        penalties: Sequence[Penalty] = (),
-        distillation: DistillationLoss | None = None,
-        distillation_weight: float = 1.0,
-        alignment: Sequence[LossAlignment] = (),
-    ) -> None:
-        super().__init__()
-        self.answers = answers
-        self.distillation = distillation
-        self.alignment = tuple(alignment)
-        self._penalties, self._distillation_weight = tuple(penalties), distillation_weight
-
-    def forward(self, batch: TrainingBatch) -> Tensor:
-        """Return the loss, a scalar."""
-        loss: Tensor = self.answers(batch.answers)
-        for penalty in self._penalties:
-            loss = loss + penalty()
-        if self.distillation is not None and batch.distillation is not None:
-            loss = loss + self._distillation_weight * self.distillation(batch.distillation)
-        if self.alignment and batch.alignment is not None:
-            model = self.answers.model
-            audio_tokens = model.encode_audio(batch.alignment.audio)
-            for term in self.alignment:
-                term_loss = alignment_loss(term, model, audio_tokens, batch.alignment)
-                loss = loss + term.weight * term_loss
-        return loss
+    before: Mapping[str, float]
 
 
 @out_of_memory_advice(_TOO_LARGE)
@@ -120,6 +71,7 @@ def finetune(
     folder: str | Path,
     *,
     validation_texts: Sequence[TrainingExample] = (),
+    measures: Mapping[str, Measure] = MappingProxyType({}),
     progress: ProgressCallback = ignore_progress,
 ) -> FineTuningResult:
     """Fine-tune a model, or resume the fine-tuning run that a folder contains.
@@ -131,6 +83,8 @@ def finetune(
         strategy: trainable modules, regularizers and alignment.
         folder: folder that is used only by this fine-tuning run.
         validation_texts: held-out passages for early stopping.
+        measures: functions of the model whose values are stored before the first step, and in the
+            history after every `save_every` steps and the last one.
         progress: called after every step; the note of the event is the loss.
 
     Raises:
@@ -141,23 +95,19 @@ def finetune(
         TrainingError: if a loss is not finite; the last saved state stays in the folder.
         OutOfMemoryError: if there is not enough memory; the message lists how to use less.
     """
-    folder, arguments = Path(folder), strategy.arguments
+    folder, stopping = Path(folder), strategy.get(EarlyStopping)
     network = model.network.to(get_accelerator().device)
     device = next(network.parameters()).device.type
     data.check(strategy)
-    stopping = strategy.get(EarlyStopping)
-    if stopping is not None:
-        arguments = replace(arguments, save_every=stopping.every)
-        if not validation_texts:
-            raise InvalidInputError(
-                "Early stopping needs validation texts, got none. Pass validation_texts."
-            )
+    arguments = _arguments(strategy, stopping, validation_texts)
     _prepare_modules(model, data, strategy)
     initial = copy_trainable_weights(network)
+    measured = partial(_measure, model, measures, arguments, device)
     with _trainable_in_float32(network, arguments, device), deterministic_mode(device):
         with arguments.autocast(device):
             objective = build_objective(model, data, strategy)
         _check_same_strategy(folder, strategy)
+        before = measured()
         history = train(
             objective,
             lambda step, process, n: data.sample_batch(
@@ -166,12 +116,34 @@ def finetune(
             arguments,
             folder,
             accept=_acceptance(model, validation_texts, stopping, arguments, device),
+            measure=measured if measures else None,
             progress=progress,
         )
         if (wise_ft := strategy.get(WiseFT)) is not None:
             interpolate_weights(network, initial, wise_ft.share)
     network.eval().requires_grad_(requires_grad=False)
-    return FineTuningResult(tuple(history), initial, len(history) < arguments.steps)
+    return FineTuningResult(tuple(history), initial, len(history) < arguments.steps, before)
+
+
+def _measure(
+    model: TrainableModel,
+    measures: Mapping[str, Measure],
+    arguments: TrainingArguments,
+    device: str,
+) -> dict[str, float]:
+    with arguments.autocast(device):
+        return {name: measure(model) for name, measure in measures.items()}
+
+
+def _arguments(
+    strategy: Strategy, stopping: EarlyStopping | None, texts: Sequence[TrainingExample]
+) -> TrainingArguments:
+    """Return the training arguments; with early stopping, states are saved at its evaluations."""
+    if stopping is None:
+        return strategy.arguments
+    if not texts:
+        raise InvalidInputError("Early stopping needs validation texts: pass validation_texts.")
+    return replace(strategy.arguments, save_every=stopping.every)
 
 
 def _prepare_modules(model: TrainableModel, data: TrainingSampler, strategy: Strategy) -> None:
@@ -224,33 +196,6 @@ def _check_same_strategy(folder: Path, strategy: Strategy) -> None:
             f"{folder} contains a fine-tuning run with another strategy. Use that strategy to "
             "resume the run, or choose another folder."
         )
-
-
-def build_objective(
-    model: TrainableModel, data: TrainingSampler, strategy: Strategy
-) -> MultiTaskObjective:
-    """Return the loss of a strategy; penalties are relative to the current weights."""
-    answers = AnswerLoss(model, per="example")
-    penalties: list[Penalty] = []
-    if (l2sp := strategy.get(L2SP)) is not None:
-        penalties.append(l2sp_loss(answers, l2sp.strength))
-    if (ewc := strategy.get(EWC)) is not None:
-        importances = [
-            fisher_information(answers, data.previous_task(task, ewc.n_examples))
-            for task in ewc.tasks
-        ]
-        if ewc.variant == "online":
-            merge = partial(merge_importances, decay=ewc.decay)
-            importances = [reduce(merge, importances)]
-        penalties += [EWCLoss(answers, importance, ewc.strength) for importance in importances]
-    distillation = strategy.get(Distillation)
-    return MultiTaskObjective(
-        answers,
-        penalties=penalties,
-        distillation=DistillationLoss(answers, distillation.temperature) if distillation else None,
-        distillation_weight=distillation.weight if distillation else 1.0,
-        alignment=[a for a in strategy.alignment if isinstance(a, LossAlignment)],
-    )
 
 
 def _acceptance(

@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import numpy as np
 from pydantic import PlainValidator, TypeAdapter, ValidationError
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, located
 from audioprobe.io.config import error_message, parse_config
 from audioprobe.types import Float64Array
 
@@ -57,6 +57,26 @@ def from_json(cls: type[T], text: str) -> T:
             return parse_config(cls, data, cls.__name__)
         raise InvalidInputError(error_message(error, cls, data, cls.__name__)) from error
     return value
+
+
+def read_json(cls: type[T], path: str | Path, name: str) -> T:
+    """Create a dataclass from a file with the JSON text that `to_json` returned.
+
+    Args:
+        cls: the dataclass.
+        path: the file, or a folder that contains it.
+        name: name of the file in a folder.
+
+    Raises:
+        InvalidInputError: if the file cannot be read or is invalid; the message names the file.
+    """
+    file = Path(path) / name if Path(path).is_dir() else Path(path)
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(f"{file}: cannot read the result ({error}).") from error
+    with located(str(file)):
+        return from_json(cls, text)
 
 
 @cache

@@ -110,8 +110,8 @@ class Table:
     def to_markdown(self) -> str:
         """Return the table in Markdown."""
         ruler = ["---:" if n in self.numeric else "---" for n in range(len(self.header))]
-        lines = [[_markdown(name) for name in self.header], ruler]
-        lines += [[_markdown(cell) for cell in row] for row in self.rows]
+        lines = [[markdown(name) for name in self.header], ruler]
+        lines += [[markdown(cell) for cell in row] for row in self.rows]
         return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
     def to_latex(self) -> str:
@@ -174,7 +174,8 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else ascii(c)[1:-1] for c in text)
 
 
-def _markdown(cell: str) -> str:
+def markdown(cell: str) -> str:
+    """Return a text on one line in which the characters of Markdown's markup are escaped."""
     return printable(cell).translate(_MARKDOWN_SPECIAL)
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.validation import finite_columns, validate, validate_predictions
 from audioprobe.types import BoolArray, Float64Array, FloatArray
@@ -57,6 +58,37 @@ def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Statistic:
 
     def statistic(counts: Float64Array) -> Float64Array:
         return _quotient(counts @ first, counts @ second)
+
+    return statistic
+
+
+def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> Statistic:
+    """Return a function that computes Cohen's kappa of two raters in every bootstrap resample.
+
+    Kappa (Cohen 1960) is (observed - expected) / (1 - expected) agreement; the expected agreement
+    is that of independent ratings with the same frequencies. It is NaN if both raters use the same
+    single category.
+
+    Args:
+        first: category that the first rater assigns to each item.
+        second: category that the second rater assigns to each item.
+
+    Raises:
+        InvalidInputError: if the raters have different numbers of items.
+    """
+    if len(first) != len(second):
+        raise InvalidInputError(
+            f"Expected a category of both raters per item, got {len(first)} and {len(second)}."
+        )
+    numbers = {category: n for n, category in enumerate(dict.fromkeys((*first, *second)))}
+    identity = np.eye(max(1, len(numbers)))
+    a, b = (identity[[numbers[c] for c in categories]] for categories in (first, second))
+    equal = (a * b).sum(axis=1)
+
+    def statistic(counts: Float64Array) -> Float64Array:
+        n = counts.sum(axis=1)
+        expected = ((counts @ a) * (counts @ b)).sum(axis=1) / n**2
+        return _quotient(counts @ equal / n - expected, 1 - expected)
 
     return statistic
 

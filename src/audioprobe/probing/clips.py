@@ -1,17 +1,14 @@
-"""Sounds of a probe: clips by concept, spoken words, silence and noise."""
+"""Clips of a probe by concept, and recordings of spoken words."""
 
 import re
 import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from audioprobe.audio.files import open_sound
 from audioprobe.audio.sources import clips_of
@@ -22,11 +19,25 @@ from audioprobe.probing.relations.concept_set import ConceptSet, ProbeConcept
 from audioprobe.texts import nfc
 from audioprobe.types import Clip, Waveform
 
-SILENCE, NOISE = "(silence)", "(noise)"
 ESPEAK = "espeak-ng"
-_RATE = 16_000
-_NOISE_RMS = 0.05  # of full scale: about as loud as a quiet recording
 _TIMEOUT_S = 30
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeClip:
+    """A clip of a concept, and where its audio is.
+
+    Attributes:
+        concept: id of the concept that the clip belongs to.
+        path: path of the file; "" for a waveform in memory.
+        start: start of the clip in the file, in seconds.
+        duration: duration in seconds; None if the clip ends with the file.
+    """
+
+    concept: str
+    path: str
+    start: float = 0.0
+    duration: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,22 +157,6 @@ def _normalized(name: str) -> str:
     return re.sub(r"[\s_-]+", " ", nfc(name)).strip().casefold()
 
 
-def sounds_by_key(
-    clips: Iterable[Clip], spoken: Mapping[str, Waveform], windowing: Windowing, seed: int
-) -> dict[str, Callable[[], Waveform]]:
-    """Return a function that loads each sound of a probe, keyed by `ProbeQuestion.audio`.
-
-    Args:
-        clips: clips.
-        spoken: recordings of spoken words, keyed by `ProbeQuestion.audio`.
-        windowing: how clips are read; its length is not "windows".
-        seed: seed of the noise.
-    """
-    sounds: dict[str, Callable[[], Waveform]] = {SILENCE: _silence, NOISE: partial(_noise, seed)}
-    sounds |= {key: partial(_same, waveform) for key, waveform in spoken.items()}
-    return sounds | {clip.id: partial(read_waveform, clip, windowing) for clip in clips}
-
-
 def seconds_cut(
     clips: Iterable[Clip],
     played: Container[str],
@@ -203,19 +198,6 @@ def _seconds_not_read(clip: Clip, windowing: Windowing) -> float:
     if clip.duration is not None:
         duration = min(duration, clip.duration)
     return max(0.0, round(duration - windowing.seconds, 3))
-
-
-def _silence() -> Waveform:
-    return Waveform(np.zeros(10 * _RATE, np.float32), _RATE)
-
-
-def _noise(seed: int) -> Waveform:
-    samples = np.random.default_rng(seed).normal(0, _NOISE_RMS, 10 * _RATE)
-    return Waveform(samples.astype(np.float32), _RATE)
-
-
-def _same(waveform: Waveform) -> Waveform:
-    return waveform
 
 
 def spoken_words(source: str, concepts: ConceptSet) -> dict[str, Waveform]:

@@ -9,14 +9,10 @@ from audioprobe.audio.windowing import Windowing
 from audioprobe.concepts import Concepts
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.probing.clips import ClipsByConcept, clips_by_concept, sounds_by_key
-from audioprobe.probing.questions import (
-    RELATIONS,
-    Pairs,
-    QuestionConfig,
-    QuestionWriter,
-    balanced_pairs,
-)
+from audioprobe.probing.clips import ClipsByConcept, clips_by_concept
+from audioprobe.probing.prepared_probe import PreparedProbe
+from audioprobe.probing.question_writer import QuestionWriter
+from audioprobe.probing.questions import RELATIONS, Pairs, QuestionConfig, balanced_pairs
 from audioprobe.probing.relations.concept_set import (
     ConceptSet,
     Negatives,
@@ -25,7 +21,8 @@ from audioprobe.probing.relations.concept_set import (
 )
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
-from audioprobe.probing.trial import CONDITIONS, Condition, Form, PreparedProbe, check_known
+from audioprobe.probing.sounds import sounds_by_key
+from audioprobe.probing.trial import CONDITIONS, ON_REQUEST, Condition, Form, check_known
 from audioprobe.probing.wordings import PromptingOptions, read_wordings
 from audioprobe.progress import ProgressOption
 from audioprobe.progress_bars import shown_progress
@@ -45,8 +42,8 @@ class ConceptProbe:
         concepts: the concepts to ask about; None uses the shipped concepts.
         conditions: conditions under which each question is asked, such as "text" and "audio"; see
             `Condition`. None means "text", all conditions that need clips if clips are given, and
-            "spoken word" if spoken words are given.
-        forms: forms of the questions: "yes-no", "negated", "choice".
+            "spoken word" if spoken words are given, but not "window" and "conflicting text".
+        forms: forms of the questions: "yes-no", "negated", "choice", "reversed"; see `Form`.
         negatives: how false pairs of concept and class are drawn; each value adds a separate
             balanced set of questions. See `balanced_pairs`.
         options: wordings and settings of the prompts.
@@ -54,6 +51,7 @@ class ConceptProbe:
             means that only the rule-based parser does.
         n_clips: maximum number of clips per concept; 0 means all.
         n_orders: number of orders in which the options of a choice question are presented.
+        n_windows: number of windows of a clip under the condition "window".
         windowing: how clips are read: with the length "crop" (default: the first 10 s), "pad" or
             "whole".
         bootstrap: how confidence intervals are computed; concepts are resampled.
@@ -85,6 +83,7 @@ class ConceptProbe:
         judge: LanguageModel | str | None = None,
         n_clips: int = 2,
         n_orders: int = 1,
+        n_windows: int = 4,
         windowing: Windowing = FIRST_SECONDS,
         bootstrap: Bootstrap | None = None,
         seed: int = 0,
@@ -104,6 +103,7 @@ class ConceptProbe:
             negatives=tuple(negatives),
             n_orders=n_orders,
             n_clips=n_clips,
+            n_windows=n_windows,
             seed=seed,
         )
 
@@ -197,6 +197,7 @@ def prepare_probe(
     clip_ids = {name: [c.id for c in group] for name, group in by_concept.by_concept.items()}
     spoken_keys = {name: f"(spoken) {name}" for name in spoken or {}}
     questions = QuestionWriter(concepts, clip_ids, spoken_keys, config)(pairs)
+    has_windows = "window" in config.conditions
     if not questions:
         raise InvalidInputError("The probe has no questions. Add concepts, clips or forms.")
     return PreparedProbe(
@@ -208,6 +209,7 @@ def prepare_probe(
             {spoken_keys[name]: waveform for name, waveform in (spoken or {}).items()},
             windowing,
             config.seed,
+            config.n_windows if has_windows else 0,
         ),
         caption_template=config.wordings.caption,
         options={
@@ -217,6 +219,7 @@ def prepare_probe(
             "forms": config.forms,
             "n_clips": config.n_clips,
             "n_orders": config.n_orders,
+            **({"n_windows": config.n_windows} if has_windows else {}),
             **{name: value for name, value in windowing.options.items() if name != "pooling"},
         },
         windowing=windowing,
@@ -245,9 +248,9 @@ def _check_assigned(clips: ClipsByConcept) -> None:
 
 
 def _conditions(config: QuestionConfig, has_clips: bool, has_spoken: bool) -> tuple[Condition, ...]:
-    """Return the conditions of the config; if it has none, all conditions that are possible.
+    """Return the conditions of the config; if it has none, the default conditions.
 
-    A condition is possible if the clips or spoken words that it needs exist.
+    These are all conditions for which the needed clips or spoken words exist, except `ON_REQUEST`.
     """
     missing = dict.fromkeys(CONDITIONS, "" if has_clips else "clips (argument `clips`)")
     missing["text"] = ""
@@ -257,7 +260,8 @@ def _conditions(config: QuestionConfig, has_clips: bool, has_spoken: bool) -> tu
             raise InvalidInputError(
                 f"The condition {condition!r} needs {missing[condition]}, but received none."
             )
-    return config.conditions or tuple(c for c in CONDITIONS if not missing[c])
+    possible = (c for c in CONDITIONS if not missing[c] and c not in ON_REQUEST)
+    return config.conditions or tuple(possible)
 
 
 def _pairs(

@@ -1,74 +1,131 @@
-"""Compare a model's answers to paraphrases, and to the classes of a concept (bird, animal)."""
+"""Compare a model's answers to paraphrases and orders, and to the classes of a concept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-
-import numpy as np
+from itertools import combinations, pairwise
 
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.metrics.variance import Component, VarianceShare, variance_shares
 from audioprobe.metrics.vectorized_metrics import mean
-from audioprobe.probing.trial import AnswerReading, Condition, Trial
-from audioprobe.types import Estimate, Float64Array
+from audioprobe.probing.agreement import chosen_option
+from audioprobe.probing.scores import concept_estimates, concepts_of
+from audioprobe.probing.trial import AnswerReading, Condition, Form, Trial
+from audioprobe.types import Estimate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consistency:
-    """Agreement of the answers to paraphrases (wordings) of a question.
+    """Agreement and correctness of the answers to the variants of a question.
+
+    The variants of a question are its paraphrases (wordings) and, for a choice, the orders of its
+    options. Questions with one variant are not counted; questions with an invalid answer to a
+    variant are left out and counted in `Estimate.n_undefined`. Intervals resample concepts. Chance
+    is independent uniform guesses. A model that always gives the same answer is consistent, too:
+    compare `correctness_rate`.
 
     Attributes:
-        agreement: share of questions with the same answer to all wordings; the confidence interval
-            resamples concepts. Questions with one wording or an invalid answer are not counted.
-        between_concepts: share of the variance of correctness that is between concepts, in [0, 1];
-            None if all answers are correct or all are wrong.
-        between_wordings: share of the variance of correctness that is between the wordings of a
-            relation, in [0, 1]; None if all answers are correct or all are wrong.
-        n: number of questions that `agreement` counts.
+        agreement: share of questions with the same answer to all variants.
+        consistency_rate: mean over questions of the share of pairs of variants with the same answer
+            (arXiv 2510.04584).
+        correctness_rate: share of questions that are answered correctly in all variants.
+        chance_agreement: expected `agreement` by chance; None if no question is counted.
+        chance_consistency: expected `consistency_rate` by chance; None if no question is counted.
+        chance_correctness: expected `correctness_rate` by chance; None if no question is counted.
+        variance: shares of the variance of correctness within relations: between concepts
+            ("clusters"), between the questions about a concept ("items"), between wordings and
+            orders ("variants"), wordings that differ in another way from concept to concept
+            ("interaction") and the rest ("residual"). The shares add up to 1; see
+            `metrics.variance`.
+        n: number of counted questions.
     """
 
     agreement: Estimate
-    between_concepts: float | None
-    between_wordings: float | None
+    consistency_rate: Estimate
+    correctness_rate: Estimate
+    chance_agreement: float | None
+    chance_consistency: float | None
+    chance_correctness: float | None
+    variance: Mapping[Component, VarianceShare]
     n: int
+
+    @property
+    def between_concepts(self) -> float | None:
+        """Share of the variance of correctness that is between concepts; None if undefined."""
+        return self.variance["clusters"].share.value
+
+    @property
+    def between_wordings(self) -> float | None:
+        """Share of the variance of correctness between variants; None if undefined."""
+        return self.variance["variants"].share.value
 
 
 def consistency(
-    trials: Sequence[Trial], reading: AnswerReading, bootstrap: Bootstrap
+    trials: Sequence[Trial],
+    reading: AnswerReading,
+    bootstrap: Bootstrap,
+    *,
+    form: Form = "yes-no",
 ) -> Consistency:
-    """Compare the answers to the wordings (paraphrases) of each yes/no question.
-
-    The shares of variance are eta squared: the sum of squares between groups divided by the total
-    sum of squares. Wordings are compared within their relation, so that differences between
-    relations do not count.
+    """Compare the answers to the variants (paraphrases and orders) of each question.
 
     Args:
         trials: trials of one condition.
-        reading: how an answer is turned into yes/no.
+        reading: how an answer is turned into an option.
         bootstrap: how confidence intervals are computed.
+        form: form of the questions; the orders of options are variants of the form "choice".
     """
-    counted = [t for t in trials if t.has_reading(reading) and t.question.form == "yes-no"]
-    choices: dict[tuple[object, ...], list[int | None]] = {}
-    for trial in counted:
+    items: dict[tuple[object, ...], list[Trial]] = {}
+    for trial in trials:
         question, pair = trial.question, trial.question.pair
-        key = *pair.key, pair.negatives, pair.match, question.condition, question.clip
-        choices.setdefault(key, []).append(trial.choice(reading))
-    complete = {k: c for k, c in choices.items() if len(c) > 1 and None not in c}
-    agreement = Estimate(value=None, n=0, method="no question in several wordings was answered")
-    if complete:
-        agrees = [float(len(set(c)) == 1) for c in complete.values()]
-        concepts = [str(concept) for concept, *_ in complete]
-        agreement = bootstrap.estimate(mean(agrees), len(agrees), groups=concepts, unit="concepts")
-    valid = [(t, correct) for t in counted if (correct := t.is_correct(reading)) is not None]
-    values = np.array([float(correct) for _, correct in valid])
-    pairs = [trial.question.pair for trial, _ in valid]
-    relations = [pair.relation for pair in pairs]
-    wordings = [f"{t.question.pair.relation} {t.question.wording}" for t, _ in valid]
-    return Consistency(
-        agreement,
-        _eta_squared(values, [pair.concept for pair in pairs], [""] * len(pairs)),
-        _eta_squared(values, wordings, relations),
-        len(complete),
+        if question.form == form and trial.has_reading(reading):
+            prompt = question.condition, question.clip, question.audio
+            key = *pair.key, pair.negatives, pair.match, *prompt
+            items.setdefault(key, []).append(trial)
+    several = [
+        sorted(variants, key=lambda trial: (trial.question.wording, trial.question.order))
+        for variants in items.values()
+        if len(variants) > 1
+    ]
+    complete = [v for v in several if all(t.choice(reading) is not None for t in v)]
+    answers = [[chosen_option(trial, reading) for trial in v] for v in complete]
+    correct = [[float(bool(t.is_correct(reading))) for t in variants] for variants in complete]
+    first = [variants[0] for variants in complete]
+    sizes = [(len(variants[0].question.options), len(variants)) for variants in complete]
+    estimates = concept_estimates(
+        (
+            mean([len(set(of_question)) == 1 for of_question in answers]),
+            mean([_share_of_equal_pairs(of_question) for of_question in answers]),
+            mean([all(of_question) for of_question in correct]),
+        ),
+        first,
+        bootstrap,
+        len(several) - len(complete),
     )
+    return Consistency(
+        agreement=estimates[0],
+        consistency_rate=estimates[1],
+        correctness_rate=estimates[2],
+        chance_agreement=_mean([n_options ** (1.0 - n) for n_options, n in sizes]),
+        chance_consistency=_mean([1.0 / n_options for n_options, _ in sizes]),
+        chance_correctness=_mean([float(n_options) ** -n for n_options, n in sizes]),
+        variance=variance_shares(
+            correct,
+            concepts_of(first),
+            [f"{t.question.pair.relation} {n}" for t, (_, n) in zip(first, sizes, strict=True)],
+            bootstrap,
+            unit="concepts",
+        ),
+        n=len(complete),
+    )
+
+
+def _share_of_equal_pairs(answers: Sequence[str | None]) -> float:
+    equal = [a == b for a, b in combinations(answers, 2)]
+    return sum(equal) / len(equal)
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,30 +189,3 @@ def _chain(
         depth=accepted.index(False) if False in accepted else len(accepted),
         contradictions=sum(lower and not upper for lower, upper in pairwise(accepted)),
     )
-
-
-def _eta_squared(
-    values: Float64Array, groups: Sequence[str], outer_groups: Sequence[str]
-) -> float | None:
-    """Return eta squared in [0, 1]; None if all values are equal, or if there are no values.
-
-    Eta squared is the share of the variance that is between groups. Groups are compared within
-    their outer group only.
-
-    Args:
-        values: the values.
-        groups: group of each value.
-        outer_groups: outer group of each value, such as the relation for groups of wordings.
-    """
-    total = float(((values - values.mean()) ** 2).sum()) if values.size else 0.0
-    if not total:
-        return None
-    between = (_group_means(values, groups) - _group_means(values, outer_groups)) ** 2
-    return float(between.sum()) / total
-
-
-def _group_means(values: Float64Array, groups: Sequence[str]) -> Float64Array:
-    """Return the mean of the group of each value; the result is as long as `values`."""
-    _, indices = np.unique(np.array(groups), return_inverse=True)
-    means: Float64Array = np.bincount(indices, weights=values) / np.bincount(indices)
-    return means[indices]

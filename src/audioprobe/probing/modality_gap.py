@@ -79,7 +79,7 @@ def modality_gap(
         first: the first condition.
         second: the second condition, whose accuracy is subtracted from that of the first.
     """
-    pairs, n_unpaired = _pair_trials(trials, reading, first, second)
+    pairs, n_unpaired = pair_trials(trials, reading, first, second)
     correct = np.array(
         [(a.is_correct(reading), b.is_correct(reading)) for a, b in pairs], dtype=np.bool_
     ).reshape(-1, 2)
@@ -121,7 +121,7 @@ def modality_gap(
     )
 
 
-def _pair_trials(
+def pair_trials(
     trials: Sequence[Trial], reading: AnswerReading, first: Condition, second: Condition
 ) -> tuple[list[tuple[Trial, Trial]], int]:
     """Return pairs of valid answers to the same question under the two conditions.

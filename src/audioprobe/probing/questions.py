@@ -1,10 +1,10 @@
-"""Draw balanced pairs of concept and target, and create questions about each pair.
+"""Draw balanced pairs of concept and target, and define the settings of the questions about them.
 
 A target is the class or name that a question asks about: "a bird" in "Is a grouse a bird?".
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TypeVar, get_args
@@ -12,7 +12,7 @@ from typing import TypeVar, get_args
 import numpy as np
 
 from audioprobe.concepts import Concept
-from audioprobe.probing.clips import NOISE, SILENCE
+from audioprobe.errors import InvalidInputError
 from audioprobe.probing.relations.concept_set import (
     ConceptSet,
     Negatives,
@@ -21,19 +21,17 @@ from audioprobe.probing.relations.concept_set import (
     Target,
 )
 from audioprobe.probing.trial import (
-    CLIP_CONDITIONS,
     CONDITIONS,
     FORMS,
     ConceptPair,
     Condition,
     Form,
-    ProbeQuestion,
     check_known,
 )
-from audioprobe.probing.wordings import Wordings, join_options
+from audioprobe.probing.wordings import Wordings
 from audioprobe.texts import stable_hash
 
-RELATIONS: tuple[RelationKind, ...] = get_args(RelationKind)
+RELATIONS: tuple[RelationKind, ...] = ("identity", "synonym", "hypernym")
 NEGATIVES: tuple[Negatives, ...] = get_args(Negatives)
 N_OPTIONS = 4
 """Number of options of a choice question."""
@@ -49,18 +47,20 @@ class QuestionConfig:
         wordings: texts of the questions.
         conditions: conditions under which each question is asked; see `Condition`. () means "text",
             all conditions that need clips if there are clips, and "spoken word" if there are
-            spoken words.
-        forms: forms of the questions: "yes-no", "negated", "choice".
+            spoken words, but not those in `ON_REQUEST`.
+        forms: forms of the questions: "yes-no", "negated", "choice", "reversed".
         negatives: how false pairs are drawn; each value adds a balanced set of questions. See
             `balanced_pairs`.
         n_orders: number of orders in which the options of a choice question are presented, 1 to 4;
             the correct option moves by one position from order to order.
         n_clips: maximum number of clips per concept; 0 means all. A true pair and its matched false
             pair use the same number of clips.
+        n_windows: number of windows under the condition "window": consecutive parts of equal length
+            of what is played of a clip; at least 2.
         seed: seed of false pairs, wrong clips, option orders and noise.
 
     Raises:
-        InvalidInputError: for an unknown condition or form.
+        InvalidInputError: for an unknown condition or form, or a number out of its range.
     """
 
     wordings: Wordings
@@ -69,11 +69,16 @@ class QuestionConfig:
     negatives: tuple[Negatives, ...] = ("random",)
     n_orders: int = 1
     n_clips: int = 2
+    n_windows: int = 4
     seed: int = 0
 
     def __post_init__(self) -> None:
         check_known("condition", self.conditions, CONDITIONS)
         check_known("form", self.forms, FORMS)
+        if not 1 <= self.n_orders <= N_OPTIONS:
+            raise InvalidInputError(f"n_orders must be 1 to {N_OPTIONS}, got {self.n_orders}.")
+        if self.n_windows < 2:
+            raise InvalidInputError(f"n_windows must be at least 2, got {self.n_windows}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,127 +178,3 @@ def draw_lowest(
     """
     shuffled = [candidates[k] for k in rng.permutation(len(candidates))]
     return sorted(shuffled, key=lambda candidate: rank.get(candidate.id, 0))[:n]
-
-
-@dataclass(frozen=True, slots=True)
-class QuestionWriter:
-    """Writer of the questions about pairs of concept and target.
-
-    Attributes:
-        concepts: source of the wrong options of choice questions.
-        clips: ids of the clips of each concept, keyed by concept id.
-        spoken: `ProbeQuestion.audio` of each spoken word, keyed by concept id.
-        config: settings of the questions.
-    """
-
-    concepts: ConceptSet
-    clips: Mapping[str, Sequence[str]]
-    spoken: Mapping[str, str]
-    config: QuestionConfig
-
-    def __call__(self, pairs: Pairs) -> list[ProbeQuestion]:
-        """Return all questions; those about a true pair and its matched false pair are adjacent."""
-        by_match: dict[tuple[str, int], list[ConceptPair]] = {}
-        for pair in pairs.pairs:
-            by_match.setdefault((pair.negatives, pair.match), []).append(pair)
-        return [question for matched in by_match.values() for question in self._about(matched)]
-
-    def _about(self, matched: Sequence[ConceptPair]) -> Iterator[ProbeQuestion]:
-        """Yield the questions about a true pair and its false pair, with equally many clips."""
-        n_common = min(len(self.clips.get(pair.concept, ())) for pair in matched)
-        n_clips = min(n_common, self.config.n_clips or n_common)
-        for pair in matched:
-            clips = self.clips.get(pair.concept, ())[:n_clips]
-            for question, text, audio in self._drafts(pair):
-                for condition in self.config.conditions:
-                    yield from self._under(condition, question, text, audio, clips)
-
-    def _drafts(self, pair: ConceptPair) -> Iterator[tuple[ProbeQuestion, str, str]]:
-        """Yield (question, text template, audio template); the question has no text yet.
-
-        There is one per form and paraphrase. A text template is "" if the form has none.
-        """
-        wordings = self.config.wordings
-        for form in self.config.forms:
-            text_templates, audio_templates = wordings.of(pair.relation).of(form)
-            end = "" if form == "choice" else wordings.instruction
-            for number, audio_template in enumerate(audio_templates):
-                text_template = text_templates[number] + end if text_templates else ""
-                correct = int(pair.holds == (form == "negated"))
-                question = ProbeQuestion(
-                    pair=pair, condition="text", form=form, wording=number, text="", correct=correct
-                )
-                drafts = [question] if form != "choice" else self._choices(question)
-                for draft in drafts:
-                    yield draft, text_template, audio_template + end
-
-    def _choices(self, question: ProbeQuestion) -> Iterator[ProbeQuestion]:
-        """Yield the question with a true and three false targets as options, once per order.
-
-        Yield nothing for a false pair, or if there are fewer than three false targets.
-        """
-        pair, seed = question.pair, self.config.seed
-        if not pair.holds:
-            return
-        false = {t.phrase for t in self.concepts.false_targets(pair.relation, pair.concept)}
-        key = f"{seed} {pair.key}"
-        drawn = sorted(false, key=lambda phrase: stable_hash(f"{key} {phrase}"))[: N_OPTIONS - 1]
-        if len(drawn) < N_OPTIONS - 1:
-            return
-        for order in range(self.config.n_orders):
-            correct = (stable_hash(key) + order) % N_OPTIONS
-            options = (*drawn[:correct], pair.target_phrase, *drawn[correct:])
-            yield replace(question, options=options, correct=correct, order=order)
-
-    def _under(
-        self,
-        condition: Condition,
-        question: ProbeQuestion,
-        text: str,
-        audio: str,
-        clips: Sequence[str],
-    ) -> Iterator[ProbeQuestion]:
-        """Yield the question under a condition: once per clip if the condition uses clips."""
-        pair = question.pair
-        if condition == "text":
-            if text:
-                yield _completed(question, condition, text)
-        elif condition == "spoken word":
-            if text and pair.concept in self.spoken:
-                phrase, sound = self.config.wordings.spoken, self.spoken[pair.concept]
-                yield _completed(question, condition, text, audio=sound, phrase=phrase)
-        elif condition in CLIP_CONDITIONS:
-            for clip in clips:
-                sound = self._wrong_clip(clip, pair) if condition == "wrong clip" else clip
-                if sound:
-                    sound = "" if condition == "caption" else sound
-                    yield _completed(question, condition, audio, clip=clip, audio=sound)
-        elif clips:
-            sound = {"silence": SILENCE, "noise": NOISE, "no audio": ""}[condition]
-            yield _completed(question, condition, audio, audio=sound)
-
-    def _wrong_clip(self, clip: str, pair: ConceptPair) -> str:
-        """Return the id of a random clip of another concept; "" if there is no such clip."""
-        others = [
-            c for name in sorted(self.clips) if name != pair.concept for c in self.clips[name]
-        ]
-        key = f"{self.config.seed} {clip} {pair.key}"
-        return others[stable_hash(key) % len(others)] if others else ""
-
-
-def _completed(
-    question: ProbeQuestion,
-    condition: Condition,
-    template: str,
-    *,
-    clip: str = "",
-    audio: str = "",
-    phrase: str = "",
-) -> ProbeQuestion:
-    """Return the question with its text; `phrase`, if not "", replaces the concept's phrase."""
-    text = template.format(
-        concept=phrase or question.pair.phrase,
-        target=question.pair.target_phrase,
-        options=join_options(question.options) if question.form == "choice" else "",
-    )
-    return replace(question, condition=condition, clip=clip, audio=audio, text=text)

@@ -1,26 +1,33 @@
 """Outcome of a probe: all questions with the model's answers, and their analyses."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
 
+from audioprobe.io.atomic import atomic_write
 from audioprobe.io.data_table import DataTable, TidyData
-from audioprobe.io.json_codec import from_json, to_json
+from audioprobe.io.json_codec import from_json, read_json, to_json
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap
+from audioprobe.plots.forest_plot import draw_kind
+from audioprobe.probing.analyses import ProbeAnalyses
 from audioprobe.probing.answers.judging import Agreement, agreement
-from audioprobe.probing.consistency import (
-    Consistency,
-    HypernymChain,
-    consistency,
-    hypernym_chains,
-)
-from audioprobe.probing.diagnosis import Diagnosis, diagnose
-from audioprobe.probing.modality_gap import ModalityGap, modality_gap, recognition_by_clip
+from audioprobe.probing.clips import ProbeClip
+from audioprobe.probing.measures import measures_table
+from audioprobe.probing.modality_gap import recognition_by_clip
 from audioprobe.probing.scores import HEADER, SHORT_HEADER, Score, score
-from audioprobe.probing.trial import CONDITIONS, AnswerReading, Condition, Trial, check_known
+from audioprobe.probing.trial import AnswerReading, Trial, check_known
 from audioprobe.probing.trial_data import trial_data
 from audioprobe.results.provenance import Provenance
 from audioprobe.training_data import training_notes
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PlotKind = Literal["conditions", "text-audio", "hypernyms", "audio-use"]
+
+OUTCOME = "outcome.json"  # name of the file that `save` writes
 
 DIMENSIONS = (
     "condition",
@@ -38,25 +45,8 @@ DIMENSIONS = (
 """Properties by which trials are selected and grouped; see `ProbeOutcome.by`."""
 
 
-@dataclass(frozen=True, slots=True)
-class ProbeClip:
-    """A clip of a concept, and where its audio is.
-
-    Attributes:
-        concept: id of the concept that the clip belongs to.
-        path: path of the file; "" for a waveform in memory.
-        start: start of the clip in the file, in seconds.
-        duration: duration in seconds; None if the clip ends with the file.
-    """
-
-    concept: str
-    path: str
-    start: float = 0.0
-    duration: float | None = None
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class ProbeOutcome(TidyData, Displayed):
+class ProbeOutcome(ProbeAnalyses, TidyData, Displayed):
     """The trials of a probe (questions with the model's answers) and their provenance.
 
     In the methods, `reading` is how an answer is turned into an option (see `AnswerReading`); None
@@ -94,21 +84,6 @@ class ProbeOutcome(TidyData, Displayed):
     seconds_cut: Mapping[str, float] = field(default_factory=dict)
     unused_clips: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def reading(self) -> AnswerReading:
-        """The default way to turn answers into options.
-
-        It is "likelihood" if the trials have likelihoods, otherwise "free-text".
-        """
-        decided = any(trial.choice("likelihood") is not None for trial in self.trials)
-        return "likelihood" if decided else "free-text"
-
-    @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """Conditions that occur in the trials."""
-        present = {trial.question.condition for trial in self.trials}
-        return tuple(condition for condition in CONDITIONS if condition in present)
-
     def where(self, reading: AnswerReading | None = None, **values: object) -> tuple[Trial, ...]:
         """Return the trials with the given properties, as in `where(condition="audio")`.
 
@@ -123,6 +98,13 @@ class ProbeOutcome(TidyData, Displayed):
         check_known("dimension", list(values), DIMENSIONS)
         selected = self._with_values(tuple(values), reading or self.reading)
         return tuple(trial for trial, key in selected if key == tuple(values.values()))
+
+    def subset(self, reading: AnswerReading | None = None, **values: object) -> "ProbeOutcome":
+        """Return the outcome with only the trials that `where` returns.
+
+        All analyses can be applied to it, as in `subset(relation="hypernym").audio_use()`.
+        """
+        return replace(self, trials=self.where(reading, **values))
 
     def score(self, reading: AnswerReading | None = None, **values: object) -> Score:
         """Return accuracy, yes-rate, d' and criterion of the trials that `where` returns."""
@@ -154,50 +136,6 @@ class ProbeOutcome(TidyData, Displayed):
                 groups.setdefault(key[:n], []).append(trial)
         return {key: score(group, chosen, self.bootstrap) for key, group in groups.items()}
 
-    def modality_gap(
-        self,
-        reading: AnswerReading | None = None,
-        *,
-        first: Condition = "text",
-        second: Condition = "audio",
-    ) -> ModalityGap:
-        """Return the accuracy in text minus the accuracy about audio, on the same questions."""
-        chosen = reading or self.reading
-        return modality_gap(self.trials, chosen, self.bootstrap, first=first, second=second)
-
-    def audio_reliance(self, reading: AnswerReading | None = None) -> ModalityGap:
-        """Return the accuracy with the right clip minus the accuracy with a wrong clip."""
-        return self.modality_gap(reading, first="audio", second="wrong clip")
-
-    def given_recognised(self, reading: AnswerReading | None = None) -> Score:
-        """Return the score of audio questions about clips whose concept the model recognised.
-
-        Questions for the concept itself are left out. If this score is high but the accuracy over
-        all clips is low, the model fails at perception. If this score is low, the model does not
-        apply its knowledge to audio.
-        """
-        chosen = reading or self.reading
-        trials = self.where(chosen, condition="audio", recognised=True)
-        others = [trial for trial in trials if trial.question.pair.relation != "identity"]
-        return score(others, chosen, self.bootstrap)
-
-    def hypernym_chains(
-        self, condition: Condition = "audio", reading: AnswerReading | None = None
-    ) -> tuple[HypernymChain, ...]:
-        """Return one chain per concept: the share of "yes" for it and each class above it."""
-        return hypernym_chains(self.trials, reading or self.reading, condition)
-
-    def consistency(
-        self, condition: Condition = "audio", reading: AnswerReading | None = None
-    ) -> Consistency:
-        """Return how often the answers to the paraphrases of a question agree."""
-        chosen = reading or self.reading
-        return consistency(self.where(chosen, condition=condition), chosen, self.bootstrap)
-
-    def diagnosis(self, reading: AnswerReading | None = None) -> Diagnosis:
-        """Return the diagnosis: what the confidence intervals show that the model can do."""
-        return diagnose(self.trials, reading or self.reading, self.bootstrap)
-
     def judge_agreement(self) -> Agreement | None:
         """Return the agreement of the judge with the parser; None if there was no judge."""
         if "judge" not in self.provenance.components:
@@ -214,20 +152,44 @@ class ProbeOutcome(TidyData, Displayed):
         n = len(columns)
         return Table((*columns, *HEADER), rows, numeric=tuple(range(n, n + len(HEADER))))
 
+    def measures(self, reading: AnswerReading | None = None) -> Table:
+        """Return audio use, consistency, stability and agreement as a table with chance levels.
+
+        A measure has a row if there are trials under the conditions that it needs.
+        """
+        return measures_table(self, reading or self.reading)
+
+    def plot(self, kind: PlotKind = "conditions", *, axes: "Axes | None" = None) -> "Axes":
+        """Draw the accuracy of yes/no questions, or the audio use; return the matplotlib axes.
+
+        Args:
+            kind: "conditions" is the accuracy by relation and condition, "text-audio" that of each
+                concept in text against that about audio, and "hypernyms" that by the number of
+                steps from the concept to the class; "audio-use" has text prior and audio reliance.
+            axes: axes to draw on; None makes a new figure.
+
+        Raises:
+            InvalidInputError: if the kind is unknown, or no such question was asked.
+            MissingDependencyError: if matplotlib (extra `report`) is not installed.
+        """
+        check_known("plot", [kind], get_args(PlotKind))
+        return draw_kind("audioprobe.probing.plotting", kind, self, axes)
+
     def data(self) -> DataTable:
         """Return a table with one row per trial: pair, question, answer and its reading."""
         return trial_data(self.trials, self.reading)
 
     def __str__(self) -> str:
-        (table,), sentences = self.displayed()
-        return "\n".join([table.to_text(), "", *sentences])
+        tables, sentences = self.displayed()
+        texts = [text for table in tables if table.rows for text in (table.to_text(), "")]
+        return "\n".join([*texts, *sentences])
 
     def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
-        """Return the table and the sentences that notebooks and terminals show for this object."""
+        """Return the tables and the sentences that notebooks and terminals show for this object."""
         diagnosis = self.diagnosis()
         table = self.table().only(("condition", "relation", "form", *SHORT_HEADER))
         sentence = f"{diagnosis.name} ({diagnosis.evidence})"
-        return (table,), (str(self.modality_gap()), sentence, *self.notes())
+        return (table, self.measures()), (str(self.modality_gap()), sentence, *self.notes())
 
     def notes(self) -> list[str]:
         """Return sentences on training clips, unused audio and the agreement of the judge."""
@@ -255,6 +217,23 @@ class ProbeOutcome(TidyData, Displayed):
             InvalidInputError: if the text is not the JSON of an outcome.
         """
         return from_json(cls, text)
+
+    @classmethod
+    def load(cls, path: str | Path) -> "ProbeOutcome":
+        """Read an outcome that `save` wrote.
+
+        Args:
+            path: the folder, or its `outcome.json`.
+
+        Raises:
+            InvalidInputError: if the file does not exist or is invalid.
+        """
+        return read_json(cls, path, OUTCOME)
+
+    def save(self, folder: str | Path) -> Path:
+        """Write `outcome.json` into a folder, which is created if necessary; return its path."""
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        return atomic_write(Path(folder) / OUTCOME, self.to_json())
 
     def _with_values(
         self, dimensions: tuple[str, ...], reading: AnswerReading

@@ -143,6 +143,30 @@ def concepts_of(trials: Sequence[Trial]) -> list[str]:
     return [trial.question.pair.concept for trial in trials]
 
 
+def concept_estimates(
+    statistics: Sequence[Statistic],
+    trials: Sequence[Trial],
+    bootstrap: Bootstrap,
+    n_left_out: int = 0,
+) -> list[Estimate]:
+    """Return the estimate of each statistic of the trials; intervals resample concepts.
+
+    Without trials, all estimates are undefined.
+
+    Args:
+        statistics: functions of counts, shape (n_resamples, n_trials).
+        trials: the trials, one per item of the statistics.
+        bootstrap: how confidence intervals are computed.
+        n_left_out: number of trials that were left out, which is added to `Estimate.n_undefined`.
+    """
+    groups = concepts_of(trials)
+    estimates = [
+        bootstrap.estimate(statistic, len(trials), groups=groups, unit="concepts")
+        for statistic in statistics
+    ]
+    return [replace(e, n_undefined=e.n_undefined + n_left_out) for e in estimates]
+
+
 def without_counts(estimate: Estimate) -> Estimate:
     """Return the estimate with `n_undefined` = 0, for tables with a separate column for it."""
     return replace(estimate, n_undefined=0)
@@ -158,9 +182,8 @@ def _estimate(
     n_left_out = n_counted - len(trials)
     if statistic is None:
         return Estimate(value=None, n=0, n_undefined=n_left_out, method="no such answers")
-    groups = concepts_of(trials)
-    estimate = bootstrap.estimate(statistic, len(trials), groups=groups, unit="concepts")
-    return replace(estimate, n_undefined=estimate.n_undefined + n_left_out)
+    (estimate,) = concept_estimates([statistic], trials, bootstrap, n_left_out)
+    return estimate
 
 
 def _option_keys(question: ProbeQuestion) -> list[list[tuple[str, ...]]]:

@@ -1,28 +1,35 @@
 """Data of a probe: pairs of concept and target, questions, and trials (answered questions)."""
 
-import hashlib
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 from scipy.special import softmax
 
-from audioprobe.audio.windowing import Windowing
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.metrics.answers import most_likely_option
-from audioprobe.probing.clips import ClipsByConcept
 from audioprobe.probing.relations.concept_set import Negatives, RelationKind
-from audioprobe.types import Clip, Option, Waveform
 
 Condition: TypeAlias = Literal[
-    "text", "audio", "caption", "wrong clip", "silence", "noise", "no audio", "spoken word"
+    "text",
+    "audio",
+    "caption",
+    "wrong clip",
+    "silence",
+    "noise",
+    "no audio",
+    "spoken word",
+    "window",
+    "conflicting text",
 ]
 """What stands for the concept in the prompt: its word, a clip of it, the model's caption of the
-clip, a clip of another concept, silence, noise, nothing, or a recording of its word."""
-Form: TypeAlias = Literal["yes-no", "negated", "choice"]
-"""Form of a question: "Is a crow a bird?", its negation, or a choice of several phrases."""
+clip, a clip of another concept, silence, noise, nothing, a recording of its word, a window of the
+clip, or the clip after a sentence that names another concept."""
+Form: TypeAlias = Literal["yes-no", "negated", "choice", "reversed"]
+"""Form of a question: "Is a crow a bird?", its negation, a choice of several phrases, or the
+question with both names exchanged (in text, for synonyms, which are symmetric)."""
 AnswerReading: TypeAlias = Literal["free-text", "likelihood", "prior-corrected", "judge"]
 """How an answer is turned into one of the options of the question.
 
@@ -31,12 +38,18 @@ AnswerReading: TypeAlias = Literal["free-text", "likelihood", "prior-corrected",
 log-probability rises most when the audio is added to the question.
 """
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
-CLIP_CONDITIONS: frozenset[Condition] = frozenset({"audio", "caption", "wrong clip"})
-"""Conditions with a question for each clip."""
+CLIP_CONDITIONS: frozenset[Condition] = frozenset(
+    {"audio", "caption", "wrong clip", "window", "conflicting text"}
+)
+"""Conditions with questions about each clip."""
 AUDIO_CONDITIONS: frozenset[Condition] = frozenset(
-    {"audio", "wrong clip", "silence", "noise", "spoken word"}
+    {"audio", "wrong clip", "silence", "noise", "spoken word", "window", "conflicting text"}
 )
 """Conditions whose prompts have audio."""
+CONTROLS: tuple[Condition, ...] = ("wrong clip", "silence", "noise", "no audio")
+"""Control conditions, in which the clip of the concept is not played."""
+ON_REQUEST: frozenset[Condition] = frozenset({"window", "conflicting text"})
+"""Conditions that are used only if they are named."""
 FORMS: tuple[Form, ...] = get_args(Form)
 READINGS: tuple[AnswerReading, ...] = get_args(AnswerReading)
 YES_NO = ("yes", "no")
@@ -64,9 +77,10 @@ class ConceptPair:
     Attributes:
         concept: id of the concept.
         phrase: the concept in a sentence: "a grouse".
-        relation: what the target is: a class ("hypernym"), another name ("synonym"), or the concept
-            itself ("identity", only asked about audio).
-        target: id of the class or the concept, or the other name.
+        relation: what the target is: a class ("hypernym"), another name ("synonym"), the concept
+            itself ("identity", only asked about audio), or an item of another benchmark ("other");
+            the concept is then the group of the item.
+        target: id of the class, the concept or the item, or the other name.
         target_phrase: the target in a sentence: "a bird".
         holds: whether the target is true of the concept.
         level: number of steps from the concept up to the class, 1 for the nearest class; 0 for
@@ -100,15 +114,17 @@ class ProbeQuestion:
     Attributes:
         pair: the concept, and the class or name that the question asks about.
         condition: what stands for the concept in the prompt; see `Condition`.
-        form: yes/no, negated yes/no, or choice.
+        form: yes/no, negated yes/no, choice, or reversed yes/no.
         wording: index of the paraphrase.
         order: index of the order of the options; 0 for yes/no questions.
         clip: id of the clip of the concept; "" if the question has no clip.
-        audio: key of the sound in the prompt: the id of a clip, `clips.SILENCE`, `clips.NOISE`, or
-            "(spoken) CONCEPT"; "" if the prompt has no sound.
+        audio: key of the sound in the prompt: the id of a clip, `sounds.SILENCE`, `sounds.NOISE`,
+            "(spoken) CONCEPT" or "(window 1 of 4) CLIP"; "" if the prompt has no sound.
         text: text of the question; a caption is not part of it.
         options: "yes" and "no", or the phrases of a choice question.
         correct: index of the correct option.
+        text_option: under the condition "conflicting text", index of the option that is correct for
+            the concept that the text names; None under other conditions.
     """
 
     pair: ConceptPair
@@ -121,6 +137,7 @@ class ProbeQuestion:
     text: str
     options: tuple[str, ...] = YES_NO
     correct: int
+    text_option: int | None = None
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -149,6 +166,21 @@ class Judgement:
     failure: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class SampledAnswer:
+    """A free-text response that was drawn at random, with a seed of its own.
+
+    Attributes:
+        response: the response; None if the request failed.
+        choice: index of the option that the response names; None if it cannot be parsed.
+        failure: cause of the failure if there is no response; "" otherwise.
+    """
+
+    response: str | None
+    choice: int | None = None
+    failure: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
     """A question and the answer of a model.
@@ -163,6 +195,7 @@ class Trial:
             () if the condition has no audio.
         failure: cause of the failure if there is no answer; "" otherwise.
         judgement: the judge's classification of the response; None if there is no judge.
+        samples: sampled answers, in the order of their seeds; () if not requested.
     """
 
     question: ProbeQuestion
@@ -172,6 +205,7 @@ class Trial:
     prior_log_likelihoods: tuple[float, ...] = ()
     failure: str = ""
     judgement: Judgement | None = None
+    samples: tuple[SampledAnswer, ...] = ()
 
     @property
     def probabilities(self) -> tuple[float, ...]:
@@ -229,64 +263,3 @@ class Trial:
 def count_failures(trials: Sequence[Trial]) -> dict[str, int]:
     """Return the number of failed trials, keyed by the cause of the failure."""
     return Counter(trial.failure for trial in trials if trial.failure)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreparedProbe:
-    """The questions of a probe and the sounds that they use, before any model is asked.
-
-    Attributes:
-        questions: all questions, in order.
-        unmatched: true pairs that are left out because no false pair exists, as (concept, target,
-            negatives).
-        clips: the clips of each concept.
-        sounds: functions that load a waveform, keyed by `ProbeQuestion.audio`; they may raise
-            `AudioReadError`.
-        caption_template: prompt for questions about a caption, with {caption} and {question}.
-        options: options that change the questions, for the provenance of results.
-        windowing: how clips are read.
-        seed: seed of false pairs, wrong clips, option orders and noise.
-    """
-
-    questions: tuple[ProbeQuestion, ...]
-    unmatched: tuple[tuple[str, str, str], ...]
-    clips: ClipsByConcept
-    sounds: Mapping[str, Callable[[], Waveform]]
-    caption_template: str
-    options: Mapping[str, Option]
-    windowing: Windowing
-    seed: int
-
-    def used_clips(self) -> list[tuple[str, Clip]]:
-        """Return (concept id, clip) for each clip that a question is about."""
-        clips = {c.id: (name, c) for name, group in self.clips.by_concept.items() for c in group}
-        return [clips[name] for name in dict.fromkeys(q.clip for q in self.questions if q.clip)]
-
-    def unused_clips(self) -> dict[str, str]:
-        """Return why no question is about a clip, keyed by clip id; used clips are absent."""
-        used = {question.clip for question in self.questions}
-        concepts = {question.pair.concept for question in self.questions if question.clip}
-        reasons = {
-            clip: f"its labels name no concept, or several: {names}"
-            for clip, names in self.clips.unassigned.items()
-        }
-        for concept, clips in self.clips.by_concept.items():
-            reason = f"its concept, {concept}, has enough other clips"
-            if concept not in concepts:
-                reason = f"its concept, {concept}, has no questions about audio"
-            reasons |= {clip.id: reason for clip in clips if clip.id not in used}
-        return reasons
-
-    def digest(self) -> str:
-        """Return a SHA-256 hash (hexadecimal) of the questions, to detect changes.
-
-        It includes the options, correct answers, clip ids and recordings of spoken words.
-        """
-        content = hashlib.sha256()
-        for question in self.questions:
-            row = (question.text, question.audio, question.clip, question.options, question.correct)
-            content.update(repr(row).encode("utf-8", "surrogatepass"))
-        spoken = {q.audio for q in self.questions if q.condition == "spoken word"}
-        for name in sorted(spoken):
-            content.update(self.sounds[name]().digest().encode())
-        return content.hexdigest()

@@ -11,6 +11,7 @@ _OWN_COLUMNS = (
     *("question", "options", "correct", "response", "reading", "choice", "log_likelihoods"),
     *("prior_log_likelihoods", "failure"),
     *("judge_choice", "judge_prompt", "judge_response", "judge_failure"),
+    *("text_option", "sampled_choices", "sampled_responses", "sampling_failures"),
 )
 
 
@@ -20,7 +21,8 @@ def trial_data(trials: Sequence[Trial], reading: AnswerReading) -> DataTable:
     Args:
         trials: the trials.
         reading: how an answer is turned into an option, such as "likelihood"; the column `choice`
-            is the index of this option. The options are joined by "|".
+            is the index of this option. The options are joined by "|". Columns about samples are
+            lists in the order of their seeds.
     """
     names = (*_PAIR_COLUMNS, *_QUESTION_COLUMNS, *_OWN_COLUMNS)
     return DataTable.from_rows(names, (_row(trial, reading) for trial in trials))
@@ -44,4 +46,8 @@ def _row(trial: Trial, reading: AnswerReading) -> tuple[object, ...]:
         judgement.prompt if judgement else None,
         judgement.response if judgement else None,
         (judgement.failure or None) if judgement else None,
+        question.text_option,
+        [sample.choice for sample in trial.samples] or None,
+        [sample.response for sample in trial.samples] or None,
+        [sample.failure or None for sample in trial.samples] or None,
     )

@@ -1,7 +1,7 @@
 """Texts of the questions of a probe, read from a file, and settings of the prompts."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from audioprobe.errors import InvalidInputError
@@ -9,6 +9,7 @@ from audioprobe.io.config import find_config, read_config
 from audioprobe.probing.relations.concept_set import RelationKind
 from audioprobe.probing.trial import FORMS, Form
 from audioprobe.prompts.template import PromptTemplate
+from audioprobe.responses import Decoding
 
 SHIPPED = Path(__file__).parent / "templates"
 
@@ -54,9 +55,13 @@ class Wording:
                 )
 
     def of(self, form: Form) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return two tuples: the templates of a form for text, and those for audio."""
+        """Return two tuples: the templates of a form for text, and those for audio.
+
+        A reversed question has the templates of "yes-no"; its two names are exchanged.
+        """
         return {
             "yes-no": (self.text, self.audio),
+            "reversed": (self.text, self.audio),
             "negated": (self.negated_text, self.negated_audio),
             "choice": (self.choice_text, self.choice_audio),
         }[form]
@@ -75,9 +80,11 @@ class Wordings:
         caption: prompt with a caption instead of audio, with {caption} and {question}.
         spoken: phrase for the concept in a question about its spoken word.
         instruction: text that is appended to yes/no questions.
+        conflict: question about a clip, after a sentence that names another concept; with {concept}
+            and {question}.
 
     Raises:
-        InvalidInputError: if a placeholder of `caption` is missing or unknown.
+        InvalidInputError: if a placeholder of `caption` or `conflict` is missing or unknown.
     """
 
     name: str
@@ -88,9 +95,11 @@ class Wordings:
     caption: str
     spoken: str
     instruction: str = ""
+    conflict: str = "This is a recording of {concept}. {question}"
 
     def __post_init__(self) -> None:
         _check_placeholders(self.caption, {"caption", "question"})
+        _check_placeholders(self.conflict, {"concept", "question"})
 
     def of(self, relation: RelationKind) -> Wording:
         """Return the templates of the questions about a relation."""
@@ -110,6 +119,14 @@ class PromptingOptions:
         yes: text of the answer "yes" whose likelihood is computed.
         no: text of the answer "no" whose likelihood is computed.
         option: text of an answer to a choice question; "{}" stands for the option.
+        samples: number of responses that are sampled per prompt, in addition to the greedy
+            response; 0 means none.
+        sampling: how responses are sampled: temperature, top-p, top-k and repetition penalty. The
+            n-th response of every prompt has the seed `sampling.seed` + n, n = 0, 1, ...; the
+            maximum length is `max_new_tokens`.
+
+    Raises:
+        InvalidInputError: if the number of samples is negative or 1, or if they would be greedy.
     """
 
     wordings: str = "plain"
@@ -119,6 +136,25 @@ class PromptingOptions:
     yes: str = "Yes."
     no: str = "No."
     option: str = "{}."
+    samples: int = 0
+    sampling: Decoding = field(default_factory=lambda: Decoding(temperature=1.0))
+
+    def __post_init__(self) -> None:
+        if self.samples < 0 or self.samples == 1:
+            raise InvalidInputError(
+                f"Expected 0 or at least 2 samples per question, got {self.samples}."
+            )
+        if self.samples and not self.sampling.temperature:
+            raise InvalidInputError(
+                "Expected a sampling temperature above 0, got 0: all samples would be equal. Set "
+                "`sampling.temperature`, or remove `samples`."
+            )
+
+    @property
+    def sampling_decodings(self) -> tuple[Decoding, ...]:
+        """Decoding settings of each sample, with its seed."""
+        sampling = replace(self.sampling, max_new_tokens=self.max_new_tokens)
+        return tuple(replace(sampling, seed=sampling.seed + n) for n in range(self.samples))
 
 
 def read_wordings(name: str | Path = "plain") -> Wordings:

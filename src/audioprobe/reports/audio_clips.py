@@ -1,33 +1,61 @@
 """Spectrograms and audio for the clips of a report, as links or embedded data."""
 
 import base64
-import io
 import os
+import struct
+import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 import numpy as np
+import numpy.typing as npt
 from scipy.signal import ShortTimeFFT
 from scipy.signal.windows import hann
 
 from audioprobe.audio.transforms import wav_bytes
 from audioprobe.audio.windowing import read_waveform
-from audioprobe.errors import AudioReadError, needs_extra
+from audioprobe.errors import AudioReadError
 from audioprobe.types import Clip, Float64Array, Waveform
-
-with needs_extra("report"):
-    from matplotlib import image
 
 SOUNDS = "sounds"
 """Name of the folder next to the page for clips that have no file."""
 
-_HEIGHT, _WIDTH = 64, 240  # size of a spectrogram in pixels
-_RANGE_DB = 70.0
+_HEIGHT, _WIDTH = 80, 280  # maximum size of a spectrogram in pixels; the width is even
+RANGE_DB = 70.0
+"""Range of a spectrogram in decibels below its maximum."""
+
 _WINDOW_SECONDS = 0.032
 
 
+@dataclass(frozen=True, slots=True)
+class ClipMedia:
+    """Spectrogram and audio of a clip.
+
+    Attributes:
+        picture: data URI of the spectrogram; "" if the clip cannot be read.
+        sound: URI of the audio; "" if the clip cannot be read.
+        seconds: duration of the clip.
+        kilohertz: highest frequency of the spectrogram.
+    """
+
+    picture: str = ""
+    sound: str = ""
+    seconds: float = 0.0
+    kilohertz: float = 0.0
+
+    def as_json(self) -> dict[str, object]:
+        """Return the attributes for the JSON data of a page."""
+        return {
+            "picture": self.picture,
+            "sound": self.sound,
+            "seconds": round(self.seconds, 3),
+            "kilohertz": round(self.kilohertz, 3),
+        }
+
+
 class AudioClips:
-    """Source of the spectrogram and the audio of clips, as URIs; each clip is read once.
+    """Source of the spectrogram and the audio of clips; each clip is read once.
 
     Args:
         folder: folder of the page; links are relative to this folder.
@@ -37,23 +65,27 @@ class AudioClips:
     def __init__(self, folder: Path, *, embed: bool = False) -> None:
         self._folder = folder.resolve()
         self._embed = embed
-        self._uris: dict[Clip, tuple[str, str]] = {}
+        self._media: dict[Clip, ClipMedia] = {}
 
-    def __call__(self, clip: Clip) -> tuple[str, str]:
-        """Return the URIs of spectrogram and audio; ("", "") if the clip cannot be read."""
-        if clip not in self._uris:
-            self._uris[clip] = self._read(clip)
-        return self._uris[clip]
+    def __call__(self, clip: Clip) -> ClipMedia:
+        """Return spectrogram and audio of a clip; both are empty if it cannot be read."""
+        if clip not in self._media:
+            self._media[clip] = self._read(clip)
+        return self._media[clip]
 
-    def _read(self, clip: Clip) -> tuple[str, str]:
+    def _read(self, clip: Clip) -> ClipMedia:
         try:
             waveform = read_waveform(clip)
         except AudioReadError:  # the file was removed after the model had processed it
-            return "", ""
-        if not self._embed:
-            return to_data_uri(waveform), self._link(clip)
-        audio = base64.b64encode(wav_bytes(waveform)[0]).decode()
-        return to_data_uri(waveform), f"data:audio/wav;base64,{audio}"
+            return ClipMedia()
+        sound = self._embedded(waveform) if self._embed else self._link(clip)
+        rate = waveform.sample_rate
+        return ClipMedia(
+            to_data_uri(waveform), sound, len(waveform.samples) / rate, rate / 2 / 1000
+        )
+
+    def _embedded(self, waveform: Waveform) -> str:
+        return f"data:audio/wav;base64,{base64.b64encode(wav_bytes(waveform)[0]).decode()}"
 
     def _link(self, clip: Clip) -> str:
         """Return a relative link to the clip's file; a clip in memory is written first."""
@@ -82,23 +114,39 @@ def spectrogram(waveform: Waveform) -> Float64Array:
     power = transform.spectrogram(padded)
     loudest = float(power.max())
     if loudest <= 0:
-        return np.full(power.shape, -_RANGE_DB)
-    decibels: Float64Array = 10 * np.log10(np.maximum(power / loudest, 10 ** (-_RANGE_DB / 10)))
+        return np.full(power.shape, -RANGE_DB)
+    decibels: Float64Array = 10 * np.log10(np.maximum(power / loudest, 10 ** (-RANGE_DB / 10)))
     return decibels
 
 
 def to_data_uri(waveform: Waveform) -> str:
-    """Return the spectrogram as a PNG image in a data URI, high frequencies on top."""
-    values = _downsampled(spectrogram(waveform))
-    stream = io.BytesIO()
-    image.imsave(
-        stream, values, cmap="magma", vmin=-_RANGE_DB, vmax=0, origin="lower", format="png"
-    )
-    return f"data:image/png;base64,{base64.b64encode(stream.getvalue()).decode()}"
+    """Return the spectrogram as a greyscale PNG image in a data URI, high frequencies on top.
+
+    White is 70 dB below the maximum, black the maximum, in 16 steps.
+    """
+    values = _downsampled(spectrogram(waveform))[::-1]
+    levels = np.round(-values / RANGE_DB * 15).astype(np.uint8)
+    return f"data:image/png;base64,{base64.b64encode(_png(levels)).decode()}"
+
+
+def _png(levels: npt.NDArray[np.uint8]) -> bytes:
+    """Return a greyscale PNG image with 4 bits per pixel from levels in [0, 15], 0 for black."""
+    height, width = levels.shape
+    even = np.pad(levels, ((0, 0), (0, width % 2)))
+    packed = (even[:, ::2] << 4) | even[:, 1::2]
+    rows = np.pad(packed, ((0, 0), (1, 0))).tobytes()  # each row begins with 0: no filter
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">IIBBBBB", width, height, 4, 0, 0, 0, 0)
+    parts = (chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(rows, 9)), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
 def _downsampled(values: Float64Array) -> Float64Array:
-    """Return the spectrogram reduced to at most 64 x 240 pixels.
+    """Return the spectrogram reduced to at most 80 x 280 pixels.
 
     Each pixel is the maximum of its values, so that short sounds stay visible.
     """

@@ -1,26 +1,38 @@
-"""Write report pages as single HTML files: sortable tables, figures, and clips with players.
+"""Write report pages as single HTML files: findings, charts, tables, and samples with players.
 
-A `Page` consists of sections, and a section of items: tables (`DataGrid`), figures (`Drawing`),
-clips (`ClipCards`) and `Links`. Text from models, file names and configs is untrusted: the template
-escapes it, and the content security policy of the page allows only its own script.
+A `Page` begins with facts, findings and a chart; then come sections of items: tables (`DataGrid`),
+charts (`Chart`), samples (`SampleBrowser`) and links (`Links`). Text from models, file names and
+configs is untrusted: the template escapes it, and the content security policy of the page allows
+only its own script.
 """
 
 import base64
 import hashlib
+import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from audioprobe.errors import needs_extra
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.text_table import Table, printable
+from audioprobe.reports.charts import Chart, javascript
+from audioprobe.reports.column_help import explain
+from audioprobe.reports.samples import SampleBrowser
+from audioprobe.reports.theme import stylesheet
 
 with needs_extra("report"):
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
 _FOLDER = Path(__file__).parent / "page"
+_SCRIPTS = ("page.js", "charts.js", "samples.js")
+_INTERVAL = re.compile(r"[+-]?\d[\d.]* \[-?[\d.]+, -?[\d.]+\]")
+MAX_ROWS = 1000
+"""Maximum number of rows of a table on a page."""
+
+_MAX_CSV = 200_000  # maximum size in characters of a table that can be saved from the page
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +40,8 @@ class DataGrid:
     """Table of a page.
 
     Attributes:
-        name: heading.
-        table: header and rows.
+        name: caption.
+        table: header and rows; the first column names the rows.
         filter: whether rows can be filtered.
         open: whether the table is expanded at first.
     """
@@ -41,58 +53,11 @@ class DataGrid:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
-    """Figure of a page.
-
-    Attributes:
-        svg: `<svg>` element from `figures.to_svg`; it is trusted and not escaped.
-        caption: text below the figure.
-    """
-
-    svg: str
-    caption: str
-
-
-@dataclass(frozen=True, slots=True)
-class ClipCard:
-    """Clip with its spectrogram, audio player, texts and further values.
-
-    Attributes:
-        clip: id of the clip.
-        texts: captions by window, or answers.
-        facts: further values with their names.
-        picture: data URI of the spectrogram; "" shows no spectrogram.
-        sound: URI of the audio; "" shows no player.
-    """
-
-    clip: str
-    texts: tuple[str, ...]
-    facts: tuple[tuple[str, str], ...]
-    picture: str = ""
-    sound: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ClipCards:
-    """Clips side by side; collapsed at first by default.
-
-    Attributes:
-        name: heading.
-        cards: clips, in order.
-        open: whether the clips are expanded at first.
-    """
-
-    name: str
-    cards: tuple[ClipCard, ...]
-    open: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Links:
-    """Links to other pages of the same folder.
+    """Links to files in the folder of the page.
 
     Attributes:
-        name: heading.
+        name: what the files are.
         links: text and relative address of each link.
     """
 
@@ -100,7 +65,7 @@ class Links:
     links: tuple[tuple[str, str], ...]
 
 
-Item: TypeAlias = DataGrid | Drawing | ClipCards | Links
+Item: TypeAlias = DataGrid | Chart | SampleBrowser | Links
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +83,31 @@ class Section:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """Report page.
 
     Attributes:
         title: heading.
-        lead: paragraph below the title.
+        facts: questions, model, data, date and command, as names and values.
+        findings: main results, as sentences with numbers.
+        notes: warnings, such as clips that a model was trained on.
+        chart: main chart, below the findings; None for no chart.
         sections: sections, in order.
     """
 
     title: str
-    lead: str
-    sections: Sequence[Section] = field(default_factory=tuple)
+    facts: Sequence[tuple[str, str]] = ()
+    findings: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    chart: Chart | None = None
+    sections: Sequence[Section] = ()
+
+    @property
+    def items(self) -> list[Item]:
+        """All items of all sections, and the main chart first."""
+        first: list[Item] = [self.chart] if self.chart else []
+        return first + [item for section in self.sections for item in section.items]
 
 
 def to_html(page: Page) -> str:
@@ -138,22 +115,36 @@ def to_html(page: Page) -> str:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER), autoescape=True, undefined=StrictUndefined
     )
-    environment.globals["printable"] = printable
+    environment.globals |= {
+        "printable": printable,
+        "explain": explain,
+        "cell_html": _cell_html,
+        "csv_address": _csv_address,
+        "file_name": _file_name,
+        "max_rows": MAX_ROWS,
+    }
     macros = environment.get_template("items.html").module
-    shapes = {DataGrid: "grid", Drawing: "drawing", ClipCards: "cards", Links: "links"}
+    shapes = {DataGrid: "grid", Chart: "chart", SampleBrowser: "samples", Links: "links"}
 
     def draw(item: Item) -> Markup:
         macro = getattr(macros, shapes[type(item)])
-        return Markup(macro(_trusted(item)))  # noqa: S704 - escaped by the macro
+        return Markup(macro(item))  # noqa: S704 - escaped by the macro
 
-    script = (_FOLDER / "page.js").read_text(encoding="utf-8")
+    has_charts = any(isinstance(item, Chart) for item in page.items)
+    scripts = [(_FOLDER / name).read_text(encoding="utf-8") for name in _SCRIPTS]
+    script = "\n".join([*([javascript()] if has_charts else []), *scripts])
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    style = stylesheet() + (_FOLDER / "page.css").read_text(encoding="utf-8")
+    body = environment.get_template("body.html").render(page=page, draw=draw)
+    size = len((body + script + style).encode("utf-8", "replace"))
     return environment.get_template("page.html").render(
-        page=page,
-        draw=draw,
-        script=Markup(script),  # noqa: S704 - our own file
-        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),  # noqa: S704 - as above
-        script_hash=Markup(digest),  # noqa: S704 - of our own file
+        title=page.title,
+        body=Markup(body),  # noqa: S704 - escaped by its template
+        script=Markup(script),  # noqa: S704 - our own files, and Vega
+        style=Markup(style),  # noqa: S704 - our own file
+        script_hash=Markup(digest),  # noqa: S704 - of our own files
+        megabytes=f"{size / 1e6:.1f}",
+        script_megabytes=f"{len(script) / 1e6:.1f}",
     )
 
 
@@ -162,8 +153,22 @@ def write_page(page: Page, path: Path) -> Path:
     return atomic_write(path, to_html(page))
 
 
-def _trusted(item: Item) -> object:
-    """Return an item for the template; only the SVG of a figure is marked as trusted markup."""
-    if isinstance(item, Drawing):
-        return {"svg": Markup(item.svg), "caption": item.caption}  # noqa: S704 - by matplotlib
-    return item
+def _cell_html(text: str) -> Markup:
+    """Return the text of a cell as HTML, in which no line breaks within an interval."""
+    span = r'<span class="interval">\g<0></span>'
+    return Markup(_INTERVAL.sub(span, str(escape(printable(text)))))  # noqa: S704 - escaped
+
+
+def _csv_address(table: Table) -> str:
+    """Return a data URI of the table as CSV; "" if it is too large."""
+    text = table.to_csv()
+    if len(text) > _MAX_CSV:
+        return ""
+    content = base64.b64encode(text.encode("utf-8", "backslashreplace")).decode()
+    return f"data:text/csv;charset=utf-8;base64,{content}"
+
+
+def _file_name(name: str) -> str:
+    """Return a file name made of the letters, digits and hyphens of a caption."""
+    words = "".join(c if c.isalnum() else " " for c in name.lower()).split()
+    return "-".join(words)[:60] or "table"

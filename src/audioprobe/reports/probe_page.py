@@ -1,6 +1,6 @@
 """Report page of a probe: accuracies by condition, the modality gap, and all questions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
@@ -8,14 +8,23 @@ from audioprobe.io.text_table import Table
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.trial import READINGS, count_failures
 from audioprobe.reports.audio_clips import AudioClips
-from audioprobe.reports.figures import forest, steps, to_svg
-from audioprobe.reports.html import DataGrid, Drawing, Item, Page, Section, write_page
+from audioprobe.reports.charts import Chart
+from audioprobe.reports.estimate_charts import forest
+from audioprobe.reports.heat_maps import steps
+from audioprobe.reports.html import DataGrid, Item, Page, Section, write_page
 from audioprobe.reports.probe_items import (
-    clip_cards,
-    forest_row,
+    counts_sentence,
+    diagnosis_sentence,
     gap_items,
+    gap_sentence,
+    interval_row,
     score_table,
-    trial_grid,
+)
+from audioprobe.reports.probe_samples import NamedOutcome, probe_browser
+from audioprobe.reports.provenance import (
+    component_text,
+    created_text,
+    provenance_section,
 )
 from audioprobe.types import Clip
 
@@ -26,6 +35,8 @@ def write_probe_page(
     *,
     embed: bool = False,
     clips: Mapping[str, Clip] = MappingProxyType({}),
+    command: str = "Python: audioprobe.ConceptProbe",
+    files: Sequence[str] = (),
 ) -> Path:
     """Write the report page of a probe as one HTML file (extra `report`).
 
@@ -34,12 +45,15 @@ def write_probe_page(
         path: path of the page.
         embed: put the sounds into the page, instead of links.
         clips: clips by id; a sound in memory can only be played if it is among them.
+        command: command that made the outcome.
+        files: names of files with results in the folder of the page.
 
     Returns:
         The path.
     """
     path = Path(path)
-    return write_page(probe_page(outcome, path.parent, embed=embed, clips=clips), path)
+    page = probe_page(outcome, path.parent, embed=embed, clips=clips, command=command, files=files)
+    return write_page(page, path)
 
 
 def probe_page(
@@ -48,6 +62,8 @@ def probe_page(
     *,
     embed: bool = False,
     clips: Mapping[str, Clip] = MappingProxyType({}),
+    command: str = "Python: audioprobe.ConceptProbe",
+    files: Sequence[str] = (),
 ) -> Page:
     """Return the report page of a probe; sections without content are omitted.
 
@@ -56,45 +72,88 @@ def probe_page(
         folder: folder of the page; links to audio files are relative to this folder.
         embed: put the sounds into the page, instead of links.
         clips: clips by id; a sound in memory can only be played if it is among them.
+        command: command that made the outcome.
+        files: names of files with results in the folder of the page.
     """
-    diagnosis = outcome.diagnosis()
-    model = outcome.provenance.components["language_model"].name
-    sentences = [
-        f"{model}: {diagnosis.name}",
-        f"{len(outcome.trials)} questions, {sum(outcome.n_calls.values())} prompts; answers are "
-        f"read by {outcome.reading}",
-        *(f"{note[:1].upper()}{note[1:]}" for note in outcome.notes()),
-        f"Evidence: {diagnosis.evidence}",
-    ]
-    by_condition = DataGrid("Numbers", outcome.table("relation", "condition", "form"), True)
-    cards = clip_cards(outcome, AudioClips(folder, embed=embed), clips)
+    model = outcome.provenance.components["language_model"]
+    forests = _forests(outcome)
+    by_condition = DataGrid("All scores", outcome.table("relation", "condition", "form"), True)
+    browser = probe_browser(
+        [NamedOutcome(outcome, clips=clips)],
+        AudioClips(folder, embed=embed),
+        "the stored outcome (`to_parquet` writes all trials)",
+    )
     sections = [
-        Section("Conditions", [*_forests(outcome), by_condition], _CONDITIONS),
-        Section("Readings of the answers", _readings(outcome), _READINGS),
+        Section("Conditions", [*forests[1:], by_condition], _CONDITIONS),
+        Section("Samples", [browser], _SAMPLES),
         Section("Modality gap", gap_items(outcome), _GAPS),
+        Section("Readings of the answers", _readings(outcome), _READINGS),
         Section("Levels and concepts", _groups(outcome)),
         Section("Hypernym chains", _chains(outcome), _CHAINS),
         Section("Wordings", _wordings(outcome), _WORDINGS),
-        Section("Trials", [*cards, trial_grid(outcome)]),
         Section("Missing data", _missing(outcome)),
-        Section("Provenance", [_provenance(outcome)]),
+        provenance_section(
+            {model.name: outcome.provenance},
+            command=command,
+            files=files,
+            more=[(f"prompts: {stage}", str(n)) for stage, n in outcome.n_calls.items()],
+        ),
     ]
-    shown = [section for section in sections if section.items]
-    return Page(f"Concept probe: {model}", " ".join(f"{text}." for text in sentences), shown)
+    return Page(
+        title=f"Concept probe: {model.name}",
+        facts=_facts(outcome, command),
+        findings=_findings(outcome),
+        notes=[f"{note[:1].upper()}{note[1:]}." for note in outcome.notes()],
+        chart=forests[0] if forests else None,
+        sections=[section for section in sections if section.items],
+    )
 
 
-def _forests(outcome: ProbeOutcome) -> list[Item]:
-    items: list[Item] = []
+def _facts(outcome: ProbeOutcome, command: str) -> list[tuple[str, str]]:
+    """Return the facts of the page: questions, model, data, date and command."""
+    questions = [trial.question for trial in outcome.trials]
+    relations = ", ".join(dict.fromkeys(question.pair.relation for question in questions))
+    n_concepts = len({question.pair.concept for question in questions})
+    example = f", such as “{questions[0].text}”" if questions else ""
+    question_text = f"{len(questions)} questions about {n_concepts} concepts ({relations}){example}"
+    clips = f"{len(outcome.clips)} clips of {len({c.concept for c in outcome.clips.values()})}"
+    return [
+        ("Asked", question_text),
+        ("Model", component_text(outcome.provenance.components["language_model"])),
+        ("Data", f"{clips} concepts; intervals resample concepts"),
+        ("Conditions", ", ".join(outcome.conditions)),
+        ("Date", created_text([outcome.provenance.created])),
+        ("Command", command),
+    ]
+
+
+def _findings(outcome: ProbeOutcome) -> list[str]:
+    diagnosis = outcome.diagnosis()
+    sentences = [
+        diagnosis_sentence(outcome, "Diagnosis"),
+        gap_sentence(outcome.modality_gap()),
+        gap_sentence(outcome.audio_reliance()),
+        f"Evidence for the diagnosis: {diagnosis.evidence}; answers are read by {outcome.reading}.",
+        counts_sentence([outcome]),
+    ]
+    return [f"{sentence[0].upper()}{sentence[1:]}" for sentence in sentences if sentence]
+
+
+def _forests(outcome: ProbeOutcome) -> list[Chart]:
+    charts = []
     for form in dict.fromkeys(trial.question.form for trial in outcome.trials):
         scores = outcome.by("relation", "condition", form=form)
         rows = [
-            forest_row(f"{relation}, {condition}", score.accuracy, condition)
+            interval_row(f"{relation}, {condition}", score.accuracy, condition)
             for (relation, condition), score in scores.items()
         ]
-        caption = f"Accuracy, {form}; the line is chance, diamonds are controls."
-        figure = forest(rows, "accuracy", 0.25 if form == "choice" else 0.5)
-        items.append(Drawing(to_svg(figure, caption), caption))
-    return items
+        caption = (
+            f"Accuracy of {form} questions by relation and condition. The dashed line is chance; "
+            "diamonds are controls, in which the clip of the concept is not played."
+        )
+        chance = 0.25 if form == "choice" else 0.5
+        charts.append(forest(rows, "accuracy", caption, reference=chance))
+    return charts
 
 
 def _readings(outcome: ProbeOutcome) -> list[Item]:
@@ -160,7 +219,7 @@ def _chains(outcome: ProbeOutcome) -> list[Item]:
         if of_condition and condition != "caption":
             rates = {c.concept: list(zip(c.levels, c.yes_rates, strict=True)) for c in of_condition}
             caption = f"Share of “yes” from each concept upwards, {condition}."
-            items.append(Drawing(to_svg(steps(rates, "share of “yes”"), caption), caption))
+            items.append(steps(rates, "share of “yes”", caption))
     header = ("concept", "condition", "yes, from the concept upwards", "depth", "contradictions")
     return [*items, DataGrid("All concepts", Table(header, rows, (3, 4)), True)]
 
@@ -208,28 +267,15 @@ def _missing(outcome: ProbeOutcome) -> list[Item]:
     return [DataGrid(name, table, True, False) for name, table in tables.items() if table.rows]
 
 
-def _provenance(outcome: ProbeOutcome) -> DataGrid:
-    provenance = outcome.provenance
-    rows = [
-        (role, f"{info.name} {info.revision}".strip())
-        for role, info in provenance.components.items()
-    ]
-    rows += [(name, str(value)) for name, value in provenance.options.items()]
-    rows += [(f"prompts: {stage}", str(n)) for stage, n in outcome.n_calls.items()]
-    rows += [
-        (f"clips that {model} was trained on", f"{len(clips)} of {len(outcome.clips)}")
-        for model, clips in provenance.training_clips.items()
-    ]
-    rows += [("seed", str(provenance.seed)), ("data (SHA-256)", provenance.data)]
-    rows += provenance.versions.items()
-    table = Table(("name", "value"), tuple(rows))
-    return DataGrid("Components and options", table, False, False)
-
-
 _CONDITIONS = (
     "Every true pair has a false pair for the same target, so that always saying yes and guessing "
     "from base rates are correct half of the time. Intervals resample concepts. Accuracy is among "
     "valid answers; invalid and failed ones are counted in columns of their own."
+)
+_SAMPLES = (
+    "Every question with its answers. Choose a second condition to see two answers to the same "
+    "question side by side; questions in text are next to the same questions about each clip. "
+    "Spectrograms have a range of 70 dB; frequencies are linear."
 )
 _READINGS = (
     "Free-text responses are parsed by rules. Likelihood takes the more probable option. "

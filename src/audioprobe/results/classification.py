@@ -3,17 +3,19 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 
-from audioprobe.errors import InvalidInputError, located
+from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.data_table import DataTable, TidyData
-from audioprobe.io.json_codec import from_json, to_json
+from audioprobe.io.json_codec import from_json, read_json, to_json
 from audioprobe.io.text_table import Displayed, Table, text_width
 from audioprobe.metrics import Bootstrap, ThresholdPolicy
 from audioprobe.metrics.label_metrics import with_failures
-from audioprobe.results.evaluation import Evaluation, check_labels_occur, evaluate, targets_of
+from audioprobe.plots.forest_plot import draw_kind
+from audioprobe.results.evaluation import Evaluation, evaluate
 from audioprobe.results.scores import ScoredClips
 from audioprobe.results.tables import (
     clip_table,
@@ -22,9 +24,15 @@ from audioprobe.results.tables import (
     score_table,
     summary_sentence,
 )
+from audioprobe.results.targets import check_labels_occur, targets_of
 from audioprobe.types import BoolArray
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
 RESULT, SCORES = "result.json", "scores.csv"  # names of the files that `save` writes
+
+PlotKind = Literal["scores", "roc", "confusion"]
 
 _BOOTSTRAP = Bootstrap()
 
@@ -133,6 +141,24 @@ class ClassificationResult(ScoredClips, TidyData, Displayed):
                 raise KeyError(f"{clip_id}: failed ({failure.message})")
         return self.label_scores.of(clip_id)
 
+    def plot(self, kind: PlotKind = "scores", *, axes: "Axes | None" = None) -> "Axes":
+        """Draw the result with matplotlib (extra `report`), and return the axes.
+
+        Args:
+            kind: "scores" is a heat map of all scores; a ring marks reference labels, and clips in
+                which the model recognised nothing are white. "roc" is the mean ROC curve with its
+                95 % band, and "confusion" the label with the highest score for the clips of each
+                label; these two use the clips with reference labels.
+            axes: axes to draw on; None makes a new figure.
+
+        Raises:
+            InvalidInputError: if the kind is unknown, or there is nothing to draw.
+            MissingDependencyError: if matplotlib is not installed.
+        """
+        if kind not in get_args(PlotKind):
+            raise InvalidInputError(f"Expected 'scores', 'roc' or 'confusion', got {kind!r}.")
+        return draw_kind("audioprobe.results.plotting", kind, self, axes)
+
     def data(self) -> DataTable:
         """Return the scores as a table with one row per clip and label.
 
@@ -142,10 +168,10 @@ class ClassificationResult(ScoredClips, TidyData, Displayed):
         return score_data(self)
 
     def caption_data(self) -> DataTable:
-        """Return a table with one row per caption of a window: clip, start in seconds, text, ..."""
+        """Return a table with one row per caption: clip, start in seconds, sample, text, ..."""
         return DataTable.from_rows(
-            ("clip", "start", "text", "abstained", "finish"),
-            ((c.clip_id, c.start, c.text, c.abstained, c.finish) for c in self.captions),
+            ("clip", "start", "sample", "text", "abstained", "finish"),
+            ((c.clip_id, c.start, c.sample, c.text, c.abstained, c.finish) for c in self.captions),
         )
 
     def failure_data(self) -> DataTable:
@@ -193,13 +219,7 @@ class ClassificationResult(ScoredClips, TidyData, Displayed):
         Raises:
             InvalidInputError: if the file does not exist or is invalid.
         """
-        file = Path(path) / RESULT if Path(path).is_dir() else Path(path)
-        try:
-            text = file.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInputError(f"{file}: cannot read the result ({error}).") from error
-        with located(str(file)):
-            return cls.from_json(text)
+        return read_json(cls, path, RESULT)
 
     def save(self, folder: str | Path) -> tuple[Path, Path]:
         """Write `result.json` and `scores.csv` into a folder, which is created if necessary.

@@ -11,7 +11,7 @@ from audioprobe.metrics.paired import delong, mcnemar, permutation, sign_flips
 from audioprobe.metrics.significance import PairedTest, benjamini_hochberg, holm
 from audioprobe.results.classification import ClassificationResult
 from audioprobe.results.comparison import Comparison, LabelComparison
-from audioprobe.results.evaluation import targets_of
+from audioprobe.results.targets import targets_of
 from audioprobe.texts import nfc
 from audioprobe.types import BoolArray, FloatArray
 

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.significance import PairedTest, smallest_text
+from audioprobe.plots.forest_plot import ForestPlot, ForestPlotted, ForestRow
 from audioprobe.results.tables import MISSING
 
 _ALPHA = 0.05
@@ -37,7 +38,7 @@ class LabelComparison:
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Comparison(TidyData, Displayed):
+class Comparison(TidyData, Displayed, ForestPlotted):
     """Difference of two results on the clips that have reference labels and scores in both.
 
     Attributes:
@@ -78,6 +79,12 @@ class Comparison(TidyData, Displayed):
         difference = f"{self.names[0]} minus {self.names[1]}"
         header = ("what", difference, "p", "p (Holm)", "p (BH)", "80 % power from")
         return Table(header, tuple(rows), numeric=(2, 3, 4, 5))
+
+    def forest_plot(self) -> ForestPlot:
+        """Return the differences of the AUCs of each label and of the macro AUCs."""
+        rows = [ForestRow(label.label, label.auc.difference) for label in self.labels]
+        rows.append(ForestRow("macro mean", self.macro_auc.difference))
+        return ForestPlot(rows, f"AUC, {' minus '.join(self.names)}")
 
     def data(self) -> DataTable:
         """Return a table with rows for the macro AUC, the best label, and the AUC of each label.

@@ -1,11 +1,12 @@
 """Evaluate label scores against reference labels: metrics per label, and macro means."""
 
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import astuple, dataclass, fields
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 
-from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.errors import InvalidInputError
 from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.text_table import Displayed, Table, with_rate
 from audioprobe.metrics import (
@@ -18,35 +19,37 @@ from audioprobe.metrics import (
 )
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.vectorized_metrics import macro_average_precision, macro_f1, macro_roc_auc
-from audioprobe.texts import nfc
+from audioprobe.plots.forest_plot import ForestPlot, ForestPlotted, ForestRow
 from audioprobe.types import BoolArray, Estimate, FloatArray
 
-_SHOWN = 5  # maximum number of label names in a message
+IntervalFunction: TypeAlias = Callable[[Statistic, Estimate, BoolArray], Estimate]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelEvaluation:
-    """Metrics of one label; None if undefined, for example because no clip has the label.
+    """Metrics of one label.
 
     Attributes:
         label: name of the label.
         n_positive: number of clips that have the label.
-        auc: area under the ROC curve, in [0, 1].
-        average_precision: area under the step-wise precision-recall curve, in [0, 1].
-        f1: F1 at `threshold`, in [0, 1]; None also if there is no threshold policy.
-        threshold: lowest score at which the label counts as predicted.
+        auc: area under the ROC curve, in [0, 1]; its value is None if no clip or every clip has
+            the label. It has no interval if the label occurs in fewer than two groups of clips.
+        average_precision: area under the step-wise precision-recall curve, in [0, 1]; undefined
+            and without interval in the same cases.
+        f1: F1 at `threshold`, in [0, 1]; None if the label has no threshold or no clip.
+        threshold: lowest score at which the label counts as predicted; None if it has none.
     """
 
     label: str
     n_positive: int
-    auc: float | None
-    average_precision: float | None
+    auc: Estimate
+    average_precision: Estimate
     f1: float | None
     threshold: float | None
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Evaluation(TidyData, Displayed):
+class Evaluation(TidyData, Displayed, ForestPlotted):
     """Metrics of label scores, for each label and as macro means (means over labels).
 
     Attributes:
@@ -80,28 +83,38 @@ class Evaluation(TidyData, Displayed):
     def table(self) -> Table:
         """Return a table with one row per label and one row for the macro means."""
         n_metrics = len(self._means())
-        rows = [
-            (
-                e.label,
-                str(e.n_positive),
-                *map(_cell, (e.auc, e.average_precision, e.f1)[:n_metrics]),
-            )
-            for e in self.labels
-        ]
+        rows = []
+        for e in self.labels:
+            metrics = (_short(e.auc), _short(e.average_precision), _cell(e.f1))
+            rows.append((e.label, str(e.n_positive), *metrics[:n_metrics]))
         rows.append(("macro mean", "", *map(str, self._means().values())))
         if self.strict_auc is not None:
             strict = map(str, (self.strict_auc, self.strict_average_precision))
             rows.append(
                 ("macro mean, failed clips as wrong", "", *strict, *["–"] * (n_metrics - 2))
             )
-        metrics = ("AUC", "AP", f"F1, threshold {self.threshold_policy}")[:n_metrics]
-        header = ("label", "positives", *metrics)
+        names = ("AUC", "AP", f"F1, threshold {self.threshold_policy}")
+        header = ("label", "positives", *names[:n_metrics])
         return Table(header, tuple(rows), numeric=tuple(range(1, len(header))))
 
+    def forest_plot(self) -> ForestPlot:
+        """Return the AUC of each label and their macro mean; the line is chance."""
+        rows = [ForestRow(f"{e.label} ({e.n_positive})", e.auc) for e in self.labels]
+        rows.append(ForestRow("macro mean", self.auc))
+        return ForestPlot(rows, "AUC (number of positive clips in brackets)", 0.5)
+
     def data(self) -> DataTable:
-        """Return the metrics of each label as a table; the columns are those of the labels."""
-        names = [f.name for f in fields(LabelEvaluation)]
-        return DataTable.from_rows(names, (astuple(label) for label in self.labels))
+        """Return a table with one row per label: its metrics and the ends of their intervals."""
+        metrics = ("auc", "average_precision")
+        ends = tuple(f"{name}{end}" for name in metrics for end in ("", "_low", "_high"))
+        return DataTable.from_rows(
+            ("label", "n_positive", *ends, "f1", "threshold"),
+            (
+                (e.label, e.n_positive, *_ends(e.auc), *_ends(e.average_precision), e.f1, limit)
+                for e in self.labels
+                for limit in [e.threshold]
+            ),
+        )
 
     def to_markdown(self) -> str:
         """Return the table, and a line with the number of clips and labels."""
@@ -173,121 +186,89 @@ def evaluate(
         InvalidInputError: if shapes differ, scores are not finite, or there are no scores.
     """
     _check_scores(scores, targets, len(labels), n_failed)
+    unit = "clips" if groups is None else "groups"
+
+    def with_interval(statistic: Statistic, point: Estimate, present: BoolArray) -> Estimate:
+        if bootstrap is None or point.value is None:
+            return point
+        return bootstrap.estimate(
+            statistic, len(targets), groups=groups, present=present, point=point, unit=unit
+        )
+
+    evaluated = evaluate_labels(scores, targets, labels, threshold, with_interval)
+    f1 = macro(tuple(label.f1 for label in evaluated))
+    limits = {n: e.threshold for n, e in enumerate(evaluated) if e.threshold is not None}
+    if limits:
+        columns = list(limits)
+        predictions = scores[:, columns] >= np.array(list(limits.values()))
+        f1 = with_interval(macro_f1(targets[:, columns], predictions), f1, targets)
+    return Evaluation(
+        labels=evaluated,
+        n_clips=scores.shape[0],
+        n_failed=n_failed,
+        threshold_policy=threshold.name if threshold else None,
+        auc=with_interval(
+            macro_roc_auc(targets, scores),
+            macro(tuple(label.auc.value for label in evaluated)),
+            targets,
+        ),
+        average_precision=with_interval(
+            macro_average_precision(targets, scores),
+            macro(tuple(label.average_precision.value for label in evaluated)),
+            targets,
+        ),
+        f1=f1,
+    )
+
+
+def evaluate_labels(
+    scores: FloatArray,
+    targets: BoolArray,
+    labels: tuple[str, ...],
+    threshold: ThresholdPolicy | None,
+    with_interval: IntervalFunction,
+) -> tuple[LabelEvaluation, ...]:
+    """Compute the metrics of each label.
+
+    Args:
+        scores: finite scores, shape (n_clips, n_labels).
+        targets: boolean matrix, shape (n_clips, n_labels): True if the label is present.
+        labels: labels of the columns.
+        threshold: how thresholds for F1 are chosen; None omits F1.
+        with_interval: function of a statistic, its value and the targets of the label, which
+            returns the value with a confidence interval.
+    """
     aucs = per_label(roc_auc, targets, scores)
     precisions = per_label(average_precision, targets, scores)
     undefined = (None,) * len(labels)
     thresholds = threshold.thresholds(targets, scores) if threshold else undefined
     f1s = f1_per_label(targets, scores, threshold) if threshold else undefined
-    with_threshold = [n for n, limit in enumerate(thresholds) if limit is not None]
-    predictions = scores[:, with_threshold] >= np.array([thresholds[n] for n in with_threshold])
-
-    def mean(values: tuple[float | None, ...], statistic: Statistic | None) -> Estimate:
-        point = macro(values)
-        if bootstrap is None or statistic is None or point.value is None:
-            return point
-        unit = "clips" if groups is None else "groups"
-        return bootstrap.estimate(
-            statistic, len(targets), groups=groups, present=targets, point=point, unit=unit
-        )
-
-    counts = targets.sum(axis=0).tolist()
-    columns = zip(labels, counts, aucs, precisions, f1s, thresholds, strict=True)
-    return Evaluation(
-        labels=tuple(
+    evaluated = []
+    for n, label in enumerate(labels):
+        present, values = targets[:, [n]], scores[:, [n]]
+        auc, precision = macro(aucs[n : n + 1]), macro(precisions[n : n + 1])
+        evaluated.append(
             LabelEvaluation(
-                label=label, n_positive=n, auc=auc, average_precision=ap, f1=f1, threshold=limit
+                label=label,
+                n_positive=int(present.sum()),
+                auc=with_interval(macro_roc_auc(present, values), auc, present),
+                average_precision=with_interval(
+                    macro_average_precision(present, values), precision, present
+                ),
+                f1=f1s[n],
+                threshold=thresholds[n],
             )
-            for label, n, auc, ap, f1, limit in columns
-        ),
-        n_clips=scores.shape[0],
-        n_failed=n_failed,
-        threshold_policy=threshold.name if threshold else None,
-        auc=mean(aucs, macro_roc_auc(targets, scores)),
-        average_precision=mean(precisions, macro_average_precision(targets, scores)),
-        f1=mean(f1s, macro_f1(targets[:, with_threshold], predictions) if with_threshold else None),
-    )
-
-
-def targets_of(
-    truth: Mapping[str, tuple[str, ...]], clip_ids: tuple[str, ...], labels: tuple[str, ...]
-) -> BoolArray:
-    """Return a boolean matrix, shape (n_clips, n_labels): True where a clip has a label.
-
-    Ids and labels are compared in Unicode NFC and without surrounding spaces.
-
-    Args:
-        truth: reference labels by clip id; it may contain additional clips and labels.
-        clip_ids: clip ids of the rows.
-        labels: labels of the columns.
-
-    Raises:
-        InvalidInputError: if a clip is not in `truth`, if its labels are not texts, or if a label
-            differs from a column only in spelling ("Crow" and "crow").
-    """
-    by_id = {_normalized(clip_id): names for clip_id, names in truth.items()}
-    unknown = [clip_id for clip_id in clip_ids if by_id.get(_normalized(clip_id)) is None]
-    if unknown:
-        raise InvalidInputError(
-            f"Expected reference labels for each of {len(clip_ids)} clips, but {len(unknown)} have "
-            f"none; the first is {unknown[0]!r}. Pass () for a clip in which no label is present."
         )
-    present = [_label_set(clip_id, by_id[_normalized(clip_id)]) for clip_id in clip_ids]
-    columns = [_normalized(label) for label in labels]
-    by_spelling = {_spelling(label): label for label in columns}
-    for name in sorted(set().union(*present) - set(columns)):
-        label = by_spelling.get(_spelling(name))
-        if label is not None:
-            raise InvalidInputError(
-                f"The label {label!r} is spelled {name!r} in the reference labels. Did you mean "
-                f"{name!r}? Use one spelling, otherwise these clips would count as negatives."
-            )
-    targets = [[label in names for label in columns] for names in present]
-    return np.array(targets, dtype=np.bool_).reshape(len(clip_ids), len(labels))
+    return tuple(evaluated)
 
 
-def check_labels_occur(
-    targets: BoolArray, truth: Iterable[Iterable[str]], labels: Sequence[str]
-) -> None:
-    """Raise `InvalidInputError` if none of `labels` is a reference label of any clip.
-
-    It is not an error if no clip has reference labels.
-
-    Args:
-        targets: boolean matrix, shape (n_clips, n_labels).
-        truth: reference labels of each clip.
-        labels: labels of the columns.
-    """
-    names = sorted({name for of_clip in truth for name in of_clip})
-    if targets.any() or not names or not labels:
-        return
-    shown = ", ".join(repr(name) for name in names[:_SHOWN])
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    raise InvalidInputError(
-        f"None of the {len(labels)} labels, such as {labels[0]!r}, is a reference label of these "
-        f"clips, which are {shown}{more}.{did_you_mean(labels[0], names)} Score the reference "
-        "labels, or rename them."
-    )
+def _ends(estimate: Estimate) -> tuple[float | None, float | None, float | None]:
+    return estimate.value, estimate.low, estimate.high
 
 
-def _label_set(clip_id: str, labels: object) -> set[str]:
-    if (
-        not isinstance(labels, Collection)
-        or isinstance(labels, str)
-        or not all(isinstance(label, str) for label in labels)
-    ):
-        raise InvalidInputError(
-            f"Labels of {clip_id!r} must be a tuple of texts, got {labels!r:.60}."
-        )
-    return {_normalized(label) for label in labels}
-
-
-def _normalized(name: str) -> str:
-    return nfc(name).strip()
-
-
-def _spelling(text: str) -> str:
-    """Return a label in lower case with single spaces instead of "_", to compare spellings."""
-    return " ".join(text.casefold().replace("_", " ").split())
+def _short(estimate: Estimate) -> str:
+    """Return value and interval without the number of groups, which the macro mean states."""
+    return str(replace(estimate, n_groups=None, n_undefined=0))
 
 
 def _cell(value: float | None) -> str:

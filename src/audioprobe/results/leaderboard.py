@@ -11,11 +11,13 @@ from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.paired import permutation
 from audioprobe.metrics.significance import PairedTest, holm
+from audioprobe.plots.forest_plot import ForestPlot, ForestPlotted, ForestRow
 from audioprobe.results.classification import ClassificationResult
 from audioprobe.results.compare import annotated_labels, joined_groups, rows_of, shared_groups
 from audioprobe.results.comparison import number_cell, p_value_cell
-from audioprobe.results.evaluation import Evaluation, evaluate, targets_of
+from audioprobe.results.evaluation import Evaluation, evaluate
 from audioprobe.results.tables import MISSING
+from audioprobe.results.targets import targets_of
 
 ALPHA = 0.05
 """Largest corrected p-value of a significant difference."""
@@ -37,7 +39,7 @@ class PairOfResults:
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
-class Leaderboard(TidyData, Displayed):
+class Leaderboard(TidyData, Displayed, ForestPlotted):
     """Results in the order of their macro AUC, on the clips that have scores in all of them.
 
     Attributes:
@@ -52,6 +54,11 @@ class Leaderboard(TidyData, Displayed):
     evaluations: Mapping[str, Evaluation]
     pairs: tuple[PairOfResults, ...]
     n_left_out: int
+
+    def forest_plot(self) -> ForestPlot:
+        """Return the macro AUC of each result; the line is chance."""
+        rows = [ForestRow(name, each.auc) for name, each in self.evaluations.items()]
+        return ForestPlot(rows, "macro AUC", 0.5)
 
     def data(self) -> DataTable:
         """Return a table with one row per pair: names, difference, interval and p-values."""

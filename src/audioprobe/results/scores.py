@@ -123,6 +123,7 @@ class Caption:
         finish: "length" if the text was cut off at the token limit, otherwise "stop".
         details: further information, such as "truncated audio (s)": the seconds of the window that
             exceed the model's maximum input length.
+        sample: number of the sample, from 0, if the window was captioned several times.
     """
 
     clip_id: str
@@ -131,6 +132,7 @@ class Caption:
     abstained: bool = False
     finish: Literal["stop", "length"] = "stop"
     details: Mapping[str, Option] = field(default_factory=dict, hash=False)
+    sample: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Create tables of classification results, for display, spreadsheets and caption comparison."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import takewhile
 
@@ -73,8 +74,11 @@ def summary_sentence(result: ScoredClips) -> str:
         parts.append(f"{counts['unrecognised']} in which the model recognised nothing")
     if not result.by_captions:
         parts.append(f"scores are {result.measure}, windows of a clip pooled by {pooling}")
-    if n_captions > len({caption.clip_id for caption in result.captions}):
-        parts.append(f"{n_captions} windows pooled by {pooling}")
+    n_windows = len({(caption.clip_id, caption.start) for caption in result.captions})
+    if n_windows > len({caption.clip_id for caption in result.captions}):
+        parts.append(f"{n_windows} windows pooled by {pooling}")
+    if n_captions > n_windows:
+        parts.append(f"{n_captions // n_windows} samples per window, averaged")
     n_truncated = sum(caption.finish == "length" for caption in result.captions)
     if n_truncated:
         parts.append(f"{n_truncated} of {n_captions} captions cut off by the token limit")
@@ -154,27 +158,41 @@ def compare_captions(results: Mapping[str, ScoredClips]) -> Table:
 
 
 def _caption_cell(captions: Sequence[Caption]) -> str:
-    """Return the text of a table cell: one caption of a clip, and how many windows are not shown.
+    """Return the text of a table cell: one caption of a clip, and how many are not shown.
 
-    The caption is the first one in which the model recognised something, if there is one.
+    The caption is of the first window in which the model recognised something, if there is one; of
+    several samples, the most frequent one is shown with its number.
     """
     first = min(captions, key=lambda caption: (caption.abstained, caption.start))
-    more = f" (+{len(captions) - 1} windows)" if len(captions) > 1 else ""
-    return displayed_caption(first.text) + more
+    n_windows = len({caption.start for caption in captions})
+    more = f" (+{n_windows - 1} windows)" if n_windows > 1 else ""
+    return _most_frequent([c for c in captions if c.start == first.start]) + more
+
+
+def _most_frequent(samples: Sequence[Caption]) -> str:
+    """Return the most frequent caption of a window, such as "A crow. (3/5)" for 3 of 5 samples."""
+    counts = Counter(caption.text for caption in samples if not caption.abstained)
+    counts = counts or Counter(caption.text for caption in samples)
+    ((text, n),) = counts.most_common(1)
+    share = f" ({n}/{len(samples)})" if len(samples) > 1 else ""
+    return displayed_caption(text) + share
 
 
 def _joined_captions(result: ScoredClips) -> dict[str, str]:
-    captions = {
-        clip_id: " / ".join(displayed_caption(c.text) for c in windows) or MISSING
-        for clip_id, windows in result.captions_by_clip().items()
-    }
+    captions = {}
+    for clip_id, of_clip in result.captions_by_clip().items():
+        windows: dict[float, list[Caption]] = {}
+        for caption in of_clip:
+            windows.setdefault(caption.start, []).append(caption)
+        captions[clip_id] = " / ".join(map(_most_frequent, windows.values())) or MISSING
     return captions | {f.clip_id: f"{f.error}: {f.message}" for f in result.failures}
 
 
 def _caption_columns(captions: Mapping[str, Sequence[Caption]]) -> dict[str, dict[str, str]]:
     """Return the table columns "caption" and "details", each keyed by clip id.
 
-    The texts of a clip's windows are joined by " | ". Without any details, that column is left out.
+    The texts of a clip's windows and samples are joined by " | ". Without any details, that column
+    is left out.
     """
 
     def joined(windows: Sequence[str]) -> str:

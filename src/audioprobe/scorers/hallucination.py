@@ -89,11 +89,10 @@ def hallucinated_events(
     of_clips = [group_of.get(clip, clip) for clip in clips] if groups else None
     n_wrong = [len(wrong[clip]) for clip in clips]
     n_named = [len(right[clip]) + n for clip, n in zip(clips, n_wrong, strict=True)]
+    is_wrong = [float(n > 0) for n in n_wrong]
     return HallucinatedEvents(
         of_mentions=resampling.estimate(ratio(n_wrong, n_named), len(clips), groups=of_clips),
-        of_captions=resampling.estimate(
-            mean([float(n > 0) for n in n_wrong]), len(clips), groups=of_clips
-        ),
+        of_captions=resampling.estimate(mean(is_wrong), len(clips), groups=of_clips),
         by_clip={clip: events for clip, events in wrong.items() if events},
         supported={clip: events for clip, events in right.items() if events},
         without_events=tuple(clip for clip, n in zip(clips, n_named, strict=True) if not n),

@@ -17,9 +17,10 @@ from audioprobe.audio.filterbank import LTU
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder
 from audioprobe.progress import ProgressCallback, ignore_progress
+from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.feature_cache import FeatureCache, epoch_rows
 from audioprobe.training.trainable import load_trainable_weights
-from audioprobe.training.trainer import STATE, History, TrainingArguments, load_state, train
+from audioprobe.training.trainer import STATE, History, load_state, train
 
 LabelLossKind = Literal["softmax", "sigmoid"]
 """Loss of the classifier: cross-entropy over all labels, or for each label on its own."""

@@ -20,7 +20,7 @@ from audioprobe.probing.yes_no import likelihood_scorer, score_yes_no
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import LikelihoodModel, Scorer
 from audioprobe.results import ClassificationResult
-from audioprobe.results.evaluation import targets_of
+from audioprobe.results.targets import targets_of
 from audioprobe.scorers.keyword import KeywordScorer
 from audioprobe.small_ltu.relations import RelationPair, SplitRole
 from audioprobe.training.examples import (

@@ -12,8 +12,8 @@ from audioprobe.io.config import configs_in, find_config, read_config
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.small_ltu.encoder_training import EncoderStage
 from audioprobe.small_ltu.word_alignment import AlignmentStage
+from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.examples import MAX_TOKENS, LossTargets
-from audioprobe.training.trainer import TrainingArguments
 from audioprobe.types import Option
 
 SHIPPED = Path(__file__).parent / "recipes"

@@ -18,9 +18,10 @@ from audioprobe.models.ltu.audio_prefix import AudioPrefix
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.progress import ProgressCallback, ignore_progress
+from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.feature_cache import FeatureCache, epoch_rows
 from audioprobe.training.trainable import set_trainable
-from audioprobe.training.trainer import History, TrainingArguments, train
+from audioprobe.training.trainer import History, train
 
 _INITIAL = 0.1  # factor of the initial weights, so that learned directions outweigh random ones
 _LOG_SCALE = 3.0  # initial logarithm of the factor of the cosine similarities (20)

@@ -7,21 +7,22 @@ is interrupted and resumed therefore ends with the same weights as without inter
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from accelerate.utils import send_to_device
 from torch import Tensor, nn
 
-from audioprobe.devices import bfloat16_mode, computes_in_bfloat16, deterministic_mode
+from audioprobe.devices import deterministic_mode
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
 from audioprobe.io.atomic import atomic_open, atomic_write, exclusive_lock
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
+from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.trainable import (
     copy_trainable_weights,
     load_trainable_weights,
@@ -30,70 +31,13 @@ from audioprobe.training.trainable import (
 )
 
 STATE, LOG = "state.pt", "log.jsonl"
-Schedule: TypeAlias = Literal["linear", "cosine", "constant"]
 History: TypeAlias = list[dict[str, float]]
-"""One entry per step: "step", "loss", "rate" (learning rate), "norm" (gradient norm), "seconds"."""
+"""One entry per step: "step", "loss", "rate" (learning rate), "norm" (gradient norm), "seconds",
+and the values of `measure`, if it was called after the step."""
 BatchFunction: TypeAlias = Callable[[int, int, int], Any]
 """Function of (step, index of the process, number of processes) that returns a batch.
 
 It must return the same batch whenever the arguments are the same."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrainingArguments:
-    """Settings of the optimizer, the learning rate schedule and the precision of a training run.
-
-    Attributes:
-        steps: number of optimizer steps.
-        learning_rate: learning rate of AdamW at the end of the warm-up.
-        warmup_steps: number of steps in which the learning rate rises linearly from 0.
-        schedule: shape of the decay of the learning rate to 0 after the warm-up; "constant" does
-            not decay.
-        weight_decay: weight decay of AdamW.
-        clip_norm: largest gradient norm; larger gradients are scaled down.
-        precision: "bfloat16" uses torch's autocast on devices with fast bfloat16 arithmetic; other
-            devices compute in float32. The dtype of the weights does not change.
-        save_every: number of steps after which weights and optimizer are saved.
-        seed: random seed of dropout and other noise.
-    """
-
-    steps: int
-    learning_rate: float
-    warmup_steps: int = 100
-    schedule: Schedule = "linear"
-    weight_decay: float = 0.0
-    clip_norm: float = 1.0
-    precision: Literal["float32", "bfloat16"] = "float32"
-    save_every: int = 200
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.save_every < 1 or self.warmup_steps < 0:
-            raise InvalidInputError(
-                "Expected steps and save_every of at least 1, and warmup_steps of at least 0, got "
-                f"steps {self.steps}, save_every {self.save_every} and warmup_steps "
-                f"{self.warmup_steps}."
-            )
-        if not (self.learning_rate > 0 and math.isfinite(self.learning_rate)):
-            raise InvalidInputError(
-                f"learning_rate must be above 0 and finite, got {self.learning_rate}."
-            )
-
-    def rate(self, step: int) -> float:
-        """Return the learning rate of a step, counted from 0."""
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
-        decay = {"linear": 1 - done, "cosine": (1 + math.cos(math.pi * done)) / 2, "constant": 1.0}
-        return self.learning_rate * decay[self.schedule]
-
-    def uses_bfloat16(self, device: str) -> bool:
-        """Return True if a device type ("cpu", "cuda") computes in bfloat16 in this run."""
-        return self.precision == "bfloat16" and computes_in_bfloat16(device)
-
-    def autocast(self, device: str) -> AbstractContextManager[None]:
-        """Return a context manager that sets the precision of a device type ("cpu", "cuda")."""
-        return bfloat16_mode(device) if self.uses_bfloat16(device) else nullcontext()
 
 
 def train(
@@ -103,6 +47,7 @@ def train(
     folder: str | Path,
     *,
     accept: Callable[[int], bool] | None = None,
+    measure: Callable[[], Mapping[str, float]] | None = None,
     progress: ProgressCallback = ignore_progress,
 ) -> History:
     """Train all parameters of a module that require gradients.
@@ -119,6 +64,7 @@ def train(
         accept: function of the number of finished steps, called before a state is saved. If it
             returns False, training ends and the last saved state is restored. Its result must
             depend only on the weights.
+        measure: function whose values are added to the entry of a step before a state is saved.
         progress: called after every step; the note of the event is the loss.
 
     Returns:
@@ -143,7 +89,7 @@ def train(
     lock = training_lock(folder) if accelerator.is_main_process else nullcontext()
     with lock, torch.random.fork_rng(), deterministic_mode(accelerator.device.type):
         run = _TrainingLoop(objective, batch_at, arguments, folder, accelerator)
-        history = run(accept, progress)
+        history = run(accept, measure, progress)
         accelerator.wait_for_everyone()  # until the main process has written the state
         return history
 
@@ -203,7 +149,12 @@ class _TrainingLoop:
         self.step = 0
         self.history: History = []
 
-    def __call__(self, accept: Callable[[int], bool] | None, progress: ProgressCallback) -> History:
+    def __call__(
+        self,
+        accept: Callable[[int], bool] | None,
+        measure: Callable[[], Mapping[str, float]] | None,
+        progress: ProgressCallback,
+    ) -> History:
         initial = {} if accept is None else copy_trainable_weights(self.objective)
         if (self.folder / STATE).is_file():
             self._resume()
@@ -215,12 +166,13 @@ class _TrainingLoop:
             if self.step % self.arguments.save_every == 0 or self.step == n_steps:
                 if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
                     raise self._divergence("weights that are not finite", self.step - 1)
-                if accept is not None:
-                    self.objective.eval()
-                    if not self._accepted_by_all(accepted=accept(self.step)):
-                        self._restore(initial)
-                        break
-                    model.train()
+                self.objective.eval()
+                if measure is not None:
+                    self.history[-1] |= measure()
+                if accept is not None and not self._accepted_by_all(accepted=accept(self.step)):
+                    self._restore(initial)
+                    break
+                model.train()
                 if self.accelerator.is_main_process:
                     self._save()
             progress(

@@ -180,8 +180,8 @@ def test_hierarchical_metrics_of_a_constant_answer() -> None:
     # Both labels are predicted everywhere: with the parent three, two of which are correct.
     assert score.hierarchical_f1 is not None
     assert score.hierarchical_f1.value == pytest.approx(2 * 2 / (2 + 3))
-    assert "hierarchical F1" in summary([score]).header[8]
-    assert "steps" in summary([score]).header[9]
+    assert "hierarchical F1" in summary([score]).header[9]
+    assert "steps" in summary([score]).header[10]
     (plain,) = score_cells([cell("caption", RIGHT)], config())
     assert plain.hierarchy_distance is None
     assert plain.hierarchical_f1 is None

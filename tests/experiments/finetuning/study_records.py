@@ -16,12 +16,13 @@ from audioprobe.experiments.finetuning.config import (
 )
 from audioprobe.experiments.finetuning.design import TrainingRun, training_runs
 from audioprobe.experiments.finetuning.storage import BEFORE, Measurement, RunResult, StudyRecord
-from audioprobe.finetuning.strategy import EWC, ContrastiveAlignment
+from audioprobe.finetuning.components import EWC, ContrastiveAlignment
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.training.trainer import TrainingArguments
+from audioprobe.training.arguments import TrainingArguments
 
 LABELS = ("bell", "crow", "rain")
 AUCS = ("in-domain AUC", "out-of-domain AUC", "pretraining-domain AUC")
+LABELS_OF = dict.fromkeys(AUCS, LABELS)
 N_CLIPS, N_LAYERS, N_STEPS = 12, 4, 16
 TOKENS = (8, 12, 20, 31)
 CONCEPTS = ("bell", "crow", "dog", "flute", "owl", "rain", "siren", "violin")
@@ -148,7 +149,7 @@ def before(measurements: Measurements | None = None) -> RunResult:
     """Return the model before fine-tuning."""
     if measurements is None:
         measurements = (*evaluated(), *random_answers(9, 0.0, 0.0, novel=True))
-    return RunResult(name=BEFORE, measurements=measurements, seconds=60.0)
+    return RunResult(name=BEFORE, labels=LABELS_OF, measurements=measurements, seconds=60.0)
 
 
 def result(
@@ -157,6 +158,7 @@ def result(
     """Return the result of a run with these measurements."""
     return replace(
         RunResult.of(run),
+        labels=LABELS_OF,
         measurements=tuple(measurements),
         failure=failure,
         seconds=5.0 if failure else 600.0,

@@ -44,7 +44,7 @@ from audioprobe.experiments.finetuning.comparison import (
 from audioprobe.experiments.finetuning.config import AlignmentLevel
 from audioprobe.experiments.finetuning.design import TrainingRun, training_runs
 from audioprobe.experiments.finetuning.storage import IN_AUDIO, NOT_IN_AUDIO, RunResult
-from audioprobe.finetuning.strategy import PairedQuestionTraining
+from audioprobe.finetuning.components import PairedQuestionTraining
 from audioprobe.metrics.significance import holm
 
 BEFORE = evaluated()

@@ -24,16 +24,16 @@ from audioprobe.experiments.finetuning.config import (
     read_study,
 )
 from audioprobe.experiments.finetuning.design import incompatibility, training_runs
-from audioprobe.finetuning.strategy import (
+from audioprobe.finetuning.components import (
     ContrastiveAlignment,
     EmbeddingAlignment,
-    LoraSize,
     PairedQuestionTraining,
     Rehearsal,
     WiseFT,
 )
+from audioprobe.finetuning.strategy import LoraSize
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.training.trainer import TrainingArguments
+from audioprobe.training.arguments import TrainingArguments
 
 CLIPS = ClipSubset(dataset=ComponentSpec("recordings"))
 TRAINABLE = tuple(

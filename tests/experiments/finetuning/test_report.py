@@ -3,9 +3,10 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.browser import opened
+from tests.browser import check_page, draw_charts, opened
 from tests.experiments.finetuning.study_records import (
     CAUSE,
     FAILED,
@@ -26,7 +27,9 @@ from audioprobe.experiments.finetuning.conclusions import (
     conclusions_table,
     significance_table,
 )
+from audioprobe.experiments.finetuning.findings import study_facts, study_provenance
 from audioprobe.experiments.finetuning.report import build_report
+from audioprobe.experiments.finetuning.samples import study_browser
 from audioprobe.experiments.finetuning.storage import RunResult
 from audioprobe.experiments.finetuning.tables import (
     ablations_table,
@@ -44,9 +47,11 @@ from audioprobe.experiments.finetuning.tables import (
     transfer_table,
 )
 from audioprobe.io.text_table import Table
-from audioprobe.reports.html import Drawing, to_html, write_page
+from audioprobe.reports.charts import Chart
+from audioprobe.reports.html import to_html, write_page
 from audioprobe.types import Estimate
 
+FILES = ("measurements.parquet", "summary.md")
 EVIL = "<script>alert(1)</script>$x^2$"
 UP, DOWN, UNCLEAR = (
     Estimate(value=value, n=10, low=value - 0.1, high=value + 0.1) for value in (0.3, -0.3, 0.05)
@@ -247,11 +252,12 @@ def test_average_effects_need_a_corrected_test(
 
 
 def test_page_has_all_sections_in_order(summary: StudySummary) -> None:
-    page = build_report(summary, "made up")
+    page = build_report(summary, "made up", FILES)
     assert [section.title for section in page.sections] == [
         "Conclusions",
         "Before fine-tuning",
         "Gain and forgetting",
+        "Samples",
         "Changes by measure",
         "Ablations",
         "Factor effects",
@@ -259,20 +265,22 @@ def test_page_has_all_sections_in_order(summary: StudySummary) -> None:
         "Training",
         "Weights and representations",
         "Failed runs",
-        "Settings",
+        "Provenance and files",
     ]
-    assert page.lead == "20 of 20 training runs have finished, 1 of them failed."
-    drawings = {
-        section.title: [item.svg for item in section.items if isinstance(item, Drawing)]
+    assert page.findings[-1] == "20 of 20 training runs have finished, 1 of them failed."
+    assert 3 <= len(page.findings) <= 5
+    charts = {
+        section.title: [item for item in section.items if isinstance(item, Chart)]
         for section in page.sections
     }
-    assert len(drawings["Changes by measure"]) == len(MEASURES)
-    assert len(drawings["Factor effects"]) == len(MEASURES)
-    assert len(drawings["Weights and representations"]) == 2
-    changes, minus_control = drawings["Transfer"]
+    assert len(charts["Changes by measure"]) == len(MEASURES)
+    assert [chart.open for chart in charts["Changes by measure"]] == [True] + [False] * 6
+    assert len(charts["Factor effects"]) == len(MEASURES)
+    assert len(charts["Weights and representations"]) == 2
+    changes, minus_control = (str(chart.spec) for chart in charts["Transfer"])
     for change, control in summary.transfer:
-        assert f">{change.estimate.value:z.2f}<" in changes
-        assert control is None or f">{control.estimate.value:z.2f}<" in minus_control
+        assert f"'{change.estimate.value:+z.2f}'" in changes
+        assert control is None or f"'{control.estimate.value:+z.2f}'" in minus_control
     assert "control: shuffled" in changes
     assert "control: shuffled" not in minus_control
     failures = next(section for section in page.sections if section.title == "Failed runs")
@@ -284,9 +292,15 @@ def test_page_has_all_sections_in_order(summary: StudySummary) -> None:
 
 def test_page_of_an_incomplete_study_is_preliminary() -> None:
     summary = summarize(record([]))
-    page = build_report(summary, "made up")
-    assert page.lead == "0 of 20 training runs have finished; all results are preliminary."
-    assert [s.title for s in page.sections] == ["Conclusions", "Before fine-tuning", "Settings"]
+    page = build_report(summary, "made up", FILES)
+    assert page.findings == ["0 of 20 training runs have finished; all results are preliminary."]
+    assert page.chart is None
+    assert [s.title for s in page.sections] == [
+        "Conclusions",
+        "Before fine-tuning",
+        "Samples",
+        "Provenance and files",
+    ]
     for table in (strategies_table, effects_table, correlations_table, transfer_table):
         assert table(summary).rows == ()
     assert generalization_table(summary).rows == failures_table(summary).rows == ()
@@ -316,16 +330,77 @@ def test_page_escapes_names_and_loads_nothing(tmp_path: Path) -> None:
     runs = [renamed(run) for run in complete().runs]
     assert len(runs) == len(RUNS)
     summary = summarize(record(runs, first=before(), study=study))
-    written = write_page(build_report(summary, EVIL), tmp_path / "report.html")
+    written = write_page(build_report(summary, EVIL, FILES), tmp_path / "report.html")
     text = written.read_text(encoding="utf-8")
     assert EVIL not in text
-    loads = re.findall(r"""(?:src|href)\s*=\s*["']([^"']*)|url\(([^)]*)\)|@import""", text)
-    assert loads
-    assert all((a or b).startswith(("#", "data:image/png;base64,")) for a, b in loads)
     with opened(written) as (page, complaints):
+        draw_charts(page)
         assert complaints == []
-        assert page.locator("script").count() == 1
+        assert page.locator("script:not([type])").count() == 1
+        loads = page.locator("[src], [href]").evaluate_all(
+            "all => all.map(e => e.getAttribute('src') ?? e.getAttribute('href'))"
+        )
+        assert all(load.startswith(("#", "data:text/csv;")) or load in FILES for load in loads)
         assert EVIL in page.locator("h1").text_content()  # type: ignore[operator]
         assert f"projector {EVIL}" in page.locator("td").all_text_contents()
         labels = page.locator("svg text").all_text_contents()
         assert any(f"regularization: ewc {EVIL}"[:40] in label for label in labels)
+
+
+@pytest.mark.slow
+def test_page_is_accessible_in_all_widths(summary: StudySummary, tmp_path: Path) -> None:
+    check_page(write_page(build_report(summary, "made up", FILES), tmp_path / "report.html"))
+
+
+def test_samples_have_the_captions_and_answers_of_each_strategy(summary: StudySummary) -> None:
+    browser = study_browser(summary.record, "measurements.parquet")
+    data: Any = browser.data
+    finished = [run for run in summary.record.runs if not run.failure]
+    strategies = {(*run.strategy, run.arm) for run in finished}
+    assert len(data["names"]) == 1 + len(strategies)
+    assert data["names"][0] == "before"
+    assert f"the other {len(finished) - len(strategies)} runs" in browser.notes[1]
+    measured = {
+        (m.measure, m.item)
+        for run in (summary.record.before, *finished)
+        for m in run.measurements
+        if m.measure.endswith((" AUC", "accuracy"))
+    }
+    assert len(data["samples"]) == len(measured)
+    correctness = [
+        sample["answers"][0][3] for sample in data["samples"] if sample["set"] == "questions, text"
+    ]
+    answered = [c for c in correctness if c in ("right", "wrong")]
+    share = answered.count("right") / len(answered)
+    assert summary.before["text accuracy"].value == pytest.approx(share)
+
+
+def test_facts_and_provenance_come_from_the_manifest() -> None:
+    model = {
+        "kind": "language_model",
+        "name": "LTU tiny",
+        "revision": "abc",
+        "options": {"sha256": "0123456789abcdef" * 4},
+        "parts": {},
+    }
+    starts = [
+        {"time": "2026-11-26T02:01:21+00:00", "versions": {"numpy": "2.3.5"}},
+        {"time": "2026-11-27T02:01:21+00:00", "versions": {"numpy": "2.3.6"}},
+    ]
+    manifest = {"pinned": {"model": model, "questions": "d1"}, "starts": starts}
+    summary = summarize(replace(record([typical(STRATEGY_RUNS[0])]), manifest=manifest))
+    facts = dict(study_facts(summary))
+    assert facts["Model"] == "LTU tiny, revision abc, SHA-256 0123456789abcdef…"
+    assert facts["Date"] == "2026-11-27 02:01:21 UTC"
+    assert "4 text passages" in facts["Data"]
+    rows = dict(study_provenance(summary))
+    assert rows["language model: sha256"] == "0123456789abcdef" * 4
+    assert (rows["first start"], rows["starts"]) == ("2026-11-26 02:01:21 UTC", "2")
+    assert rows["version of numpy"] == "2.3.6"
+    assert rows["questions (digest)"] == "d1"
+
+
+def test_facts_of_a_study_without_a_manifest_say_unknown() -> None:
+    summary = summarize(record([]))
+    assert dict(study_facts(summary))["Date"] == "unknown"
+    assert "language model: sha256" not in dict(study_provenance(summary))

@@ -93,10 +93,16 @@ def test_every_model_is_probed_on_its_evaluation_sets_and_all_is_stored(tmp_path
     assert set(manifest["pinned"]["clips"]) == {"recordings", "synthetic"}
     with opened(folder / "report.html") as (page, complaints):
         assert complaints == []
+        assert 3 <= page.locator(".findings li").count() <= 5
+        models = page.locator(".samples label", has_text="model and condition")
+        names = models.locator("option").all_text_contents()
+        assert {"first: audio", "first: text", "second: text"} <= set(names)
         headings = page.locator("h2").all_text_contents()
         assert {"Models", "Familiar and unfamiliar audio", "Models compared"} <= set(headings)
-        page.locator("a", has_text="first--synthetic").click()
-        page.locator(".cards summary").first.click()
+        page.locator("a", has_text="first on synthetic").click()
+        page.locator(".samples label", has_text="condition").locator("select").select_option(
+            label="audio"
+        )
         sounds = page.locator(".cards audio")
         assert sounds.count() > 0
         source = sounds.first.get_attribute("src") or ""

@@ -25,8 +25,9 @@ from audioprobe.errors import (
     WeightsError,
 )
 from audioprobe.models.causal_lm.loading import read_tensors
-from audioprobe.models.ltu import model
-from audioprobe.models.ltu.model import DECODINGS, DEMO, LTU, PAPER
+from audioprobe.models.ltu import audio_input
+from audioprobe.models.ltu.decoding import DECODINGS, DEMO, PAPER
+from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.trainable import TEMPLATE
 from audioprobe.testing import check_likelihood_model
 from audioprobe.types import Decoding, Example, Prompt, Response, Waveform
@@ -45,7 +46,7 @@ def noise(seconds: float, seed: int = 0) -> Waveform:
 
 
 def test_audio_tokens_of_a_published_checkpoint_equal_the_original(ltu: LTU) -> None:
-    tokens, _ = ltu._encode_audio(Waveform(chirp_10s().numpy(), 16_000))
+    tokens, _ = ltu._audio.encode(Waveform(chirp_10s().numpy(), 16_000))
     torch.testing.assert_close(tokens, golden()["audio_tokens"][0], atol=1e-4, rtol=0)
 
 
@@ -150,13 +151,13 @@ def test_decodings_of_the_originals_are_presets() -> None:
 
 
 def test_cache_keeps_the_latest_audio_only(ltu: LTU, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model, "_CACHED_CLIPS", 4)
-    ltu._audio_cache.clear()
+    monkeypatch.setattr(audio_input, "_CACHED_CLIPS", 4)
+    ltu._audio.cache.clear()
     for seed in range(6):
-        ltu._encode_audio(noise(0.1, seed=1000 + seed))
-    assert len(ltu._audio_cache) == 4
-    assert noise(0.1, seed=1005).digest() in ltu._audio_cache
-    assert noise(0.1, seed=1000).digest() not in ltu._audio_cache
+        ltu._audio.encode(noise(0.1, seed=1000 + seed))
+    assert len(ltu._audio.cache) == 4
+    assert noise(0.1, seed=1005).digest() in ltu._audio.cache
+    assert noise(0.1, seed=1000).digest() not in ltu._audio.cache
 
 
 def test_caption_classifier_accepts_an_ltu(ltu: LTU) -> None:
@@ -214,7 +215,7 @@ def test_single_prompt_beyond_memory_raises_with_advice(ltu: LTU, where: str) ->
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     prompt = Prompt("?", noise(1.0, seed=77))
-    ltu._audio_cache.clear()
+    ltu._audio.cache.clear()
     handle = getattr(ltu._net, where).register_forward_pre_hook(fail)
     try:
         for stream in (ltu.generate([prompt], BRIEF), ltu.log_likelihood([prompt], ["crow"])):
@@ -302,8 +303,8 @@ def test_bfloat16_audio_tokens_are_close_to_float32(base: Path, checkpoint: Path
     half = LTU.from_pretrained(checkpoint, base=base, dtype="bfloat16")
     sound = Waveform(chirp_10s().numpy(), 16_000)
     expected, actual = (
-        ltu._encode_audio(sound)[0].flatten(),
-        half._encode_audio(sound)[0].float().flatten(),
+        ltu._audio.encode(sound)[0].flatten(),
+        half._audio.encode(sound)[0].float().flatten(),
     )
     assert torch.cosine_similarity(expected, actual, dim=0) > 0.999
     assert half.info != ltu.info

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from tests.golden_ltuas import whisper_model
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError, WeightsError
-from audioprobe.models.ltu.model import LTU, TRANSCRIBE
+from audioprobe.models.ltu.audio_input import TRANSCRIBE
+from audioprobe.models.ltu.model import LTU
 from audioprobe.testing import check_language_model
 from audioprobe.types import ComponentInfo, Decoding, Prompt, Response, Waveform
 
@@ -71,10 +72,10 @@ def test_contract_of_language_models(ltuas: LTU) -> None:
 
 
 def test_ten_seconds_become_25_audio_tokens(ltuas: LTU) -> None:
-    assert ltuas._encode_audio(noise(2.0))[0].shape == (25, 64)
+    assert ltuas._audio.encode(noise(2.0))[0].shape == (25, 64)
     (response,) = ltuas.generate([Prompt(QUESTION, noise(15.0))], BRIEF)
     assert response.details == {"truncated audio (s)": 5.0}
-    first, second = (ltuas._encode_audio(noise(2.0, seed))[0] for seed in (1, 2))
+    first, second = (ltuas._audio.encode(noise(2.0, seed))[0] for seed in (1, 2))
     assert not torch.allclose(first, second)
 
 

@@ -19,35 +19,16 @@ from audioprobe.experiments.classification.labelled_scores import (
 from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.metrics import OracleThreshold, ThresholdPolicy, TunedThreshold
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
-from audioprobe.metrics.label_metrics import average_precision, macro, per_label, roc_auc
+from audioprobe.metrics.label_metrics import macro
 from audioprobe.metrics.paired import permutation
 from audioprobe.metrics.significance import PairedTest, holm
-from audioprobe.metrics.threshold import f1_per_label
 from audioprobe.metrics.vectorized_metrics import (
     macro_average_precision,
     macro_f1,
     macro_roc_auc,
 )
+from audioprobe.results.evaluation import LabelEvaluation, evaluate_labels
 from audioprobe.types import BoolArray, Estimate
-
-
-@dataclass(frozen=True, slots=True)
-class LabelScore:
-    """Metrics of one label at one prompt level on one evaluation set.
-
-    Attributes:
-        label: name of the label.
-        n_positive: number of clips that have the label.
-        auc: AUC with its interval; undefined if there is no positive or no negative clip.
-        average_precision: average precision with its interval; undefined if the AUC is undefined.
-        f1: F1 at the threshold of the label, without interval; None if it has no threshold.
-    """
-
-    label: str
-    n_positive: int
-    auc: Estimate
-    average_precision: Estimate
-    f1: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +96,7 @@ class CellScore:
     f1: Estimate
     threshold_policy: str
     gain: Gain | None
-    labels: tuple[LabelScore, ...]
+    labels: tuple[LabelEvaluation, ...]
     hierarchy_distance: Estimate | None
     hierarchical_f1: Estimate | None
     n_clips: int
@@ -197,7 +178,7 @@ def _score(
 
 def _metrics(
     data: LabelledScores, policy: ThresholdPolicy, decided: Decisions, bootstrap: Bootstrap
-) -> tuple[Estimate, Estimate, Estimate, tuple[LabelScore, ...]]:
+) -> tuple[Estimate, Estimate, Estimate, tuple[LabelEvaluation, ...]]:
     targets, scores = data.targets, data.scores
 
     def with_interval(statistic: Statistic, point: Estimate, present: BoolArray) -> Estimate:
@@ -211,30 +192,18 @@ def _metrics(
             unit=data.unit,
         )
 
-    aucs = per_label(roc_auc, targets, scores)
-    precisions = per_label(average_precision, targets, scores)
-    f1s = f1_per_label(targets, scores, policy)
-    labels = []
-    for n, label in enumerate(data.cell.result.labels):
-        column, column_scores = targets[:, [n]], scores[:, [n]]
-        auc = with_interval(
-            macro_roc_auc(column, column_scores), macro(aucs[n : n + 1]), targets[:, n]
-        )
-        precision = with_interval(
-            macro_average_precision(column, column_scores),
-            macro(precisions[n : n + 1]),
-            targets[:, n],
-        )
-        labels.append(LabelScore(label, int(column.sum()), auc, precision, f1s[n]))
-    f1 = macro(f1s)
+    labels = evaluate_labels(scores, targets, data.cell.result.labels, policy, with_interval)
+    f1 = macro(tuple(label.f1 for label in labels))
     columns, positive = decided
     if columns:
         f1 = with_interval(macro_f1(targets[:, columns], positive), f1, targets)
+    auc = macro(tuple(label.auc.value for label in labels))
+    precision = macro(tuple(label.average_precision.value for label in labels))
     return (
-        with_interval(macro_roc_auc(targets, scores), macro(aucs), targets),
-        with_interval(macro_average_precision(targets, scores), macro(precisions), targets),
+        with_interval(macro_roc_auc(targets, scores), auc, targets),
+        with_interval(macro_average_precision(targets, scores), precision, targets),
         f1,
-        tuple(labels),
+        labels,
     )
 
 

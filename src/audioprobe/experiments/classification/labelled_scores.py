@@ -18,7 +18,7 @@ from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.grouping import merge_single_group_strata
 from audioprobe.metrics.label_metrics import macro, per_label, roc_auc, with_failures
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc, mean, ratio
-from audioprobe.results.evaluation import targets_of
+from audioprobe.results.targets import targets_of
 from audioprobe.types import BoolArray, Estimate, FloatArray
 
 RARE = 5

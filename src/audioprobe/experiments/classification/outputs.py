@@ -10,13 +10,15 @@ from audioprobe.experiments.classification.run import ClassificationCell, Classi
 from audioprobe.experiments.classification.tables import labels_table, notes, summary
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.data_table import DataTable
-from audioprobe.io.text_table import printable
+from audioprobe.io.text_table import Table, printable
 from audioprobe.reports.audio_clips import AudioClips
 from audioprobe.reports.html import write_page
+from audioprobe.reports.latex import narrow_latex
 from audioprobe.results.scores import NOT_SCORED
 from audioprobe.training_data import training_notes
 
 SCORES, REPORT = "scores.parquet", "report.html"
+SUMMARIES = ("summary.md", "summary.tex")
 _SHOWN = 5  # maximum number of clips that a sentence names
 
 
@@ -48,9 +50,10 @@ def write_outputs(
     table = summary(scores)
     labels = [f"\n## {score.name}\n\n{labels_table(score).to_markdown()}" for score in scores]
     atomic_write(folder / "summary.md", "".join([table.to_markdown(), *paragraphs, *labels]))
-    atomic_write(folder / "summary.tex", table.to_latex())
+    atomic_write(folder / "summary.tex", narrow_latex(_short_header(table), 2))
     audio = AudioClips(folder, embed=embed)
-    page = build_report(run, cells, scores, title=name, remarks=remarks, audio=audio)
+    files = (SCORES, *SUMMARIES)
+    page = build_report(run, cells, scores, title=name, remarks=sentences, audio=audio, files=files)
     write_page(page, folder / REPORT)
     return scores
 
@@ -70,6 +73,11 @@ def _remarks(cells: Sequence[ClassificationCell]) -> list[str]:
                 f"than the scorer reads, among them those of {clips}."
             )
     return list(dict.fromkeys(sentences))
+
+
+def _short_header(table: Table) -> Table:
+    """Return the table with the threshold of F1 left out of its header."""
+    return replace(table, header=tuple("F1" if h.startswith("F1,") else h for h in table.header))
 
 
 def score_data(cells: Sequence[ClassificationCell]) -> DataTable:

@@ -9,11 +9,22 @@ from statistics import fmean, stdev
 from audioprobe.experiments.classification.across_sets import CalibrationResult, FamiliarityDrop
 from audioprobe.experiments.classification.analysis import CellScore, Gain
 from audioprobe.io.text_table import Table, with_rate
-from audioprobe.metrics.significance import smallest_text
 from audioprobe.types import Estimate
 
 NONE = "–"
 STRICT = "AUC, failed as wrong"
+
+_NAMES = ("evaluation set", "prompt level")
+_GAIN_COLUMNS = (
+    *_NAMES,
+    "AUC minus first level",
+    "p (Holm)",
+    "smallest p",
+    "80 % power from",
+    "groups",
+    "clips",
+)
+_COUNT_COLUMNS = (*_NAMES, "clips", "groups", "failed", "no reference label", "nothing recognised")
 
 
 def summary(scores: Sequence[CellScore]) -> Table:
@@ -33,11 +44,13 @@ def summary(scores: Sequence[CellScore]) -> Table:
         f"F1, threshold {policies}",
         "AUC minus first level",
         "p (Holm)",
+        "smallest p",
         "80 % power from",
         *(("hierarchical F1", "steps to a correct label") if hierarchical else ()),
         "clips",
+        "groups",
         "failed",
-        "not annotated",
+        "no reference label",
         "nothing recognised",
     )
     rows = tuple(
@@ -56,6 +69,7 @@ def summary(scores: Sequence[CellScore]) -> Table:
                 else ()
             ),
             str(score.n_clips),
+            _groups(score.auc),
             with_rate(score.n_failed, score.n_clips + score.n_unannotated + score.n_failed),
             str(score.n_unannotated),
             with_rate(score.n_abstained, score.n_clips),
@@ -63,6 +77,27 @@ def summary(scores: Sequence[CellScore]) -> Table:
         for score in scores
     )
     return Table(header, rows, numeric=tuple(range(6 + with_failures + len(seeds), len(header))))
+
+
+def scores_table(scores: Sequence[CellScore]) -> Table:
+    """Return the columns of `summary` with the metrics of each prompt level."""
+    table = summary(scores)
+    others = {*_GAIN_COLUMNS, *_COUNT_COLUMNS} - set(_NAMES)
+    return table.only([name for name in table.header if name not in others])
+
+
+def gains_table(scores: Sequence[CellScore]) -> Table:
+    """Return the columns of `summary` that compare prompt levels with the first one.
+
+    The first prompt level of each evaluation set has no row.
+    """
+    others = [score for score in scores if score.gain is not None]
+    return summary(others).only(_GAIN_COLUMNS)
+
+
+def counts_table(scores: Sequence[CellScore]) -> Table:
+    """Return the columns of `summary` with numbers of clips and groups."""
+    return summary(scores).only(_COUNT_COLUMNS)
 
 
 def notes(scores: Sequence[CellScore], level: float = 0.95) -> tuple[str, ...]:
@@ -143,11 +178,15 @@ def _optional(estimate: Estimate | None) -> str:
     return NONE if estimate is None else str(estimate)
 
 
-def _gain_cells(gain: Gain | None) -> tuple[str, str, str]:
+def _groups(estimate: Estimate) -> str:
+    """Return the number of groups of clips; "–" if no clip has a group, or without interval."""
+    has_groups = estimate.unit == "groups" and estimate.n_groups is not None
+    return str(estimate.n_groups) if has_groups else NONE
+
+
+def _gain_cells(gain: Gain | None) -> tuple[str, str, str, str]:
     if gain is None:
-        return NONE, NONE, NONE
-    p_value = p_text(gain.adjusted)
-    if gain.adjusted is not None:
-        p_value += smallest_text(gain.smallest_adjusted)
+        return NONE, NONE, NONE, NONE
+    smallest = NONE if gain.smallest_adjusted is None else f"{gain.smallest_adjusted:.2g}"
     detectable = NONE if gain.detectable is None else f"{gain.detectable:.3f}"
-    return str(gain.difference), p_value, detectable
+    return str(gain.difference), p_text(gain.adjusted), smallest, detectable

@@ -25,7 +25,7 @@ from audioprobe.experiments.finetuning.storage import (
     StudyTable,
     select,
 )
-from audioprobe.finetuning.strategy import PairedQuestionTraining
+from audioprobe.finetuning.components import PairedQuestionTraining
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.effects import main_effects, pareto_front
 from audioprobe.metrics.significance import holm

@@ -16,21 +16,21 @@ from audioprobe.experiments.finetuning.config import (
     StudyConfig,
 )
 from audioprobe.finetuning.captioned_clips import CaptionedClips, captioned_clips
-from audioprobe.finetuning.data import MatchedPair, TrainingSampler
+from audioprobe.finetuning.data import MatchedPair, TrainingSampler, question_pairs
 from audioprobe.finetuning.text_corpora import TextSet, encode_passages, read_texts, refuse_leaks
 from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, load_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.probing.clips import clips_by_concept
 from audioprobe.probing.concept_probe import prepare_probe
-from audioprobe.probing.questions import QuestionConfig, balanced_pairs
+from audioprobe.probing.prepared_probe import PreparedProbe
+from audioprobe.probing.questions import QuestionConfig
 from audioprobe.probing.relations.concept_set import (
     ConceptSet,
     ProbeConcept,
     Target,
     from_concepts,
 )
-from audioprobe.probing.trial import PreparedProbe
 from audioprobe.probing.wordings import read_wordings
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import Dataset
@@ -113,9 +113,9 @@ def build_materials(study: StudyConfig) -> Materials:
         clips=clips,
         datasets={name: dataset.info for name, dataset in datasets.items()},
         probe=probe,
-        question_pairs=_question_pairs(trained, study.seed),
+        question_pairs=question_pairs(trained, study.seed),
         novel_probe=None if novel is None else _probe(novel, clips["in_domain"], study),
-        novel_pairs=() if novel is None else _question_pairs(novel, study.seed),
+        novel_pairs=() if novel is None else question_pairs(novel, study.seed),
         audio_concepts=audio_concepts,
         rehearsal_texts=tuple(p for n, p in enumerate(rehearsal.passages) if n % _VALIDATION),
         validation_texts=rehearsal.passages[::_VALIDATION],
@@ -281,12 +281,6 @@ def _probe(concepts: ConceptSet, clips: Sequence[Clip], study: StudyConfig) -> P
     by_concept = clips_by_concept(clips, concepts).by_concept
     config = QuestionConfig(wordings=wordings, n_clips=1, seed=study.seed)
     return prepare_probe(concepts, config, clips=[c[0] for c in by_concept.values()])
-
-
-def _question_pairs(concepts: ConceptSet, seed: int) -> tuple[MatchedPair, ...]:
-    """Return pairs of questions with the answers "yes" and "no", for training."""
-    pairs = balanced_pairs(concepts, "hypernym", seed=seed).pairs
-    return tuple(zip(pairs[::2], pairs[1::2], strict=True))
 
 
 def _check_texts(probe: PreparedProbe, passages: Sequence[str]) -> None:

@@ -13,10 +13,11 @@ from typing import Literal
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.components import SHIPPED_CONFIGS, ComponentSpec
-from audioprobe.finetuning.strategy import Alignment, LoraSize, Regularizer, combined_name
+from audioprobe.finetuning.components import Alignment, Regularizer
+from audioprobe.finetuning.strategy import LoraSize, combined_name
 from audioprobe.io.config import find_config, parse_config, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.training.trainer import Schedule, TrainingArguments
+from audioprobe.training.arguments import Schedule, TrainingArguments
 
 EVALUATION_SETS = ("in_domain", "out_of_domain", "pretraining_domain")
 CLIP_SETS = ("train", *EVALUATION_SETS, "rehearsal")

@@ -4,7 +4,7 @@ A strategy combines one level (setting) of each of three factors: trainable modu
 (limits forgetting) and alignment (of audio with text). The design selects the combinations.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 
@@ -15,7 +15,8 @@ from audioprobe.experiments.finetuning.config import (
     StudyConfig,
     TrainableLevel,
 )
-from audioprobe.finetuning.strategy import PairedQuestionTraining, Strategy
+from audioprobe.finetuning.components import PairedQuestionTraining
+from audioprobe.finetuning.strategy import Strategy
 
 _MAY_CHANGE = (
     "trainable",
@@ -174,3 +175,12 @@ def _transfer(study: StudyConfig) -> Iterator[TrainingRun]:
         arguments = replace(run.strategy.arguments, steps=transfer.steps)
         strategy = replace(run.strategy, arguments=arguments, clips_per_step=0)
         yield replace(run, arm=arm, strategy=strategy)
+
+
+def strategy_name(strategy: Sequence[str]) -> str:
+    """Return a short name of a strategy from its levels: trainable, regularization, alignment.
+
+    Levels called "none" are left out.
+    """
+    trainable, *others = strategy
+    return ", ".join([trainable, *(level for level in others if level != "none")])

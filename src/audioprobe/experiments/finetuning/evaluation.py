@@ -27,7 +27,8 @@ from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
-from audioprobe.probing.trial import PreparedProbe, ProbeQuestion
+from audioprobe.probing.prepared_probe import PreparedProbe
+from audioprobe.probing.trial import ProbeQuestion
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
 from audioprobe.training.answer_loss import AnswerLoss, collate

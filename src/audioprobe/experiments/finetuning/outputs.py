@@ -9,12 +9,24 @@ from audioprobe.experiments.finetuning.storage import StudyRecord
 from audioprobe.experiments.finetuning.tables import all_tables
 from audioprobe.io.atomic import atomic_write
 from audioprobe.reports.html import write_page
+from audioprobe.reports.latex import narrow_latex
 
-REPORT, SUMMARY = "report.html", "summary.md"
+REPORT, SUMMARY, MEASUREMENTS = "report.html", "summary.md", "measurements.parquet"
+
+_N_KEYS = {
+    "Significance": 2,
+    "Strategies": 4,
+    "Ablations": 5,
+    "Effects": 4,
+    "Correlations": 2,
+    "Generalization": 5,
+    "Transfer": 3,
+}
+"""Number of first columns that name the rows of a table, by title; 1 for other tables."""
 
 
 def write_outputs(record: StudyRecord, folder: Path, name: str) -> StudySummary:
-    """Write the report, a Markdown summary and one LaTeX file per table; return all results.
+    """Write report, Markdown summary, a LaTeX file per table and all measurements; return results.
 
     Args:
         record: results of the finished runs.
@@ -31,6 +43,8 @@ def write_outputs(record: StudyRecord, folder: Path, name: str) -> StudySummary:
     sections = [f"## {title}\n\n{table.to_markdown()}" for title, table in tables.items()]
     atomic_write(folder / SUMMARY, "\n".join(sections))
     for title, table in tables.items():
-        atomic_write(folder / f"{title.lower()}.tex", table.to_latex())
-    write_page(build_report(summary, name), folder / REPORT)
+        atomic_write(folder / f"{title.lower()}.tex", narrow_latex(table, _N_KEYS.get(title, 1)))
+    record.to_parquet(folder / MEASUREMENTS)
+    files = (MEASUREMENTS, SUMMARY, *(f"{title.lower()}.tex" for title in tables))
+    write_page(build_report(summary, name, files), folder / REPORT)
     return summary

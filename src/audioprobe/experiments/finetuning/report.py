@@ -1,18 +1,21 @@
 """Report page of a fine-tuning study."""
 
 from collections.abc import Callable, Iterable, Sequence
-
-import numpy as np
+from dataclasses import replace
 
 from audioprobe.experiments.finetuning.analysis import CONTROL, NOVEL, StudySummary
-from audioprobe.experiments.finetuning.comparison import FACTORS, MEASURES, PairedDifference
+from audioprobe.experiments.finetuning.comparison import MEASURES, PairedDifference
 from audioprobe.experiments.finetuning.conclusions import conclusions_table, significance_table
+from audioprobe.experiments.finetuning.design import strategy_name
+from audioprobe.experiments.finetuning.findings import (
+    study_facts,
+    study_findings,
+    study_provenance,
+)
+from audioprobe.experiments.finetuning.samples import study_browser
 from audioprobe.experiments.finetuning.storage import (
     IN_AUDIO,
     NOT_IN_AUDIO,
-    StudyTable,
-    group,
-    select,
 )
 from audioprobe.experiments.finetuning.tables import (
     ablated,
@@ -20,21 +23,30 @@ from audioprobe.experiments.finetuning.tables import (
     before_table,
     condition,
     drift_table,
-    progress_text,
     seeds_table,
-    settings_table,
 )
+from audioprobe.experiments.finetuning.training_charts import similarity_charts, training_charts
 from audioprobe.io.text_table import Table
+from audioprobe.plots.forest_plot import ForestRow
 from audioprobe.probing.scores import without_counts
-from audioprobe.reports.figures import ForestRow, forest, to_svg
-from audioprobe.reports.html import DataGrid, Drawing, Item, Page, Section
-from audioprobe.reports.tradeoff_plots import Point, lines, matrix, plane
+from audioprobe.reports.charts import Chart
+from audioprobe.reports.estimate_charts import TradeoffPoint, forest, tradeoff
+from audioprobe.reports.heat_maps import matrix
+from audioprobe.reports.html import DataGrid, Item, Page, Section
+from audioprobe.reports.provenance import command_text, provenance_section
 from audioprobe.types import Estimate
 
 
-def build_report(summary: StudySummary, name: str) -> Page:
-    """Return the page with all sections that have content; `name` is part of its title."""
+def build_report(summary: StudySummary, name: str, files: Sequence[str]) -> Page:
+    """Return the page with all sections that have content.
+
+    Args:
+        summary: all results of a study.
+        name: part of the title.
+        files: names of files with results in the folder of the page, the one with all data first.
+    """
     tables = all_tables(summary)
+    all_data = files[0] if files else "the folder of the study"
     conclusions = _grids(
         ("Questions and answers", conclusions_table(summary)),
         ("Significant effects", significance_table(summary)),
@@ -48,7 +60,8 @@ def build_report(summary: StudySummary, name: str) -> Page:
     sections = [
         Section("Conclusions", conclusions, _CONCLUSIONS),
         Section("Before fine-tuning", _grids(("All measures", before_table(summary))), _BEFORE),
-        Section("Gain and forgetting", _gain(summary, tables["Strategies"]), _GAIN),
+        Section("Gain and forgetting", _strategies(summary, tables["Strategies"]), _GAIN),
+        Section("Samples", [study_browser(summary.record, all_data)], _SAMPLES),
         Section("Changes by measure", _changes(summary), _GAIN),
         Section("Ablations", _ablations(summary) + ablations, _ABLATIONS),
         Section("Factor effects", _effects(summary, tables["Effects"]), _EFFECTS),
@@ -56,12 +69,20 @@ def build_report(summary: StudySummary, name: str) -> Page:
             "Concept generalization", _generalization(summary) + generalization, _GENERALIZATION
         ),
         Section("Transfer", _transfer(summary, tables["Transfer"]), _TRANSFER),
-        Section("Training", _training(summary), _TRAINING),
-        Section("Weights and representations", _similarity(summary) + drift, _DRIFT),
+        Section("Training", training_charts(summary), _TRAINING),
+        Section("Weights and representations", similarity_charts(summary) + drift, _DRIFT),
         Section("Failed runs", _grids(("Causes", tables["Failures"])), _FAILURES),
-        Section("Settings", [DataGrid("Model, data and runs", settings_table(summary))]),
+        provenance_section(
+            {}, command=command_text(), files=files, more=list(study_provenance(summary))
+        ),
     ]
-    return Page(f"Fine-tuning: {name}", progress_text(summary), [s for s in sections if s.items])
+    return Page(
+        title=f"Fine-tuning: {name}",
+        facts=study_facts(summary),
+        findings=study_findings(summary),
+        chart=_gain(summary),
+        sections=[section for section in sections if section.items],
+    )
 
 
 def _grids(*named: tuple[str, Table]) -> list[Item]:
@@ -69,31 +90,32 @@ def _grids(*named: tuple[str, Table]) -> list[Item]:
     return [DataGrid(name, table) for name, table in named if table.rows]
 
 
-def _forest(rows: Sequence[tuple[str, Estimate]], axis: str, caption: str) -> list[Item]:
-    """Return one figure of named estimates with intervals; [] if `rows` is empty."""
+def _forest(
+    rows: Sequence[tuple[str, Estimate]], axis: str, caption: str, *, open_: bool = True
+) -> list[Item]:
+    """Return one chart of named estimates with intervals; [] if `rows` is empty."""
     if not rows:
         return []
-    return [Drawing(to_svg(forest([ForestRow(*row) for row in rows], axis), caption), caption)]
+    chart = forest([ForestRow(*row) for row in rows], axis, caption)
+    return [replace(chart, open=open_)]
 
 
 def _forests(
     rows: Iterable[tuple[str, str, Estimate]], axis: str, caption: Callable[[str], str]
 ) -> list[Item]:
-    """Return one figure per measure; each row is (measure, name, estimate)."""
+    """Return one chart per measure, the first one open; each row is (measure, name, estimate)."""
     rows = list(rows)
-    return [
-        item
-        for measure in MEASURES
-        for item in _forest(
-            [row[1:] for row in rows if row[0] == measure], f"{axis} {measure}", caption(measure)
-        )
-    ]
+    items: list[Item] = []
+    for measure in MEASURES:
+        of_measure = [row[1:] for row in rows if row[0] == measure]
+        items += _forest(of_measure, f"{axis} {measure}", caption(measure), open_=not items)
+    return items
 
 
-def _gain(summary: StudySummary, table: Table) -> list[Item]:
+def _gain(summary: StudySummary) -> Chart | None:
     points = [
-        Point(
-            ", ".join(strategy),
+        TradeoffPoint(
+            strategy_name(strategy),
             _estimate(changes.get("in-domain AUC")),
             _estimate(changes.get("text loss")),
             strategy[0],
@@ -102,14 +124,21 @@ def _gain(summary: StudySummary, table: Table) -> list[Item]:
         for strategy, changes in summary.changes.items()
     ]
     if not points:
-        return []
+        return None
     caption = (
-        "Change of in-domain AUC (higher is better) and of text loss (lower is better). Colours "
-        "and shapes are trainable modules; a dark rim marks the Pareto front."
+        "Change of in-domain AUC (further right is better) and of text loss (further down is "
+        "better) by strategy; the table of numbers has their names. Colours and shapes are the "
+        "trainable modules; a ring and the line mark the Pareto front."
     )
-    figure = plane(points, "change of in-domain AUC, macro", "change of text loss, nats per token")
+    return tradeoff(
+        points, "change of in-domain AUC, macro", "change of text loss, nats per token", caption
+    )
+
+
+def _strategies(summary: StudySummary, table: Table) -> list[Item]:
+    if not summary.changes:
+        return []
     return [
-        Drawing(to_svg(figure, caption), caption),
         DataGrid("All strategies", table, filter=True),
         DataGrid("All runs", seeds_table(summary), filter=True, open=False),
     ]
@@ -117,7 +146,7 @@ def _gain(summary: StudySummary, table: Table) -> list[Item]:
 
 def _changes(summary: StudySummary) -> list[Item]:
     rows = [
-        (measure, f"{n}: {', '.join(strategy)}", _estimate(changes.get(measure)))
+        (measure, f"{n}: {strategy_name(strategy)}", _estimate(changes.get(measure)))
         for n, (strategy, changes) in enumerate(summary.changes.items(), 1)
         for measure in MEASURES
     ]
@@ -176,50 +205,17 @@ def _transfer(summary: StudySummary, table: Table) -> list[Item]:
     return [*items, DataGrid("All differences", table)]
 
 
-def _matrix(differences: Sequence[PairedDifference], caption: str) -> Drawing:
+def _matrix(differences: Sequence[PairedDifference], caption: str) -> Chart:
     arms = list(dict.fromkeys(difference["arm"] for difference in differences))
     cells = {(d["arm"], d["measure"], d["subset"]): d.estimate for d in differences}
     across = [(measure, subset) for measure in NOVEL for subset in (IN_AUDIO, NOT_IN_AUDIO)]
-    figure = matrix(
+    return matrix(
         [f"trained in {arm}" if arm != CONTROL else f"control: {arm}" for arm in arms],
         [f"asked in {measure.split()[1]}; {subset}" for measure, subset in across],
         [[cells.get((arm, *column)) for column in across] for arm in arms],
         "difference of accuracy",
+        caption,
     )
-    return Drawing(to_svg(figure, caption), caption)
-
-
-def _training(summary: StudySummary) -> list[Item]:
-    losses = select(summary.table, measure="training loss", arm="")
-    if not losses:
-        return []
-    caption = "Loss of every step, by trainable modules. Thin lines: runs; thick line: their mean."
-    figure = lines(_curves(losses, ("run",)), "step", "loss, nats", first=1)
-    return [Drawing(to_svg(figure, caption), caption)]
-
-
-def _similarity(summary: StudySummary) -> list[Item]:
-    items: list[Item] = []
-    rows = [r for r in select(summary.table, arm="") if r.measure.startswith("similarity")]
-    for (measure,), of_measure in group(rows, ("measure",)).items():
-        inputs = str(measure).split()[1]
-        caption = (
-            f"Similarity of the hidden states ({inputs} inputs) with those before fine-tuning, by "
-            "layer and trainable modules. Thin lines: strategies; thick line: their mean. 1 means "
-            "unchanged; layer 0 is the embedding layer."
-        )
-        figure = lines(_curves(of_measure, FACTORS), "layer", f"CKA with before, {inputs}")
-        items.append(Drawing(to_svg(figure, caption), caption))
-    return items
-
-
-def _curves(table: StudyTable, by: Sequence[str]) -> dict[str, list[list[float | None]]]:
-    """Return a curve (mean value at each item) per group of runs, keyed by trainable level."""
-    curves: dict[str, list[list[float | None]]] = {}
-    for (level, *_), rows in group(table, ("trainable", *by)).items():
-        values = [np.mean([r.value for r in item]) for item in group(rows, ("item",)).values()]
-        curves.setdefault(str(level), []).append([float(value) for value in values])
-    return curves
 
 
 def _estimate(difference: PairedDifference | None) -> Estimate:
@@ -234,6 +230,10 @@ _CONCLUSIONS = (
     "baseline: in ablations (pairs of strategies that differ in one level), and on average."
 )
 _BEFORE = "Intervals resample clips, passages, or concepts with all their questions."
+_SAMPLES = (
+    "Captions and answers before and after fine-tuning. Choose a second run to see two answers "
+    "side by side. Names of questions are concept, relation, class and number."
+)
 _GAIN = (
     "After minus before fine-tuning, on the same items, mean over seeds; lines mark no change. "
     "Intervals resample items, not seeds or models. p-values are not corrected for multiple tests."

@@ -43,7 +43,7 @@ from audioprobe.experiments.finetuning.storage import (
     result_path,
 )
 from audioprobe.experiments.run_metadata import audio_digests, run_start
-from audioprobe.finetuning.strategy import EarlyStopping
+from audioprobe.finetuning.components import EarlyStopping
 from audioprobe.finetuning.text_corpora import encode_passages
 from audioprobe.finetuning.trainer import finetune
 from audioprobe.io.atomic import atomic_open, atomic_write

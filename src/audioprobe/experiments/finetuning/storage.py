@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.finetuning.config import StudyConfig, parse_study
@@ -133,12 +133,15 @@ class StudyRecord(TidyData):
         runs: results of the finished training runs, in the order of the design.
         audio_concepts: ids of the concepts (sound sources) that paired questions are about; in
             training on novel classes, only the audio questions are limited to them.
+        manifest: content of the manifest of the study: what must not change between its starts
+            (key "pinned"), and the time and versions of each start (key "starts").
     """
 
     study: StudyConfig
     before: RunResult
     runs: tuple[RunResult, ...]
     audio_concepts: frozenset[str]
+    manifest: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def n_planned(self) -> int:
@@ -223,7 +226,7 @@ def read_record(folder: str | Path) -> StudyRecord:
             f"{folder}: no model has been evaluated yet. Continue with `audioprobe run`."
         )
     runs = read_finished(folder, training_runs(study))
-    return StudyRecord(study, read_result(before), runs, audio_concepts)
+    return StudyRecord(study, read_result(before), runs, audio_concepts, manifest)
 
 
 def select(table: StudyTable, **columns: object) -> StudyTable:

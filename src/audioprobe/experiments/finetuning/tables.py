@@ -65,7 +65,9 @@ def strategies_table(summary: StudySummary) -> Table:
         n_failed = sum(bool(run.failure) for run in runs)
         n_stopped = sum(run.stopped_early for run in runs)
         front = "yes" if strategy in summary.front else "no" if n_failed < len(runs) else MISSING
-        cells = [cell for m in MEASURES for cell in (_change(changes.get(m)), _p(changes.get(m)))]
+        cells = [
+            cell for m in MEASURES for cell in (change_text(changes.get(m)), _p(changes.get(m)))
+        ]
         ends = (f"{len(runs) - n_failed} of {len(runs)}", str(n_failed), str(n_stopped), front)
         rows.append((str(number), *strategy, *cells, *ends))
     each = [name for measure in MEASURES for name in (measure, f"{measure}, p")]
@@ -92,7 +94,7 @@ def ablations_table(summary: StudySummary) -> Table:
     cells: dict[str, Callable[[PairedDifference], str]] = {
         **_LEVELS,
         "other levels": lambda d: ablated(d)[3],
-        "difference": _change,
+        "difference": change_text,
         "p": _p,
         "p, corrected": lambda d: _number(d.corrected, ".3g"),
         "each seed": lambda d: " ".join(_number(value, "+.3f") for value in d.by_seed.values()),
@@ -105,7 +107,7 @@ def effects_table(summary: StudySummary) -> Table:
     cells: dict[str, Callable[[PairedDifference], str]] = {
         **_LEVELS,
         "effect": lambda d: (
-            f"undefined: {d.estimate.method}" if d.estimate.value is None else _change(d)
+            f"undefined: {d.estimate.method}" if d.estimate.value is None else change_text(d)
         ),
         "p": _p,
         "p, corrected": lambda d: _number(d.corrected, ".3g"),
@@ -157,9 +159,9 @@ def transfer_table(summary: StudySummary) -> Table:
         "concepts": lambda c: c.change["subset"],
         "accuracy before": lambda c: _estimate(accuracy.get(("", *_subset_and_measure(c.change)))),
         "accuracy": lambda c: _estimate(accuracy[c.change["arm"], *_subset_and_measure(c.change)]),
-        "change": lambda c: _change(c.change),
+        "change": lambda c: change_text(c.change),
         "p, change": lambda c: _p(c.change),
-        "minus control": lambda c: _change(c.control) if c.control else MISSING,
+        "minus control": lambda c: change_text(c.control) if c.control else MISSING,
         "p, control": lambda c: _p(c.control),
         "runs": lambda c: str(c.change.n_runs),
     }
@@ -178,9 +180,9 @@ def generalization_table(summary: StudySummary) -> Table:
         "evaluated in": lambda c: condition(c.change),
         "concepts": lambda c: c.change["subset"],
         "count": lambda c: str(c.change.estimate.n_groups or 1),
-        "change": lambda c: _change(c.change),
+        "change": lambda c: change_text(c.change),
         "p, change": lambda c: _p(c.change),
-        "minus no alignment": lambda c: _change(c.control) if c.control else MISSING,
+        "minus no alignment": lambda c: change_text(c.control) if c.control else MISSING,
         "p, no alignment": lambda c: _p(c.control),
         "p, corrected": lambda c: _number((c.control or c.change).corrected, ".3g"),
     }
@@ -196,7 +198,7 @@ def headline(summary: StudySummary) -> Table:
     """Return a small table for a terminal: the model before, and the change of every strategy."""
     before = ("before", *(_estimate(summary.before.get(measure)) for measure in SHOWN))
     rows = [
-        (", ".join(strategy), *(_change(changes.get(measure)) for measure in SHOWN))
+        (", ".join(strategy), *(change_text(changes.get(measure)) for measure in SHOWN))
         for strategy, changes in summary.changes.items()
     ]
     return Table(("strategy", *SHOWN), (before, *rows))
@@ -276,8 +278,8 @@ def _subset_and_measure(difference: PairedDifference) -> tuple[str, str]:
     return difference["subset"], difference["measure"]
 
 
-def _change(difference: PairedDifference | None) -> str:
-    """Format a difference with its sign; None gives "undefined"."""
+def change_text(difference: PairedDifference | None) -> str:
+    """Return a difference with its sign as text; None gives "undefined"."""
     text = "undefined" if difference is None else _estimate(difference.estimate)
     return text if text.startswith(("-", "undefined")) else f"+{text}"
 

@@ -11,9 +11,15 @@ import numpy as np
 
 from audioprobe.experiments.probing.run import ProbeCell
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.paired import mcnemar, sign_flips
 from audioprobe.metrics.significance import PairedTest
-from audioprobe.metrics.vectorized_metrics import mean, ratio
+from audioprobe.metrics.vectorized_metrics import ratio
+from audioprobe.probing.accuracy_difference import (
+    AccuracyDifference,
+    ValidAnswers,
+    accuracy_difference,
+    valid_answers,
+)
+from audioprobe.probing.agreement import AnswerAgreement, model_agreement
 from audioprobe.probing.relations.concept_set import RelationKind
 from audioprobe.probing.trial import CONDITIONS, Condition
 from audioprobe.types import Estimate, Float64Array
@@ -32,6 +38,8 @@ class CellComparison:
         permutation: sign-flip test with concepts as units; None if the cells have different
             questions.
         mcnemar: McNemar's exact test over questions; None if the cells have different questions.
+        agreement: agreement and Cohen's kappa of the answers, such as those of a model and of its
+            matched cascade; None if the cells have different questions.
     """
 
     first: str
@@ -41,6 +49,7 @@ class CellComparison:
     difference: Estimate
     permutation: PairedTest | None = None
     mcnemar: PairedTest | None = None
+    agreement: AnswerAgreement | None = None
 
 
 def familiarity_drops(
@@ -69,18 +78,14 @@ def model_differences(
         for base in (cell for cell in cells if cell.model == cells[0].model)
         for other in cells
         if other.model != base.model and other.evaluation_set == base.evaluation_set
-        for comparison in _compare(other, base, _paired, bootstrap)
+        for comparison in _compare(other, base, accuracy_difference, bootstrap)
     )
-
-
-_Answers = dict[object, tuple[str, bool]]  # concept and correctness of valid answers, by question
-_Difference = tuple[Estimate, PairedTest | None, PairedTest | None]
 
 
 def _compare(
     first: ProbeCell,
     second: ProbeCell,
-    difference: Callable[[_Answers, _Answers, Bootstrap], _Difference],
+    difference: Callable[[ValidAnswers, ValidAnswers, Bootstrap], AccuracyDifference],
     bootstrap: Bootstrap,
 ) -> Iterator[CellComparison]:
     """Yield a comparison for every condition and relation that both cells have."""
@@ -88,34 +93,49 @@ def _compare(
     for condition, relation in product(CONDITIONS, dict.fromkeys(relations)):
         a, b = (_answers(cell, condition, relation) for cell in (first, second))
         if a is not None and b is not None:
-            estimate, permutation, mcnemar_test = difference(a, b, bootstrap)
+            result = difference(a, b, bootstrap)
             yield CellComparison(
                 first=first.name,
                 second=second.name,
                 condition=condition,
                 relation=relation,
-                difference=estimate,
-                permutation=permutation,
-                mcnemar=mcnemar_test,
+                difference=result.difference,
+                permutation=result.permutation,
+                mcnemar=result.mcnemar,
+                agreement=None
+                if result.permutation is None
+                else _agreement(first, second, condition, relation, bootstrap),
             )
 
 
-def _answers(cell: ProbeCell, condition: Condition, relation: RelationKind) -> _Answers | None:
+def _agreement(
+    first: ProbeCell,
+    second: ProbeCell,
+    condition: Condition,
+    relation: RelationKind,
+    bootstrap: Bootstrap,
+) -> AnswerAgreement:
+    trials = [
+        cell.outcome.where(condition=condition, relation=relation) for cell in (first, second)
+    ]
+    readings = first.outcome.reading, second.outcome.reading
+    return model_agreement(
+        trials[0], trials[1], readings, bootstrap, names=(first.name, second.name)
+    )
+
+
+def _answers(cell: ProbeCell, condition: Condition, relation: RelationKind) -> ValidAnswers | None:
     """Return the valid answers of a cell; None if no question has this condition and relation."""
     trials = cell.outcome.where(condition=condition, relation=relation)
-    reading = cell.outcome.reading
-    answers: _Answers = {}
-    for trial in trials:
-        question, correct = trial.question, trial.is_correct(reading)
-        if correct is not None:
-            key = question.key, question.clip, question.audio
-            answers[key] = question.pair.concept, correct
-    return answers if trials else None
+    return valid_answers(trials, cell.outcome.reading) if trials else None
 
 
-def _unpaired(first: _Answers, second: _Answers, bootstrap: Bootstrap) -> _Difference:
+def _unpaired(
+    first: ValidAnswers, second: ValidAnswers, bootstrap: Bootstrap
+) -> AccuracyDifference:
     if not first or not second:
-        return Estimate(value=None, n=0, method="one of the cells has no answers"), None, None
+        none = Estimate(value=None, n=0, method="one of the cells has no answers")
+        return AccuracyDifference(none)
     pooled = [*first.values(), *second.values()]
     correct = np.array([value for _, value in pooled])
     in_first = np.arange(len(pooled)) < len(first)
@@ -125,23 +145,6 @@ def _unpaired(first: _Answers, second: _Answers, bootstrap: Bootstrap) -> _Diffe
         return accuracies[0](counts) - accuracies[1](counts)
 
     groups = [concept for concept, _ in pooled]
-    estimate = bootstrap.estimate(difference, len(pooled), groups=groups, unit="concepts")
-    return estimate, None, None
-
-
-def _paired(first: _Answers, second: _Answers, bootstrap: Bootstrap) -> _Difference:
-    """Return the difference of accuracy on the questions that both models answered.
-
-    Returns:
-        The estimate, the sign-flip test and McNemar's test; the tests are None if there are no such
-        questions.
-    """
-    both = [(*answer, second[key][1]) for key, answer in first.items() if key in second]
-    if not both:
-        return Estimate(value=None, n=0, method="no question was answered by both"), None, None
-    a, b = (np.array([row[n] for row in both]) for n in (1, 2))
-    groups = [concept for concept, _, _ in both]
-    differences = a.astype(np.float64) - b
-    estimate = bootstrap.estimate(mean(differences), len(both), groups=groups, unit="concepts")
-    test = sign_flips(differences, groups=groups, seed=bootstrap.seed, unit="concepts")
-    return estimate, test, mcnemar(a, b)
+    return AccuracyDifference(
+        bootstrap.estimate(difference, len(pooled), groups=groups, unit="concepts")
+    )

@@ -20,11 +20,11 @@ from audioprobe.experiments.probing.config import (
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.probing.clips import spoken_words
 from audioprobe.probing.concept_probe import prepare_probe
+from audioprobe.probing.prepared_probe import PreparedProbe
 from audioprobe.probing.questions import QuestionConfig
 from audioprobe.probing.relations.audioset import from_ontology
 from audioprobe.probing.relations.concept_set import ConceptSet, from_concepts
 from audioprobe.probing.relations.sources import from_hierarchy, from_table, from_wordnet
-from audioprobe.probing.trial import PreparedProbe
 from audioprobe.probing.wordings import read_wordings
 from audioprobe.types import ComponentInfo
 
@@ -127,6 +127,7 @@ def plan_probes(config: ProbeConfig) -> list[PlannedProbe]:
             negatives=config.negatives,
             n_orders=config.n_orders,
             n_clips=config.n_clips,
+            n_windows=config.n_windows,
             seed=config.seed,
         )
         of_model: list[EvaluationClips | None] = [

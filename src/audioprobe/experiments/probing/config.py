@@ -55,8 +55,8 @@ class ModelSpec:
         model: name and options of the language model.
         evaluation_sets: names of the evaluation sets that the model is asked about; () means all.
         conditions: conditions of the questions, such as "text" and "audio" (see `Condition`); ()
-            means all conditions that are possible.
-        prompting: settings of the prompts.
+            means all conditions that are possible, except "window" and "conflicting text".
+        prompting: settings of the prompts, such as the number of samples per question.
     """
 
     name: str
@@ -101,10 +101,11 @@ class ProbeConfig:
             clips are used.
         spoken: "espeak-ng" (speech synthesis), or a folder of recordings of the words; "" omits the
             condition "spoken word".
-        forms: forms of the questions: "yes-no", "negated", "choice".
+        forms: forms of the questions: "yes-no", "negated", "choice", "reversed".
         negatives: how false pairs of concept and class are drawn; see `balanced_pairs`.
         n_clips: maximum number of clips per concept; 0 means all.
         n_orders: number of orders in which the options of a choice question are presented.
+        n_windows: number of windows of a clip under the condition "window".
         windowing: how clips are read; the length is "crop" (default: the first 10 s), "pad" or
             "whole".
         judge: language model that also classifies free-text responses; None means that only the
@@ -124,6 +125,7 @@ class ProbeConfig:
     negatives: tuple[Negatives, ...] = ("random",)
     n_clips: int = 2
     n_orders: int = 1
+    n_windows: int = 4
     windowing: Windowing = FIRST_SECONDS
     judge: ComponentSpec | None = None
     cache: str = ""

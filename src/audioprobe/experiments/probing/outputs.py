@@ -10,10 +10,14 @@ from audioprobe.experiments.run_metadata import RESULTS
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.data_table import DataTable
 from audioprobe.io.text_table import Table
+from audioprobe.reports.audio_clips import AudioClips
 from audioprobe.reports.html import write_page
+from audioprobe.reports.latex import narrow_latex
 from audioprobe.reports.probe_page import write_probe_page
+from audioprobe.reports.provenance import command_text
 
 TRIALS, REPORT = "trials.parquet", "report.html"
+SUMMARIES = ("summary.md", "summary.tex")
 
 
 def write_outputs(
@@ -36,17 +40,27 @@ def write_outputs(
     table = summary(cells)
     parts = [
         f"\n## {cell.name}\n\n{cell.outcome.table('relation', 'condition', 'form').to_markdown()}"
+        + "".join(f"\n{t.to_markdown()}" for t in [cell.outcome.measures()] if t.rows)
         + "".join(f"\n{note[:1].upper()}{note[1:]}.\n" for note in cell.outcome.notes())
         for cell in cells
     ]
     atomic_write(folder / "summary.md", table.to_markdown() + "".join(parts))
-    atomic_write(folder / "summary.tex", table.to_latex())
+    atomic_write(folder / "summary.tex", narrow_latex(table, 2))
     clips = {p.evaluation_set: {c.id: c for c in p.clips.clips} for p in run.planned if p.clips}
     for cell in cells:
         of_set = clips.get(cell.evaluation_set, {})
         page = folder / RESULTS / f"{cell.name}.html"
-        write_probe_page(cell.outcome, page, embed=embed, clips=of_set)
-    write_page(build_report(run, cells, name), folder / REPORT)
+        write_probe_page(
+            cell.outcome,
+            page,
+            embed=embed,
+            clips=of_set,
+            command=command_text(),
+            files=(f"../{TRIALS}",),
+        )
+    audio = AudioClips(folder, embed=embed)
+    report = build_report(run, cells, name, audio, (TRIALS, *SUMMARIES))
+    write_page(report, folder / REPORT)
     return table
 
 

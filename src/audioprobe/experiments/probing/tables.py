@@ -43,6 +43,8 @@ def comparisons_table(comparisons: Sequence[CellComparison]) -> Table:
             "difference": str(c.difference),
             "p (concepts)": _p_text(c.permutation),
             "p (McNemar)": _p_text(c.mcnemar, smallest=False),
+            "same answer": NONE if c.agreement is None else _value(c.agreement.agreement),
+            "Cohen's kappa": NONE if c.agreement is None else _value(c.agreement.kappa),
         }
         for c in comparisons
     ]

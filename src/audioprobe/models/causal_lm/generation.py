@@ -13,7 +13,14 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import LogitsProcessor, LogitsProcessorList, RepetitionPenaltyLogitsProcessor
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    RepetitionPenaltyLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
 
 from audioprobe.devices import is_out_of_memory
 from audioprobe.errors import NonFiniteError, OutOfMemoryError, UnsupportedInputError
@@ -124,26 +131,6 @@ def check_context(model: Any, n_prompt: int, n_new: int) -> None:  # noqa: ANN40
 
 
 @torch.inference_mode()
-def generate_each(
-    prompts: Sequence[Item],
-    decoding: Decoding,
-    generate: Callable[[Sequence[Item]], Sequence[GeneratedTokens]],
-) -> list[GeneratedTokens]:
-    """Return the generated tokens of each prompt, in order.
-
-    Greedy decoding processes all prompts in one batch. Sampling processes each prompt separately,
-    with the same seed.
-    """
-    if decoding.temperature == 0:
-        return list(generate(prompts))
-    outputs: list[GeneratedTokens] = []
-    for prompt in prompts:
-        with torch.random.fork_rng():
-            torch.manual_seed(decoding.seed)
-            outputs += generate([prompt])
-    return outputs
-
-
 def continue_batch(
     model: Any,  # noqa: ANN401 - `generate` comes from a mixin that type checkers do not find
     inputs: Mapping[str, Tensor],
@@ -151,6 +138,9 @@ def continue_batch(
     ends: Sequence[int],
 ) -> list[GeneratedTokens]:
     """Return the generated tokens of each prompt in a batch.
+
+    Sampling draws from a random generator of its own for each prompt, all with the same seed, so
+    that a response does not depend on the other prompts.
 
     Args:
         model: a causal model of transformers.
@@ -165,7 +155,9 @@ def continue_batch(
     """
     n_text = inputs["input_ids"].shape[1]
     options = generation_options(decoding, ends)
-    options["logits_processor"].append(_FiniteScores(n_text, ends))
+    options["logits_processor"].insert(0, _FiniteScores(n_text, ends))
+    if decoding.temperature > 0:
+        options["logits_processor"].append(_SeededSampling(decoding.seed))
     sequences = model.generate(**inputs, **options)
     return [_until_end(row, ends) for row in sequences[:, n_text:].tolist()]
 
@@ -178,20 +170,21 @@ def generation_options(decoding: Decoding, ends: Sequence[int]) -> dict[str, Any
         # the batch contains padding or audio.
         penalty = float(decoding.repetition_penalty)
         processors.append(RepetitionPenaltyLogitsProcessor(penalty))
-    options: dict[str, Any] = {
+    # The three steps of sampling, in the order of transformers.
+    if decoding.temperature > 0:
+        if decoding.temperature != 1:
+            processors.append(TemperatureLogitsWarper(float(decoding.temperature)))
+        if decoding.top_k is not None:
+            processors.append(TopKLogitsWarper(decoding.top_k))
+        if decoding.top_p < 1:
+            processors.append(TopPLogitsWarper(float(decoding.top_p)))
+    return {
         "max_new_tokens": decoding.max_new_tokens,
-        "do_sample": decoding.temperature > 0,
+        "do_sample": False,  # `_SeededSampling` draws, because transformers has one seed per batch
         "logits_processor": processors,
         "eos_token_id": list(ends) or None,
         "pad_token_id": ends[0] if ends else 0,
     }
-    if decoding.temperature > 0:
-        options |= {
-            "top_k": decoding.top_k or 0,  # 0 means no limit; transformers' default is 50
-            "temperature": decoding.temperature,
-            "top_p": decoding.top_p,
-        }
-    return options
 
 
 def left_padded(rows: Sequence[Tensor], value: float) -> Tensor:
@@ -222,6 +215,31 @@ class _FiniteScores(LogitsProcessor):  # type: ignore[misc]  # transformers has 
                     f"or infinity. {NonFiniteError.ADVICE}"
                 )
         return scores
+
+
+class _SeededSampling(LogitsProcessor):  # type: ignore[misc]  # transformers has no types
+    """Logits processor that draws the next token of every row, and excludes all other tokens.
+
+    A row of a batch gets the same tokens as transformers' sampling of this row alone after
+    `torch.manual_seed(seed)`.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+        self._generators: list[torch.Generator] = []
+
+    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
+        if not self._generators:
+            device = scores.device
+            self._generators = [
+                torch.Generator(device).manual_seed(self._seed) for _ in range(len(input_ids))
+            ]
+        shares = torch.softmax(scores, dim=-1)
+        drawn = [
+            torch.multinomial(row, 1, generator=generator)
+            for row, generator in zip(shares, self._generators, strict=True)
+        ]
+        return torch.full_like(scores, -torch.inf).scatter_(1, torch.stack(drawn), 0.0)
 
 
 def _until_end(new_ids: list[int], ends: Sequence[int]) -> GeneratedTokens:

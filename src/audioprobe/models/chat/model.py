@@ -15,12 +15,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from audioprobe.devices import placement
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.causal_lm.generation import (
     GeneratedTokens,
     check_context,
     continue_batch,
-    generate_each,
     left_padded,
     run_in_batches,
 )
@@ -52,8 +52,9 @@ class TransformersLM(InfoRepr):
 
     Args:
         model: local folder or hub name; a text model may also be a folder with one GGUF file.
-        dtype: "float32", "bfloat16" or "float16": 4, 2 or 2 bytes per parameter.
-        device: "cpu", "cuda", ...
+        dtype: "float32", "bfloat16" or "float16": 4, 2 or 2 bytes per parameter; "auto" is bfloat16
+            on a GPU.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", ...
         batch_size: prompts per forward pass; changes responses only by rounding errors.
         system: text of the system turn; None leaves the system turn to the chat template.
 
@@ -69,10 +70,11 @@ class TransformersLM(InfoRepr):
         model: str | Path,
         *,
         dtype: str = "float32",
-        device: str = "cpu",
+        device: str = "auto",
         batch_size: int = 8,
         system: str | None = None,
     ) -> None:
+        device, dtype = placement(device, dtype)
         torch_dtype = dtype_of(dtype)
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
@@ -187,8 +189,7 @@ class TransformersLM(InfoRepr):
             groups.setdefault(self._batch_key(encoded), []).append(position)
         outputs: dict[int, GeneratedTokens] = {}
         for members in groups.values():
-            group = [batch[n] for n in members]
-            tokens = generate_each(group, decoding, lambda part: self._continue(part, decoding))
+            tokens = self._continue([batch[n] for n in members], decoding)
             outputs |= dict(zip(members, tokens, strict=True))
         responses = []
         for n, encoded in enumerate(batch):

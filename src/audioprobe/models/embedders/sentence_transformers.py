@@ -9,6 +9,7 @@ from safetensors import SafetensorError
 from sentence_transformers import SentenceTransformer
 from transformers import PreTrainedTokenizerBase
 
+from audioprobe.devices import placement
 from audioprobe.errors import WeightsError
 from audioprobe.models.causal_lm.loading import without_weight_bars
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
@@ -26,18 +27,18 @@ class SentenceTransformerEmbedder(InfoRepr):
     Args:
         model: a local folder or a hub name.
         batch_size: texts per forward pass; changes vectors only by rounding errors (1e-6).
-        device: "cpu", "cuda", ...; None uses the default of sentence-transformers.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", ...
 
     Raises:
         WeightsError: if the model is missing or damaged, or is not a sentence-transformers model.
     """
 
     def __init__(
-        self, model: str = DEFAULT_MODEL, *, batch_size: int = 64, device: str | None = None
+        self, model: str = DEFAULT_MODEL, *, batch_size: int = 64, device: str = "auto"
     ) -> None:
         self._model = model
         self._batch_size = batch_size
-        self._device = device
+        self._device, _ = placement(device)
         self._weights = resolve(model)
 
     @property

@@ -17,6 +17,7 @@ from transformers import ASTConfig, ASTForAudioClassification
 
 from audioprobe import weights
 from audioprobe.audio.filterbank import AST_AUDIOSET, FilterBank, Spectrogram
+from audioprobe.devices import placement
 from audioprobe.errors import WeightsError
 from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
 from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Waveform
@@ -33,8 +34,8 @@ class AST(InfoRepr):
     Args:
         model: local folder or hub name.
         batch_size: clips per forward pass; changes outputs only by rounding errors.
-        device: "cpu", "cuda", ...
-        dtype: "float32", "bfloat16" or "float16".
+        device: "auto" (a GPU if there is one), "cpu", "cuda", ...
+        dtype: "float32", "bfloat16", "float16", or "auto" (bfloat16 on a GPU).
 
     Raises:
         WeightsError: if the weights are missing or damaged, or belong to another model.
@@ -45,9 +46,10 @@ class AST(InfoRepr):
         model: str = weights.AST_AUDIOSET,
         *,
         batch_size: int = 4,
-        device: str = "cpu",
+        device: str = "auto",
         dtype: str = "float32",
     ) -> None:
+        device, dtype = placement(device, dtype)
         self._torch_dtype = dtype_of(dtype)
         self._name = model
         self._weights = weights.resolve(model)

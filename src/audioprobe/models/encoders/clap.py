@@ -24,6 +24,7 @@ from transformers import (
 
 from audioprobe import weights
 from audioprobe.audio.transforms import resample
+from audioprobe.devices import placement
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond, text_ids
@@ -50,8 +51,8 @@ class CLAP(InfoRepr):
     Args:
         model: local folder or hub name.
         batch_size: clips per forward pass; changes outputs only by rounding errors.
-        device: "cpu", "cuda", ...
-        dtype: "float32", "bfloat16" or "float16".
+        device: "auto" (a GPU if there is one), "cpu", "cuda", ...
+        dtype: "float32", "bfloat16", "float16", or "auto" (bfloat16 on a GPU).
 
     Raises:
         WeightsError: if the weights are missing or damaged, or belong to another model.
@@ -62,9 +63,10 @@ class CLAP(InfoRepr):
         model: str = DEFAULT_MODEL,
         *,
         batch_size: int = 8,
-        device: str = "cpu",
+        device: str = "auto",
         dtype: str = "float32",
     ) -> None:
+        device, dtype = placement(device, dtype)
         self._torch_dtype = dtype_of(dtype)
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from audioprobe import weights
 from audioprobe.audio.transforms import resample
 from audioprobe.concepts import Concepts
+from audioprobe.devices import placement
 from audioprobe.errors import InvalidInputError, WeightsError, optional_import
 from audioprobe.io.tensorflow_checkpoint import INDEX, VALUES, Variable, read_variables
 from audioprobe.models.causal_lm.loading import load_state, read_tensors
@@ -64,7 +65,7 @@ class YAMNet(InfoRepr):
         hop: seconds between the starts of two patches, a multiple of 0.01; 0.48 in the original.
         pooling: "mean" (as in the original) or "max" of the label probabilities over the patches
             of a clip.
-        device: "cpu", "cuda", ...
+        device: "auto" (a GPU if there is one), "cpu", "cuda", ...
 
     Raises:
         WeightsError: if the weights are missing or damaged, or belong to another network.
@@ -77,7 +78,7 @@ class YAMNet(InfoRepr):
         *,
         hop: float = 0.48,
         pooling: Literal["mean", "max"] = "mean",
-        device: str = "cpu",
+        device: str = "auto",
     ) -> None:
         if pooling not in ("mean", "max"):
             raise InvalidInputError(f'pooling must be "mean" or "max", got {pooling!r}.')
@@ -91,8 +92,8 @@ class YAMNet(InfoRepr):
             _check_package(self._weights.folder)
         self._hop = n_frames
         self._pooling = pooling
-        self._device = device
-        self._network = load_yamnet(self._weights.folder).to(device)
+        self._device, _ = placement(device)
+        self._network = load_yamnet(self._weights.folder).to(self._device)
 
     @property
     def info(self) -> ComponentInfo:

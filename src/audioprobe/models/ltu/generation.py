@@ -15,7 +15,6 @@ from audioprobe.models.causal_lm.generation import (
     GeneratedTokens,
     check_context,
     continue_batch,
-    generate_each,
     left_padded,
 )
 from audioprobe.models.ltu.network import LTUNetwork
@@ -47,8 +46,7 @@ def generate(
     """Return the generated token ids of each prompt; `prompts` must not be empty.
 
     As in the authors' code, the repetition penalty also applies to the text tokens of the prompt.
-    Greedy decoding processes all prompts in one batch. Sampling processes each prompt separately,
-    with the same seed.
+    A sampled response depends on the seed and the prompt, not on the other prompts of the batch.
 
     Raises:
         UnsupportedInputError: if a prompt and its longest possible response exceed the model's
@@ -56,11 +54,7 @@ def generate(
     """
     longest = max(prompt.length for prompt in prompts)
     check_context(net.llama, longest, decoding.max_new_tokens)
-
-    def generate_batch(batch: Sequence[TokenPrompt]) -> list[GeneratedTokens]:
-        return continue_batch(net.llama, batch_inputs(net, batch), decoding, (eos_token_id,))
-
-    return generate_each(prompts, decoding, generate_batch)
+    return continue_batch(net.llama, batch_inputs(net, prompts), decoding, (eos_token_id,))
 
 
 def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, Tensor]:

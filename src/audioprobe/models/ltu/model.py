@@ -4,24 +4,24 @@ Source: Gong et al., ICLR 2024. The network's outputs equal those of the authors
 authors' published checkpoints can be loaded unchanged.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
-from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
+from audioprobe.devices import placement
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
-from audioprobe.models.causal_lm.generation import run_in_batches, run_single
+from audioprobe.models.causal_lm.generation import run_in_batches
 from audioprobe.models.causal_lm.likelihood import warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.choices import choose
 from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
+from audioprobe.models.ltu.audio_input import AudioInput
 from audioprobe.models.ltu.checkpoint import load_ltu
 from audioprobe.models.ltu.generation import (
     TokenPrompt,
@@ -47,27 +47,11 @@ from audioprobe.types import (
     Option,
     Prompt,
     Response,
-    Waveform,
 )
 
-TRANSCRIBE = "Write down the words that are spoken, and nothing else."
-"""Instruction to the transcriber, the model that writes down speech for LTU-AS."""
-
-PAPER = Decoding(max_new_tokens=400, temperature=0.1, top_p=0.95, top_k=500, repetition_penalty=1.1)
-"""Decoding settings of LTU's published evaluation (`inference_batch.py`), which set no seed."""
-
-DEMO = Decoding(max_new_tokens=400, temperature=0.1, top_p=0.95, top_k=50)
-"""Decoding settings of LTU's demo (`inference_gradio.py`); top_k was transformers' default."""
-
-DEMO_AS = replace(PAPER, max_new_tokens=500)
-"""Decoding settings of LTU-AS's demo; the published evaluation of LTU-AS used `PAPER`."""
-
-DECODINGS: Mapping[str, Decoding] = MappingProxyType(
-    {"greedy": Decoding(), "paper": PAPER, "demo": DEMO, "demo-as": DEMO_AS}
-)
-"""Decoding settings by name: audioprobe's default and those of the authors' code."""
-
-_CACHED_CLIPS = 64  # audio tokens of a clip use 0.5 MB for LTU-7B
+if TYPE_CHECKING:
+    from audioprobe.finetuning.strategy import Strategy
+    from audioprobe.ltu_finetuning import FineTunedLTU
 
 
 class LTU(InfoRepr):
@@ -108,12 +92,11 @@ class LTU(InfoRepr):
         self._tokenizer: Any = tokenizer
         self._prompts = LTUPrompts(tokenizer)
         self._info = info
-        self._frontend: AudioFrontend = frontend or load_frontend(net.config.audio)
         self._transcriber = transcriber
+        self._audio = AudioInput(net, frontend or load_frontend(net.config.audio), transcriber)
         self._batch_size = batch_size
         self.training_data = training_data
-        # Audio tokens, shape (n_tokens, hidden), and transcript, by hash of the audio.
-        self._audio_cache: OrderedDict[str, tuple[Tensor, str]] = OrderedDict()
+        self._source: tuple[str | Path, str | Path | None] | None = None
 
     @classmethod
     def from_pretrained(
@@ -124,7 +107,7 @@ class LTU(InfoRepr):
         whisper: str | Path | None = None,
         transcriber: LanguageModel | None = None,
         dtype: str = "float32",
-        device: str = "cpu",
+        device: str = "auto",
         quantization: Quantization | None = None,
         batch_size: int = 8,
     ) -> Self:
@@ -140,8 +123,8 @@ class LTU(InfoRepr):
                 the converted folder or else "openai/whisper-large".
             transcriber: for LTU-AS, the model that transcribes speech for the prompt; None omits
                 the transcript from the prompt.
-            dtype: "float32", "bfloat16" or "float16".
-            device: "cpu", "cuda", ...
+            dtype: "float32", "bfloat16", "float16", or "auto" (bfloat16 on a GPU).
+            device: "auto" (a GPU if there is one), "cpu", "cuda", ...
             quantization: "8bit" or "4bit" stores the language model's linear layers in that many
                 bits (extra `quantization`).
             batch_size: prompts per forward pass.
@@ -151,15 +134,14 @@ class LTU(InfoRepr):
                 together. For a published model, the message lists what to download.
             MissingDependencyError: if quantization is requested and bitsandbytes is not installed.
         """
-        torch_dtype = dtype_of(dtype)
+        device, dtype = placement(device, dtype)
         if quantization not in (None, *QUANTIZATIONS):
             raise InvalidInputError(
-                f"quantization must be None or one of {', '.join(QUANTIZATIONS)}, got "
-                f"{quantization!r}."
+                f"Expected quantization None, {' or '.join(QUANTIZATIONS)}, got {quantization!r}."
             )
         checkpoint = load_ltu(name_or_path, base)
-        net, audio = checkpoint.net, checkpoint.net.config.audio
-        whisper = whisper or checkpoint.whisper
+        net, whisper = checkpoint.net, whisper or checkpoint.whisper
+        audio, torch_dtype = net.config.audio, dtype_of(dtype)
         frontend = load_frontend(audio, whisper=whisper, dtype=torch_dtype, device=device)
         net.to(torch_dtype)
         if quantization is not None:
@@ -167,7 +149,7 @@ class LTU(InfoRepr):
         elif torch_dtype == torch.float32:  # rounding to a shorter type would lose small changes
             merge_lora(net.llama)
         net.to(device)
-        return cls(
+        model = cls(
             net,
             checkpoint.tokenizer,
             checkpoint.info({"dtype": dtype, "quantization": quantization, **frontend.options}),
@@ -176,6 +158,36 @@ class LTU(InfoRepr):
             batch_size=batch_size,
             training_data=checkpoint.training_data,
         )
+        model._source = name_or_path, base
+        return model
+
+    def finetune(
+        self, clips: object, strategy: "Strategy | None" = None, **options: Any
+    ) -> "FineTunedLTU":
+        """Fine-tune a copy of the model on clips with labels; see `ltu_finetuning.finetune_ltu`.
+
+        Args:
+            clips: clips with labels, such as a data set.
+            strategy: what is trained, and how; None trains projector and LoRA for 100 steps.
+            options: `folder`, `validation`, `rehearsal`, `track_every`, `measures`, `progress`.
+
+        Returns:
+            The fine-tuned model with its history; `save_pretrained` of the result writes it.
+
+        Raises:
+            InvalidInputError: if this model was not loaded by `from_pretrained`, or the clips have
+                no labels.
+            TrainingError: if a loss is not finite.
+        """
+        if self._source is None:
+            raise InvalidInputError(
+                "Only a model from LTU.from_pretrained can be fine-tuned. Save this one, and load "
+                "it."
+            )
+        # Training is a higher layer, which is loaded only here.
+        module = import_module("audioprobe.ltu_finetuning")
+        tuned: FineTunedLTU = module.finetune_ltu(self._source, clips, strategy, **options)
+        return tuned
 
     @property
     def info(self) -> ComponentInfo:
@@ -192,7 +204,7 @@ class LTU(InfoRepr):
         Args:
             prompts: prompts with one audio clip or none; examples must be text only and are placed
                 before the question.
-            decoding: decoding settings; None is greedy. `PAPER` and `DEMO` are from LTU's authors.
+            decoding: decoding settings; None is greedy. `decoding.PAPER` is of LTU's authors.
 
         Raises:
             InvalidInputError: if a question is empty.
@@ -213,7 +225,9 @@ class LTU(InfoRepr):
                 text = self._tokenizer.decode(list(output.ids), skip_special_tokens=True)
                 yield Response(text.strip(), output.finish, details=details)
 
-        encoded = ((self._encode(prompt), self._truncation(prompt.audio)) for prompt in prompts)
+        encoded = (
+            (self._encode(prompt), self._audio.truncation(prompt.audio)) for prompt in prompts
+        )
         yield from run_in_batches(encoded, self._batch_size, respond)
 
     def log_likelihood(
@@ -231,7 +245,7 @@ class LTU(InfoRepr):
         """
         ids = [self._prompts.continuation_ids(text) for text in continuations]
         for prompt in prompts:
-            warn_of_truncation(self._truncation(prompt.audio))
+            warn_of_truncation(self._audio.truncation(prompt.audio))
             yield log_likelihood(self._net, self._encode(prompt), ids)
 
     def _choose(self, prompt: Prompt, decoding: Decoding) -> Response:
@@ -240,7 +254,9 @@ class LTU(InfoRepr):
         end = self._prompts.eos_token_id
         values = complete_log_likelihood(self._net, self._encode(prompt), ids, eos_token_id=end)
         response = choose(values, decoding)
-        return replace(response, details={**response.details, **self._truncation(prompt.audio)})
+        return replace(
+            response, details={**response.details, **self._audio.truncation(prompt.audio)}
+        )
 
     def _encode(self, prompt: Prompt) -> TokenPrompt:
         """Return the token ids and audio tokens of a prompt; examples precede the question."""
@@ -256,40 +272,8 @@ class LTU(InfoRepr):
             for example in prompt.examples
         )
         tokens, transcript = (
-            (None, "") if prompt.audio is None else self._encode_audio(prompt.audio)
+            (None, "") if prompt.audio is None else self._audio.encode(prompt.audio)
         )
         text = examples + self._prompts.prompt(prompt.text, transcript)
         ids = torch.tensor(self._prompts.tokenize(text), device=self._net.llama.device)
         return TokenPrompt(ids, tokens)
-
-    def _encode_audio(self, waveform: Waveform) -> tuple[Tensor, str]:
-        """Return audio tokens and transcript of a waveform; recent waveforms are cached."""
-        key = waveform.digest()
-        if key in self._audio_cache:
-            self._audio_cache.move_to_end(key)
-            return self._audio_cache[key]
-        tokens = run_single(lambda: self._audio_tokens(waveform))
-        self._audio_cache[key] = tokens, self._transcribe(waveform)
-        if len(self._audio_cache) > _CACHED_CLIPS:
-            self._audio_cache.popitem(last=False)
-        return self._audio_cache[key]
-
-    @torch.inference_mode()
-    def _audio_tokens(self, waveform: Waveform) -> Tensor:
-        """Return the tokens that the audio prefix computes, shape (n_tokens, hidden)."""
-        weight = self._net.prefix.projection.weight
-        tokens: Tensor = self._net.prefix(self._frontend(waveform).to(weight.device, weight.dtype))
-        return tokens[0]
-
-    def _transcribe(self, waveform: Waveform) -> str:
-        """Return the transcript of a waveform; "" if there is no transcriber or no answer."""
-        if self._transcriber is None:
-            return ""
-        (response,) = self._transcriber.generate([Prompt(TRANSCRIBE, waveform)])
-        return "" if response.abstained else response.text.strip()
-
-    def _truncation(self, waveform: Waveform | None) -> dict[str, Option]:
-        """Return the seconds of truncated audio for `Response.details`; {} if none is truncated."""
-        if waveform is None or waveform.duration <= self._frontend.seconds:
-            return {}
-        return {"truncated audio (s)": round(waveform.duration - self._frontend.seconds, 3)}

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-from sklearn.metrics import cohen_kappa_score
+import numpy as np
 
 from audioprobe.inference import PromptFailure, map_prompts
+from audioprobe.metrics.vectorized_metrics import cohen_kappa
 from audioprobe.probing.answers.text import final_answer, normalize
 from audioprobe.probing.trial import Judgement, Trial
 from audioprobe.progress import ProgressCallback, ignore_progress
@@ -122,10 +123,11 @@ def agreement(trials: Iterable[Trial]) -> Agreement:
 
 
 def _cohen_kappa(pairs: Sequence[tuple[str, str]]) -> float | None:
-    if len({category for pair in pairs for category in pair}) < 2:
+    if not pairs:
         return None
-    kappa = float(cohen_kappa_score([rules for rules, _ in pairs], [judge for _, judge in pairs]))
-    return kappa if math.isfinite(kappa) else None
+    statistic = cohen_kappa([rules for rules, _ in pairs], [judge for _, judge in pairs])
+    kappa = float(statistic(np.ones((1, len(pairs))))[0])
+    return None if math.isnan(kappa) else kappa
 
 
 def _judgement(prompt: str, options: Sequence[str], reply: Response | PromptFailure) -> Judgement:

@@ -14,8 +14,9 @@ from audioprobe.concepts.collection import (
 from audioprobe.concepts.concept import with_article_of
 from audioprobe.errors import InvalidInputError, did_you_mean
 
-RelationKind: TypeAlias = Literal["identity", "synonym", "hypernym"]
-"""What a target is to a concept: the concept itself, another name for it, or a class above it."""
+RelationKind: TypeAlias = Literal["identity", "synonym", "hypernym", "other"]
+"""What a target is to a concept: the concept itself, another name for it, a class above it, or
+something else ("other": an item of another benchmark, which no probe of this library asks)."""
 Negatives: TypeAlias = Literal["random", "popular", "sibling", "adversarial"]
 """How the false pairs of concept and target are drawn; see `balanced_pairs`."""
 
@@ -79,7 +80,7 @@ class ProbeConcept:
             return self.hypernyms
         if relation == "synonym":
             return tuple(Target(name, name) for name in self.synonyms)
-        return (Target(self.id, self.phrase),)
+        return (Target(self.id, self.phrase),) if relation == "identity" else ()
 
 
 @dataclass(frozen=True, slots=True, repr=False)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.reports.training_curves import read_log, save_curves
+from audioprobe.plots.training_curves import read_log, save_curves
 
 
 def test_logs_are_read_and_drawn(tmp_path: Path) -> None:

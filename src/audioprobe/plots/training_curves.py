@@ -1,15 +1,18 @@
 """Plot training losses."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from audioprobe.errors import InvalidInputError, needs_extra
-from audioprobe.reports.score_map import check_format
+from audioprobe.plots.canvas import Canvas, check_format
+from audioprobe.plots.figures import legend, plain
 
 with needs_extra("report"):
+    from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -70,3 +73,40 @@ def save_curves(
     target.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(target, dpi=150)
     return target
+
+
+def plot_history(columns: Mapping[str, Sequence[Any]], canvas: Canvas) -> Axes:
+    """Plot every measure over the steps; the training loss is thin, with its running mean.
+
+    Args:
+        columns: columns step, measure and value of equal length.
+        canvas: function that returns the axes.
+    """
+    axes = canvas(6.4, 3.8)
+    series: dict[str, list[tuple[int, float]]] = {}
+    for step, measure, value in zip(
+        *(columns[x] for x in ("step", "measure", "value")), strict=True
+    ):
+        series.setdefault(measure, []).append((step, value))
+    for number, (name, points) in enumerate(series.items()):
+        steps, values = (np.array(column, dtype=float) for column in zip(*points, strict=True))
+        color = f"C{number % 10}"
+        if name == "training loss" and len(values) > _SMOOTH:
+            axes.plot(steps, values, color=color, linewidth=0.5, alpha=0.5)
+            means = np.convolve(values, np.ones(_SMOOTH) / _SMOOTH, mode="valid")
+            axes.plot(steps[_SMOOTH - 1 :], means, color=color, label=f"{name}, mean of {_SMOOTH}")
+        else:
+            axes.plot(
+                steps, values, marker="os^D"[number % 4], markersize=4, color=color, label=name
+            )
+    axes.set_xlabel("step")
+    axes.set_ylabel("loss (nats), or unit of the measure")
+    legend(axes, "best")
+    plain(axes)
+    return axes
+
+
+PLOTS: Mapping[str, Callable[[Mapping[str, Sequence[Any]], Canvas], Axes]] = {
+    "history": plot_history
+}
+"""Functions that draw the columns of a training history, by the name of the plot."""

@@ -6,8 +6,14 @@ import numpy as np
 import pytest
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.reports.score_map import save_score_map
+from audioprobe.plots.canvas import off_screen, save_figure
 from audioprobe.results import Caption, ClassificationResult, LabelScores, Provenance
+from audioprobe.results.plotting import plot_scores
+
+
+def save_score_map(result: ClassificationResult, path: Path) -> Path:
+    return save_figure(plot_scores(result, off_screen), path)
+
 
 PROVENANCE = Provenance(components={}, options={}, seed=0, data="", versions={}, created="now")
 
