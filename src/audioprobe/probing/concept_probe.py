@@ -260,7 +260,7 @@ def _conditions(config: QuestionConfig, has_clips: bool, has_spoken: bool) -> tu
             raise InvalidInputError(
                 f"The condition {condition!r} needs {missing[condition]}, but received none."
             )
-    possible = (c for c in CONDITIONS if not missing[c] and c not in ON_REQUEST)
+    possible: list[Condition] = [c for c in CONDITIONS if not missing[c] and c not in ON_REQUEST]
     return config.conditions or tuple(possible)
 
 
