@@ -1,8 +1,7 @@
 """Evaluate label scores against reference labels: metrics per label, and macro means."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
 
@@ -11,42 +10,14 @@ from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.text_table import Displayed, Table, with_rate
 from audioprobe.metrics import (
     ThresholdPolicy,
-    average_precision,
-    f1_per_label,
     macro,
-    per_label,
-    roc_auc,
 )
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.grouping import rare_label_strata
 from audioprobe.metrics.vectorized_metrics import macro_average_precision, macro_f1, macro_roc_auc
 from audioprobe.plots.forest_plot import ForestPlot, ForestPlotted, ForestRow
+from audioprobe.results.label_evaluation import IntervalFunction, LabelEvaluation, evaluate_labels
 from audioprobe.types import BoolArray, Estimate, FloatArray
-
-IntervalFunction: TypeAlias = Callable[[Statistic, Estimate, BoolArray], Estimate]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LabelEvaluation:
-    """Metrics of one label.
-
-    Attributes:
-        label: name of the label.
-        n_positive: number of clips that have the label.
-        auc: area under the ROC curve, in [0, 1]; its value is None if no clip or every clip has
-            the label. It has no interval if the label occurs in fewer than two groups of clips.
-        average_precision: area under the step-wise precision-recall curve, in [0, 1]; undefined
-            and without interval in the same cases.
-        f1: F1 at `threshold`, in [0, 1]; None if the label has no threshold or no clip.
-        threshold: lowest score at which the label counts as predicted; None if it has none.
-    """
-
-    label: str
-    n_positive: int
-    auc: Estimate
-    average_precision: Estimate
-    f1: float | None
-    threshold: float | None
 
 
 @dataclass(frozen=True, slots=True, repr=False, kw_only=True)
@@ -186,28 +157,9 @@ def evaluate(
     Raises:
         InvalidInputError: if shapes differ, scores are not finite, or there are no scores.
     """
-    if threshold is not None and not hasattr(threshold, "thresholds"):
-        raise InvalidInputError(
-            f"Expected a threshold policy, such as FixedThreshold(0.5), got {threshold!r}."
-        )
+    _check_threshold(threshold)
     _check_scores(scores, targets, len(labels), n_failed)
-    unit = "clips" if groups is None else "groups"
-    of_clips = _named_groups(groups, len(targets))
-    strata = rare_label_strata(of_clips, targets)
-
-    def with_interval(statistic: Statistic, point: Estimate, present: BoolArray) -> Estimate:
-        if bootstrap is None or point.value is None:
-            return point
-        return bootstrap.estimate(
-            statistic,
-            len(targets),
-            groups=of_clips,
-            strata=strata,
-            present=present,
-            point=point,
-            unit=unit,
-        )
-
+    with_interval = _interval_function(bootstrap, targets, groups)
     evaluated = evaluate_labels(scores, targets, labels, threshold, with_interval)
     f1 = macro(tuple(label.f1 for label in evaluated))
     limits = {n: e.threshold for n, e in enumerate(evaluated) if e.threshold is not None}
@@ -234,45 +186,35 @@ def evaluate(
     )
 
 
-def evaluate_labels(
-    scores: FloatArray,
-    targets: BoolArray,
-    labels: tuple[str, ...],
-    threshold: ThresholdPolicy | None,
-    with_interval: IntervalFunction,
-) -> tuple[LabelEvaluation, ...]:
-    """Compute the metrics of each label.
-
-    Args:
-        scores: finite scores, shape (n_clips, n_labels).
-        targets: boolean matrix, shape (n_clips, n_labels): True if the label is present.
-        labels: labels of the columns.
-        threshold: how thresholds for F1 are chosen; None omits F1.
-        with_interval: function of a statistic, its value and the targets of the label, which
-            returns the value with a confidence interval.
-    """
-    aucs = per_label(roc_auc, targets, scores)
-    precisions = per_label(average_precision, targets, scores)
-    undefined = (None,) * len(labels)
-    thresholds = threshold.thresholds(targets, scores) if threshold else undefined
-    f1s = f1_per_label(targets, scores, threshold) if threshold else undefined
-    evaluated = []
-    for n, label in enumerate(labels):
-        present, values = targets[:, [n]], scores[:, [n]]
-        auc, precision = macro(aucs[n : n + 1]), macro(precisions[n : n + 1])
-        evaluated.append(
-            LabelEvaluation(
-                label=label,
-                n_positive=int(present.sum()),
-                auc=with_interval(macro_roc_auc(present, values), auc, present),
-                average_precision=with_interval(
-                    macro_average_precision(present, values), precision, present
-                ),
-                f1=f1s[n],
-                threshold=thresholds[n],
-            )
+def _check_threshold(threshold: object) -> None:
+    if threshold is not None and not hasattr(threshold, "thresholds"):
+        raise InvalidInputError(
+            f"Expected a threshold policy, such as FixedThreshold(0.5), got {threshold!r}."
         )
-    return tuple(evaluated)
+
+
+def _interval_function(
+    bootstrap: Bootstrap | None, targets: BoolArray, groups: Sequence[Hashable] | None
+) -> IntervalFunction:
+    """Return a function that adds a bootstrap interval to an estimate of these clips."""
+    unit = "clips" if groups is None else "groups"
+    of_clips = _named_groups(groups, len(targets))
+    strata = rare_label_strata(of_clips, targets)
+
+    def with_interval(statistic: Statistic, point: Estimate, present: BoolArray) -> Estimate:
+        if bootstrap is None or point.value is None:
+            return point
+        return bootstrap.estimate(
+            statistic,
+            len(targets),
+            groups=of_clips,
+            strata=strata,
+            present=present,
+            point=point,
+            unit=unit,
+        )
+
+    return with_interval
 
 
 def _named_groups(groups: Sequence[Hashable] | None, n_clips: int) -> list[Hashable]:

@@ -27,7 +27,7 @@ from audioprobe.metrics.vectorized_metrics import (
     macro_f1,
     macro_roc_auc,
 )
-from audioprobe.results.evaluation import LabelEvaluation, evaluate_labels
+from audioprobe.results.label_evaluation import LabelEvaluation, evaluate_labels
 from audioprobe.types import BoolArray, Estimate
 
 
