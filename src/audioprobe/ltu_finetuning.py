@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from audioprobe.audio.sources import Source, clips_of
+from audioprobe.errors import InvalidInputError
 from audioprobe.finetuning.clip_tuning import finetune_on_clips
 from audioprobe.finetuning.strategy import Strategy
 from audioprobe.finetuning.trainer import Measure
@@ -101,6 +102,8 @@ def finetune_ltu(
         TrainingError: if a loss is not finite.
         OutOfMemoryError: if there is not enough memory; the message lists how to use less.
     """
+    if strategy is not None and not isinstance(strategy, Strategy):
+        raise InvalidInputError(f"Expected a Strategy, got {strategy!r}. Pass Strategy(...).")
     training, held_out, earlier = (
         tuple(clips_of(given)) if given != () else () for given in (sources, validation, rehearsal)
     )

@@ -81,10 +81,8 @@ class CaptionClassifier:
         samples: int = 1,
     ) -> None:
         if samples < 1 or (samples > 1 and decoding is not None and not decoding.temperature):
-            raise InvalidInputError(
-                f"Expected at least one sample, and several only with a temperature above 0, got "
-                f"{samples} samples and {decoding}."
-            )
+            wanted = "a temperature above 0 for several samples" if samples > 1 else "samples >= 1"
+            raise InvalidInputError(f"Expected {wanted}, got {samples} samples and {decoding}.")
         if isinstance(model, str):
             check_name("language_model", model)
         if isinstance(scorer, str):

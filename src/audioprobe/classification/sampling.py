@@ -18,6 +18,9 @@ def draw_samples(
 ) -> Iterator[tuple[Response, ...]]:
     """Yield the samples of each prompt, with the seeds `decoding.seed`, `decoding.seed` + 1, ...
 
+    All prompts share the random numbers of a sample, so that a response does not depend on the
+    other prompts; samples of different prompts are therefore not independent.
+
     Args:
         model: model that responds.
         prompts: the prompts; at most 64 are read ahead.

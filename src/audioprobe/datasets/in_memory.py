@@ -126,8 +126,9 @@ class InMemoryDataset(InfoRepr):
         )
         if not clips:
             raise InvalidInputError(
-                f"{self._name}: none of the {len(listed)} files of the split {split!r} exists, for "
-                f"example {listed[0].path}. Unpack the audio files there, or pass another folder."
+                f"{self._name}: none of the {len(listed)} files of the split {split!r} exists. The "
+                f"first one was searched at {listed[0].path}. Put the audio files there, or pass "
+                "the folder that contains them (folder=..., in the shell --folder)."
             )
         return clips
 

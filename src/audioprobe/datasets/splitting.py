@@ -68,8 +68,13 @@ def split_by_group(
     target = np.array([shares[name] for name in names]) / sum(shares.values())
     missing = target[:, None] * totals
     chosen = np.zeros(n_sets, dtype=np.int64)
-    for number in np.lexsort((ties, -sizes)):
-        split = int(np.argmax((missing / totals) @ contents[number]))
+    filled = np.zeros(len(names), dtype=np.bool_)
+    for position, number in enumerate(np.lexsort((ties, -sizes))):
+        scores = (missing / totals) @ contents[number]
+        if n_sets - position <= np.count_nonzero(~filled):  # no split may stay empty
+            scores[filled] = -np.inf
+        split = int(np.argmax(scores))
+        filled[split] = True
         chosen[number] = split
         missing[split] -= contents[number]
     return {clip_id: names[chosen[k]] for clip_id, k in zip(ids, sets, strict=True)}

@@ -185,7 +185,7 @@ def _sinkhorn(cost: Tensor, mask: Tensor) -> Tensor:
     scaled = (-cost / _REGULARIZATION).masked_fill(~mask[:, None], -torch.inf)
     rows = torch.full(cost.shape[:2], 1 / cost.shape[1], dtype=cost.dtype, device=cost.device).log()
     columns = (mask / mask.sum(dim=1, keepdim=True)).to(cost).log()  # -inf for padding
-    potential = torch.zeros_like(columns)
+    of_rows, potential = rows, torch.zeros_like(columns)
     for _ in range(_ITERATIONS):
         of_rows = rows - (scaled + potential[:, None]).logsumexp(dim=2)
         update = columns - (scaled + of_rows[..., None]).logsumexp(dim=1)

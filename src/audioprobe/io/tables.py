@@ -44,6 +44,9 @@ def read_rows(path: str | Path, columns: Sequence[str] = ()) -> list[TableRow]:
         raise InvalidInputError(
             f"{file}: expected a table ending in {', '.join(_SUFFIXES)}.{advice}"
         )
+    if not file.exists():
+        names = [p.name for p in file.parent.glob("*") if p.suffix.lower() in _SUFFIXES]
+        raise InvalidInputError(f"{file}: no such file.{did_you_mean(file.name, names)}")
     try:
         if suffix == ".jsonl":
             rows = _json_lines(file)

@@ -81,7 +81,15 @@ class Table:
         for row in self.rows[:most]:
             table.add_row(*(Text(printable(cell)) for cell in row))
         stream = io.StringIO()
-        Console(file=stream, width=width, color_system=None, legacy_windows=False).print(table)
+        # In a notebook, rich would show the table at once instead of writing it to the stream.
+        console = Console(
+            file=stream,
+            width=width,
+            color_system=None,
+            legacy_windows=False,
+            force_jupyter=False,
+        )
+        console.print(table)
         n_hidden = len(self.rows) - len(self.rows[:most])
         lines = [line.rstrip() for line in stream.getvalue().splitlines()]
         lines += [f"... and {n_hidden} more"] if n_hidden else []

@@ -16,6 +16,8 @@ import numpy as np
 from audioprobe.errors import InvalidInputError
 from audioprobe.types import BoolArray
 
+_RARE = 5  # largest number of groups of a rare label
+
 _Group = TypeVar("_Group", bound=Hashable)
 
 
@@ -123,6 +125,28 @@ def merge_single_group_strata(strata: Mapping[_Group, Hashable]) -> dict[_Group,
     if len(single) == 1 and several:
         merged = {single[0]: min(several, key=sizes.__getitem__)}
     return {group: merged.get(stratum, stratum) for group, stratum in strata.items()}
+
+
+def rare_label_strata(groups: Sequence[Hashable], targets: BoolArray) -> list[Hashable]:
+    """Return the stratum of each clip, so that resamples within strata contain the rare labels.
+
+    Groups with the same rare labels (labels in at most 5 groups) form a stratum. A stratum of a
+    single group would be the same in every resample, so it is merged with groups without rare
+    labels, or with another stratum.
+
+    Args:
+        groups: group of each clip.
+        targets: whether each clip has each label, shape (n_clips, n_labels).
+    """
+    groups_of_label = [{groups[row] for row in np.flatnonzero(column)} for column in targets.T]
+    rare = [n for n, names in enumerate(groups_of_label) if 0 < len(names) <= _RARE]
+    kinds = {
+        g: frozenset(n for n in rare if g in groups_of_label[n]) for g in dict.fromkeys(groups)
+    }
+    sizes = Counter(kinds.values())
+    common = {g: kind if sizes[kind] > 1 else frozenset() for g, kind in kinds.items()}
+    strata = merge_single_group_strata(common)
+    return [strata[g] for g in groups]
 
 
 def has_both(grouping: Grouping, present: BoolArray) -> bool:

@@ -31,7 +31,7 @@ def on_screen(axes: Axes | None = None) -> Canvas:
     def canvas(width: float, height: float) -> Axes:
         if axes is not None:
             return axes
-        return plt.figure(figsize=(width, height)).add_subplot()
+        return plt.figure(figsize=(width, height), layout="constrained").add_subplot()
 
     return canvas
 

@@ -260,7 +260,7 @@ def _conditions(config: QuestionConfig, has_clips: bool, has_spoken: bool) -> tu
             raise InvalidInputError(
                 f"The condition {condition!r} needs {missing[condition]}, but received none."
             )
-    possible = (c for c in CONDITIONS if not missing[c] and c not in ON_REQUEST)
+    possible: list[Condition] = [c for c in CONDITIONS if not missing[c] and c not in ON_REQUEST]
     return config.conditions or tuple(possible)
 
 
@@ -286,8 +286,9 @@ def _pairs(
             merged = Pairs(merged.pairs + drawn.pairs, merged.unmatched + drawn.unmatched)
     if not merged.pairs:
         raise InvalidInputError(
-            f"{concepts.name}: expected true pairs with a matching false pair, but none of "
-            f"{len(concepts.concepts)} concepts has such a {' or '.join(relations)} (negatives: "
-            f"{', '.join(config.negatives)}). Add concepts, or use the negatives 'random'."
+            f"{concepts.name}: expected true pairs with a matching false pair for the same class, "
+            f"but the concepts {', '.join(concept.id for concept in concepts.concepts)} have none "
+            f"({', '.join(relations)}; negatives: {', '.join(config.negatives)}). Only concepts "
+            "with clips count. Add concepts of other classes, or clips of the missing concepts."
         )
     return merged

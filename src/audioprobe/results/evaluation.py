@@ -18,6 +18,7 @@ from audioprobe.metrics import (
     roc_auc,
 )
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
+from audioprobe.metrics.grouping import rare_label_strata
 from audioprobe.metrics.vectorized_metrics import macro_average_precision, macro_f1, macro_roc_auc
 from audioprobe.plots.forest_plot import ForestPlot, ForestPlotted, ForestRow
 from audioprobe.types import BoolArray, Estimate, FloatArray
@@ -179,20 +180,32 @@ def evaluate(
             have no natural threshold.
         bootstrap: settings of the confidence intervals of the macro means; None omits them. All
             resamples use the thresholds of the full set of clips.
-        groups: group of each clip (site, recorder); groups are resampled as a whole. None makes
-            each clip its own group.
+        groups: group of each clip (site, recorder); groups are resampled as a whole, within strata
+            of rare labels (see `rare_label_strata`). None makes each clip its own group.
 
     Raises:
         InvalidInputError: if shapes differ, scores are not finite, or there are no scores.
     """
+    if threshold is not None and not hasattr(threshold, "thresholds"):
+        raise InvalidInputError(
+            f"Expected a threshold policy, such as FixedThreshold(0.5), got {threshold!r}."
+        )
     _check_scores(scores, targets, len(labels), n_failed)
     unit = "clips" if groups is None else "groups"
+    of_clips = _named_groups(groups, len(targets))
+    strata = rare_label_strata(of_clips, targets)
 
     def with_interval(statistic: Statistic, point: Estimate, present: BoolArray) -> Estimate:
         if bootstrap is None or point.value is None:
             return point
         return bootstrap.estimate(
-            statistic, len(targets), groups=groups, present=present, point=point, unit=unit
+            statistic,
+            len(targets),
+            groups=of_clips,
+            strata=strata,
+            present=present,
+            point=point,
+            unit=unit,
         )
 
     evaluated = evaluate_labels(scores, targets, labels, threshold, with_interval)
@@ -260,6 +273,12 @@ def evaluate_labels(
             )
         )
     return tuple(evaluated)
+
+
+def _named_groups(groups: Sequence[Hashable] | None, n_clips: int) -> list[Hashable]:
+    """Return the group of each clip; a clip without a group is a group of its own."""
+    known = [None] * n_clips if groups is None else groups
+    return [("clip", n) if group is None else ("group", group) for n, group in enumerate(known)]
 
 
 def _ends(estimate: Estimate) -> tuple[float | None, float | None, float | None]:

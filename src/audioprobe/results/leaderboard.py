@@ -1,7 +1,7 @@
 """Rank several classification results of the same clips; all pairs are tested and corrected."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -118,7 +118,7 @@ class Leaderboard(TidyData, Displayed, ForestPlotted):
 
 
 def compare_many(
-    results: Mapping[str, ClassificationResult],
+    results: Mapping[str, ClassificationResult] | Sequence[ClassificationResult],
     *,
     truth: Mapping[str, tuple[str, ...]] | None = None,
     groups: Mapping[str, str] | None = None,
@@ -127,7 +127,8 @@ def compare_many(
     """Rank several results of the same clips by macro AUC, and test all pairs.
 
     Args:
-        results: at least two results with the same labels, by name.
+        results: at least two results with the same labels, by name; in a sequence, they are named
+            after their models.
         truth: reference labels by clip id; None uses those of the results.
         groups: group (site, recorder) by clip id; None uses those of the results. Groups are
             permuted and resampled as a whole.
@@ -139,6 +140,7 @@ def compare_many(
     """
     if len(results) < 2:
         raise InvalidInputError(f"Expected at least two results, got {len(results)}.")
+    results = _named(results)
     values = list(results.values())
     annotated = annotated_labels(values, truth)
     scored = [set(result.clip_ids) for result in values]
@@ -172,6 +174,23 @@ def compare_many(
         pairs=_corrected(tests),
         n_left_out=len(failed.union(*scored) - common),
     )
+
+
+def _named(
+    results: Mapping[str, ClassificationResult] | Sequence[ClassificationResult],
+) -> Mapping[str, ClassificationResult]:
+    """Return the results by name; models with the same name get a number."""
+    if isinstance(results, Mapping):
+        return results
+    names = [
+        next((info.name for info in result.provenance.components.values()), "result")
+        for result in results
+    ]
+    numbered = [
+        name if names.count(name) == 1 else f"{name} ({names[: n + 1].count(name)})"
+        for n, name in enumerate(names)
+    ]
+    return dict(zip(numbered, results, strict=True))
 
 
 def _order(evaluation: Evaluation) -> float:

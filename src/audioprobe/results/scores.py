@@ -95,7 +95,8 @@ class LabelScores(TidyData):
             KeyError: if there is no such clip; the message suggests a similar id.
         """
         if clip_id not in self.clip_ids:
-            raise KeyError(f"{clip_id}: no such clip.{did_you_mean(clip_id, self.clip_ids)}")
+            near = did_you_mean(clip_id, self.clip_ids) if isinstance(clip_id, str) else ""
+            raise KeyError(f"{clip_id}: no such clip; expected the id of a clip.{near}")
         row = self.values[self.clip_ids.index(clip_id)]
         return dict(zip(self.labels, row.tolist(), strict=True))
 

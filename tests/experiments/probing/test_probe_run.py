@@ -99,7 +99,7 @@ def test_every_model_is_probed_on_its_evaluation_sets_and_all_is_stored(tmp_path
         assert {"first: audio", "first: text", "second: text"} <= set(names)
         headings = page.locator("h2").all_text_contents()
         assert {"Models", "Familiar and unfamiliar audio", "Models compared"} <= set(headings)
-        page.locator("a", has_text="first on synthetic").click()
+        page.get_by_role("link", name="first on synthetic", exact=True).click()
         page.locator(".samples label", has_text="condition").locator("select").select_option(
             label="audio"
         )

@@ -204,5 +204,5 @@ def test_published_name_raises_with_download_instructions(ltu: object, base: Pat
 
 
 def test_unknown_quantization_raises(checkpoint: Path, base: Path) -> None:
-    with pytest.raises(InvalidInputError, match="one of 8bit, 4bit, got 'int3'"):
+    with pytest.raises(InvalidInputError, match="8bit or 4bit, got 'int3'"):
         LTU.from_pretrained(checkpoint, base=base, quantization="int3")  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 A "cell" is the result of one prompt level on one evaluation set.
 """
 
-from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -15,14 +14,11 @@ from audioprobe.experiments.classification.config import ClassificationConfig
 from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.metrics import ThresholdPolicy
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.grouping import merge_single_group_strata
+from audioprobe.metrics.grouping import rare_label_strata
 from audioprobe.metrics.label_metrics import macro, per_label, roc_auc, with_failures
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc, mean, ratio
 from audioprobe.results.targets import targets_of
 from audioprobe.types import BoolArray, Estimate, FloatArray
-
-RARE = 5
-"""Largest number of groups of a rare label; bootstrap strata separate groups with rare labels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +68,7 @@ class LabelledScores:
 
         Groups with the same rare labels form a stratum, so that samples contain rare labels.
         """
-        return _strata(self.groups, self.targets)
+        return rare_label_strata(self.groups, self.targets)
 
     def strict_auc(self, bootstrap: Bootstrap) -> Estimate | None:
         """Return the macro AUC if failed clips count as wrong; see `metrics.with_failures`.
@@ -90,7 +86,7 @@ class LabelledScores:
             macro_roc_auc(targets, scores),
             len(targets),
             groups=groups,
-            strata=_strata(groups, targets),
+            strata=rare_label_strata(groups, targets),
             present=targets,
             point=macro(per_label(roc_auc, targets, scores)),
             unit=self.unit,
@@ -108,20 +104,6 @@ class LabelledScores:
         """Return the row of each clip id in the score matrix `cell.result.scores`."""
         row_of = {name: n for n, name in enumerate(self.cell.result.clip_ids)}
         return [row_of[name] for name in ids]
-
-
-def _strata(groups: Sequence[str], targets: BoolArray) -> list[Hashable]:
-    """Return the stratum of each clip; see `LabelledScores.strata`."""
-    groups_of_label = [{groups[row] for row in np.flatnonzero(column)} for column in targets.T]
-    rare = [n for n, names in enumerate(groups_of_label) if 0 < len(names) <= RARE]
-    kinds = {
-        g: frozenset(n for n in rare if g in groups_of_label[n]) for g in dict.fromkeys(groups)
-    }
-    # A stratum of one group would always be drawn: merge it with groups without rare labels.
-    sizes = Counter(kinds.values())
-    common = {g: kind if sizes[kind] > 1 else frozenset() for g, kind in kinds.items()}
-    strata = merge_single_group_strata(common)
-    return [strata[g] for g in groups]
 
 
 def with_tuning_sets(

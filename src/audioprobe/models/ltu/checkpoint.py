@@ -14,7 +14,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from audioprobe.errors import WeightsError
+from audioprobe.errors import WeightsError, did_you_mean
 from audioprobe.io.json_codec import from_json
 from audioprobe.models.causal_lm.loading import plain_folder, read_folder, read_json, read_tensors
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
@@ -128,6 +128,8 @@ def load_ltu(name: str | Path, base: str | Path | None = None) -> LTUCheckpoint:
         raise WeightsError(f"{name}: no such file. Expected {_expected(str(name))}.")
     if not path.is_dir() and (known := published(str(name))):
         raise WeightsError(known.needs())
+    if not path.is_dir() and (hint := did_you_mean(str(name), shipped_models())):
+        raise WeightsError(f"{name}: no such model.{hint}")
     return _load_converted(resolve(str(path if path.is_dir() else name)).folder, base)
 
 
