@@ -36,6 +36,9 @@ def test_the_notebook_runs_offline_and_shows_tables(
     for name in ("result", "evaluation", "comparison", "outcome"):
         (shown,) = [out for out in last_lines[name].outputs if out.output_type == "execute_result"]
         assert "<table" in shown.data["text/html"], name
+        others = [out for out in last_lines[name].outputs if "data" in out and out is not shown]
+        assert not others, f"{name} is shown once"
+        assert len(shown.data["text/plain"].splitlines()) > 3, name
         assert "image/png" in last_lines[f"{name}.plot();"].outputs[-1].data, name
     assert "A crow." in last_lines["result"].outputs[-1].data["text/html"]
     assert "macro mean" in last_lines["evaluation"].outputs[-1].data["text/html"]

@@ -132,3 +132,11 @@ def test_command_keeps_copies_and_sites_together(tmp_path: Path) -> None:
     assert len(split_of) == 5
     assert split_of["crow.flac"] == split_of["copy.flac"] == split_of["snare-drum.flac"]
     assert set(split_of.values()) == {"train", "test"}
+
+
+@pytest.mark.parametrize("n_groups", [3, 4, 7])
+def test_no_split_is_empty(n_groups: int) -> None:
+    clips = [clip(n, "crow", f"site {n % n_groups}") for n in range(5 * n_groups)]
+    splits = split_by_group(clips, {"train": 0.9, "validation": 0.05, "test": 0.05})
+    assert set(splits.values()) == {"train", "validation", "test"}
+    assert len({(c.group, splits[c.id]) for c in clips}) == n_groups

@@ -89,3 +89,10 @@ def test_data_have_one_row_per_pair() -> None:
     frame = compare_many(RESULTS, truth=TRUTH).to_pandas()
     assert list(frame["first"]) == ["right", "right", "noisy"]
     assert (frame.low <= frame.difference).all()
+
+
+def test_results_in_a_sequence_are_named_after_their_models() -> None:
+    board = compare_many(list(RESULTS.values()))
+    assert len(board.evaluations) == 3
+    assert set(board.evaluations) == {"result (1)", "result (2)", "result (3)"}
+    assert next(iter(board.evaluations)) == "result (2)"
