@@ -138,6 +138,8 @@ def _failures(scores: Sequence[CellScore]) -> str:
     n_abstained = sum(score.n_abstained for score in scores)
     n_unannotated = sum(score.n_unannotated for score in scores)
     n = sum(score.n_clips for score in scores) + n_failed + n_unannotated
+    if not n_failed + n_unannotated + n_abstained:
+        return f"All {n} answers (each clip with each prompt) could be scored."
     return (
         f"Of {n} answers (each clip with each prompt), {n_failed} failed, {n_unannotated} are "
         f"about clips without reference labels, and in {n_abstained} the model recognised nothing."
