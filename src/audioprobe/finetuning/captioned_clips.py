@@ -97,8 +97,8 @@ def captioned_clips(
         first = f", the first is {unlabelled[0]!r}" if unlabelled else ""
         raise InvalidInputError(
             f"{name}: expected clips with labels, got {len(clips)} clips, {len(unlabelled)} of "
-            f"them without labels{first}. Leave these clips out, or pass a data set with labels, such "
-            "as Manifest(table).clips('all')."
+            f"them without labels{first}. Leave these clips out, or pass a data set with labels, "
+            "such as Manifest(table).clips('all')."
         )
     repeated = [clip_id for clip_id, n in Counter(clip.id for clip in clips).items() if n > 1]
     if repeated:
