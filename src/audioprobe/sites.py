@@ -213,4 +213,6 @@ def _summary(sites: Sequence[str]) -> str:
             last[stem] = max(last.get(stem, 0), int(number))
         else:
             last[site] = -1
-    return ", ".join(f"{stem}.0 to {n}" if n > 0 else stem + ".0" * (n == 0) for stem, n in last.items())
+    return ", ".join(
+        f"{stem}.0 to {n}" if n > 0 else stem + ".0" * (n == 0) for stem, n in last.items()
+    )

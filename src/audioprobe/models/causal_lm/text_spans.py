@@ -1,8 +1,9 @@
 """Positions of the parts of a prompt among its token ids."""
 
+import re
 from bisect import bisect_left
 from collections.abc import Collection, Sequence
-from os.path import commonprefix
+from itertools import takewhile
 from typing import Any
 
 from audioprobe.errors import UnsupportedInputError
@@ -26,7 +27,8 @@ def text_spans(
         tokenizer: tokenizer that decodes the ids.
         ids: all token ids, with one id per audio token.
         question: the question, as the prompt contains it.
-        concept: phrase in the question; "" for none. Its first occurrence is used.
+        concept: phrase in the question, in any letter case; "" for none. Its first occurrence is
+            used.
         audio: positions of audio tokens.
         n_continuation: number of tokens at the end that are the continuation.
 
@@ -51,7 +53,8 @@ def text_spans(
 
     def n_characters(n: int) -> int:
         """Return how many characters of the text the first `n` tokens determine."""
-        return len(commonprefix([decode(n), text]))
+        pairs = zip(decode(n), text, strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
     def between(start: int, end: int) -> tuple[int, ...]:
         numbers = range(len(kept) + 1)
@@ -60,13 +63,12 @@ def text_spans(
             first -= 1
         return tuple(places[first : bisect_left(numbers, end, key=n_characters)])
 
-    place = wanted.find(concept) if concept else -1
-    concept_start = start + place
+    phrase = re.search(re.escape(concept), wanted, re.IGNORECASE) if concept else None
     begins = bool(ids) and ids[places[0]] == tokenizer.bos_token_id
     return {
         "bos": (places[0],) if begins else (),
         "question": between(start, start + len(wanted)),
-        "concept": between(concept_start, concept_start + len(concept)) if place >= 0 else (),
+        "concept": between(start + phrase.start(), start + phrase.end()) if phrase else (),
         "last": (n_prompt - 1,),
         "answer": tuple(range(n_prompt, len(ids))),
     }

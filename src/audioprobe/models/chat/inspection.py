@@ -141,7 +141,7 @@ class ChatInspector:
 
         def split(states: Tensor) -> dict[int, Tensor]:
             windows = states.reshape(sum(n_windows.values()), -1, states.shape[-1])
-            parts = windows.split(list(n_windows.values()))
+            parts = torch.split(windows, list(n_windows.values()))
             return {n: part.flatten(0, 1) for n, part in zip(n_windows, parts, strict=True)}
 
         return split

@@ -102,8 +102,9 @@ class TimeFrequencyPooling(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return shape (n_clips, n_steps / 2, width) for (n_clips, n_bands * n_steps, width)."""
-        by_step = tokens.unflatten(1, (self._n_bands, self._n_steps)).mean(dim=1)
-        return by_step.unflatten(1, (-1, TIME_POOLING)).mean(dim=2)
+        n_clips, _, width = tokens.shape
+        by_step = tokens.reshape(n_clips, self._n_bands, self._n_steps, width).mean(dim=1)
+        return by_step.reshape(n_clips, -1, TIME_POOLING, width).mean(dim=2)
 
 
 class AudioPrefix(nn.Module):
@@ -123,8 +124,9 @@ class AudioPrefix(nn.Module):
         super().__init__()
         self._config = config
         self.encoder: Any = _encoder(config)
-        is_ltu = isinstance(config, CavMaeConfig)
-        self.pooling = TimeFrequencyPooling(config) if is_ltu else nn.Identity()
+        self.pooling = (
+            TimeFrequencyPooling(config) if isinstance(config, CavMaeConfig) else nn.Identity()
+        )
         self.projection = nn.Linear(config.width, hidden_size)
         self.gate = None
 

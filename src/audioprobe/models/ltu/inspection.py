@@ -8,7 +8,7 @@ from torch import Tensor
 from audioprobe.models.activation_hooks import SitePoint, active_hooks, decoder_points
 from audioprobe.models.causal_lm.generation import check_context
 from audioprobe.models.causal_lm.text_spans import refuse_example_audio, text_spans
-from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder, TltrConfig
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder
 from audioprobe.models.ltu.audio_input import AudioInput
 from audioprobe.models.ltu.audio_prefix import TIME_POOLING, AudioConfig
 from audioprobe.models.ltu.feature_encoder import FeatureConfig, PatchEncoder
@@ -149,10 +149,9 @@ def _time_axes(config: AudioConfig, n_tokens: int) -> dict[str, TimeAxis]:
         frames = TimeAxis(config.n_frames, _FRAME_S)
         axes = {"encoder.input": frames, "encoder.block": patches, "encoder.out": patches}
         return axes | {"encoder.pooled": tokens, "connector.out": tokens, "lm": tokens}
-    tokens = TimeAxis(n_tokens, _TLTR_STEP_S)
+    seconds = _TLTR_STEP_S
     if isinstance(config, FeatureConfig):
         hop = config.options.get("hop")
-        is_number = isinstance(hop, int | float)
-        tokens = TimeAxis(n_tokens, float(hop) if is_number else config.seconds / config.n_steps)
-    assert isinstance(config, TltrConfig | FeatureConfig)  # noqa: S101 - for type checkers
+        seconds = hop if isinstance(hop, float) else config.seconds / config.n_steps
+    tokens = TimeAxis(n_tokens, seconds)
     return dict.fromkeys(("encoder.input", "encoder.out", "connector.out", "lm"), tokens)
