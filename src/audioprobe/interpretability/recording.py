@@ -1,19 +1,14 @@
 """Record the activations of a model for many prompts, in a folder."""
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
-from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.activations import (
-    POOLINGS,
     Pooling,
     SpanStates,
     States,
@@ -38,7 +33,7 @@ from audioprobe.io.atomic import atomic_write, exclusive_lock
 from audioprobe.io.text_table import Table
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import Inspectable
-from audioprobe.sites import InspectedPrompt, PromptLayout, find_sites, span_range
+from audioprobe.sites import InspectedPrompt, PromptLayout
 from audioprobe.types import Prompt
 
 _SAVE_EVERY = 8  # batches

@@ -152,6 +152,6 @@ def _time_axes(config: AudioConfig, n_tokens: int) -> dict[str, TimeAxis]:
     seconds = _TLTR_STEP_S
     if isinstance(config, FeatureConfig):
         hop = config.options.get("hop")
-        seconds = hop if isinstance(hop, float) else config.seconds / config.n_steps
+        seconds = hop if isinstance(hop, int | float) else config.seconds / config.n_steps
     tokens = TimeAxis(n_tokens, seconds)
     return dict.fromkeys(("encoder.input", "encoder.out", "connector.out", "lm"), tokens)
