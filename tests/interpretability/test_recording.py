@@ -19,7 +19,7 @@ from audioprobe.interpretability.probe_prompts import ProbePrompts
 from audioprobe.interpretability.recording import record, recording_size
 from audioprobe.interpretability.recording_files import Recording
 from audioprobe.models.ltu.model import LTU
-from audioprobe.probing.trial import ConceptPair, ProbeQuestion, Trial
+from audioprobe.probing.trial import ConceptPair, Condition, ProbeQuestion, Trial
 from audioprobe.progress import ProgressEvent
 from audioprobe.sites import InspectedPrompt, SiteHook
 from audioprobe.types import ComponentInfo, Example, Prompt, Waveform
@@ -112,11 +112,13 @@ def test_files_are_one_safetensors_array_per_site_and_a_table(tmp_path: Path) ->
 
 @pytest.mark.parametrize("batch_size", [1, 2, 5])
 def test_batch_size_does_not_change_a_recording(batch_size: int, tmp_path: Path) -> None:
-    one = record(ltu(), prompts(), SITES, SPANS, tmp_path / "one", batch_size=1)
+    single = record(ltu(), prompts(), SITES, SPANS, tmp_path / "single", batch_size=1)
     other = record(ltu(), prompts(), SITES, SPANS, tmp_path / "other", batch_size=batch_size)
     for site in NAMES:
         for span in SPANS:
-            np.testing.assert_allclose(one.states(site, span), other.states(site, span), atol=1e-4)
+            np.testing.assert_allclose(
+                single.states(site, span), other.states(site, span), atol=1e-4
+            )
 
 
 def test_other_poolings(tmp_path: Path) -> None:
@@ -152,11 +154,30 @@ record(ltu(), prompts(12), SITES, SPANS, sys.argv[1], batch_size=1, progress=kil
 """
 
 
-def test_killed_and_resumed_recording_equals_an_uninterrupted_one(tmp_path: Path) -> None:
+def _kill(folder: Path) -> None:
+    """Record in another process, which is killed after nine prompts."""
     root = Path(__file__).parents[2]
-    command = [sys.executable, "-c", _SCRIPT, str(tmp_path / "killed")]
+    command = [sys.executable, "-c", _SCRIPT, str(folder)]
     process = subprocess.run(command, cwd=root, check=False, capture_output=True)
     assert process.returncode == -signal.SIGKILL, process.stderr.decode()
+
+
+def _interrupt(folder: Path) -> None:
+    """Record, and interrupt after nine prompts."""
+
+    def interrupt(event: ProgressEvent) -> None:
+        if event.done == 9:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        record(ltu(), prompts(12), SITES, SPANS, folder, batch_size=1, progress=interrupt)
+
+
+@pytest.mark.parametrize("stop", [_interrupt, pytest.param(_kill, marks=pytest.mark.slow)])
+def test_killed_and_resumed_recording_equals_an_uninterrupted_one(
+    stop: Callable[[Path], None], tmp_path: Path
+) -> None:
+    stop(tmp_path / "killed")
     with pytest.raises(InvalidInputError, match="got 8 of 12 prompts"):
         Recording.open(tmp_path / "killed")
     with pytest.raises(InvalidInputError, match="different: spans"):
@@ -239,7 +260,7 @@ def test_unrecorded_names_raise_with_the_nearest_name(tmp_path: Path) -> None:
     assert card["settings"]["model"]["name"] == "tiny"
 
 
-def _question(condition: str, text: str, audio: str = "") -> ProbeQuestion:
+def _question(condition: Condition, text: str, audio: str = "") -> ProbeQuestion:
     pair = ConceptPair(
         concept="crow",
         phrase="a crow",
@@ -254,7 +275,7 @@ def _question(condition: str, text: str, audio: str = "") -> ProbeQuestion:
         audio=audio,
         clip=audio,
         text=text,
-        correct=0,  # type: ignore[arg-type]
+        correct=0,
     )
 
 

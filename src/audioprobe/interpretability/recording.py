@@ -99,28 +99,33 @@ def record(
     )
     with exclusive_lock(path / "lock", in_use):
         card = _start(plan, path, max_bytes)
-        arrays = {site: open_array(path / f"{site}.safetensors", "r+") for site in plan.sites}
-        size = n_bytes(card["settings"]["shapes"])
-        rows: list[Row] = card["rows"]
-        for number, first in enumerate(range(len(rows), len(prompts), batch_size), 1):
-            batch = range(first, min(first + batch_size, len(prompts)))
-            batch_rows, states = _run_batch(plan, batch)
-            for site, values in states.items():
-                arrays[site][first : first + len(batch_rows)] = values
-            rows += batch_rows
-            if number % _SAVE_EVERY == 0 or len(rows) == len(prompts):
-                _save(path, card, arrays)
-            n_failed = sum(bool(row[_FAILURE]) for row in rows)
-            progress(
-                ProgressEvent(
-                    stage="record",
-                    done=len(rows),
-                    total=len(prompts),
-                    n_failed=n_failed,
-                    note=f"{size / 1e6:.1f} MB",
-                )
-            )
+        _run(plan, path, card, batch_size, progress)
     return Recording.open(path)
+
+
+def _run(
+    plan: RecordingPlan,
+    folder: Path,
+    card: dict[str, Any],
+    batch_size: int,
+    progress: ProgressCallback,
+) -> None:
+    """Record the prompts that have no row in the card yet."""
+    arrays = {site: open_array(folder / f"{site}.safetensors", "r+") for site in plan.sites}
+    note = f"{n_bytes(card['settings']['shapes']) / 1e6:.1f} MB"
+    rows: list[Row] = card["rows"]
+    total = len(plan.prompts)
+    for number, first in enumerate(range(len(rows), total, batch_size), 1):
+        batch_rows, states = _run_batch(plan, range(first, min(first + batch_size, total)))
+        for site, values in states.items():
+            arrays[site][first : first + len(values)] = values
+        rows += batch_rows
+        if number % _SAVE_EVERY == 0 or len(rows) == total:
+            _save(folder, card, arrays)
+        n_failed = sum(bool(row[_FAILURE]) for row in rows)
+        progress(
+            ProgressEvent(stage="record", done=len(rows), total=total, n_failed=n_failed, note=note)
+        )
 
 
 def _start(plan: RecordingPlan, folder: Path, max_bytes: int) -> dict[str, Any]:

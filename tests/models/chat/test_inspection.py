@@ -1,17 +1,18 @@
 """Activations of tiny chat models, compared with those that transformers returns."""
 
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from tests.tiny_chat_models import saved
+import transformers as tf
+from tests.tiny_chat_models import decoder, saved
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.chat.model import TransformersLM
-from audioprobe.models.chat.module_paths import FAMILIES, ModulePaths
+from audioprobe.models.chat.module_paths import FAMILIES, ModulePaths, site_points
 from audioprobe.protocols import Inspectable
 from audioprobe.sites import InspectedPrompt
 from audioprobe.types import Prompt, Waveform
@@ -52,7 +53,7 @@ def states_of(lm: TransformersLM, items: list[InspectedPrompt]) -> dict[tuple[in
     def store(site: str, number: int, values: Tensor) -> None:
         states[number, site] = values.clone()
 
-    lm.run_with_hooks(items, {s: lambda n, x, s=s: store(s, n, x) for s in lm.sites})
+    lm.run_with_hooks(items, {site: partial(store, site) for site in lm.sites})
     return states
 
 
@@ -219,6 +220,21 @@ def test_hooks_are_removed_also_after_an_error() -> None:
     assert n_hooks() == before
     with pytest.raises(InvalidInputError, match=r"Did you mean 'encoder\.out'"):
         lm.run_with_hooks([item], {"encoder.output": fail})
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        tf.MistralForCausalLM(tf.MistralConfig(**decoder(head_dim=8))),
+        tf.Qwen2ForCausalLM(tf.Qwen2Config(**decoder())),
+        tf.Qwen3ForCausalLM(tf.Qwen3Config(**decoder(head_dim=8))),
+    ],
+    ids=lambda network: network.config.model_type,
+)
+def test_module_paths_of_text_models_exist(network: Any) -> None:
+    points = site_points(network)
+    assert [site for site in points if site.startswith("lm.resid")] == ["lm.resid.0", "lm.resid.1"]
+    assert points["lm.logits"].module is network.get_output_embeddings()
 
 
 @pytest.mark.parametrize("kind", ["mamba", "gemma3n-text"])

@@ -1,5 +1,6 @@
 """Activations of a tiny LTU, compared with the network called by hand."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,7 @@ def states_of(model: Inspectable, prompts: list[InspectedPrompt]) -> dict[tuple[
     def store(site: str, number: int, values: Tensor) -> None:
         states[number, site] = values.clone()
 
-    model.run_with_hooks(
-        prompts, {site: lambda n, x, site=site: store(site, n, x) for site in model.sites}
-    )
+    model.run_with_hooks(prompts, {site: partial(store, site) for site in model.sites})
     return states
 
 

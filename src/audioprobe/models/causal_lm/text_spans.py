@@ -37,41 +37,58 @@ def text_spans(
     """
     n_prompt = len(ids) - n_continuation
     places = [n for n in range(n_prompt) if n not in audio]
-    kept = [ids[n] for n in places]
-
-    def decode(n: int) -> str:
-        text: str = tokenizer.decode(kept[:n], skip_special_tokens=False)
-        return text
-
-    text, wanted = decode(len(kept)), question.strip()
-    start = text.rfind(wanted)
+    tokens = _DecodedTokens(tokenizer, [ids[n] for n in places])
+    wanted = question.strip()
+    start = tokens.text.rfind(wanted)
     if start < 0:
         raise UnsupportedInputError(
-            f"Expected the question {wanted!r:.60} in the decoded prompt, which is {text!r:.200}. "
-            "The tokenizer or the chat template changes the question. Write it as it is decoded."
+            f"Expected the question {wanted!r:.60} in the decoded prompt, which is "
+            f"{tokens.text!r:.200}. The tokenizer or the chat template changes the question. Write "
+            "it as it is decoded."
         )
 
-    def n_characters(n: int) -> int:
-        """Return how many characters of the text the first `n` tokens determine."""
-        pairs = zip(decode(n), text, strict=False)
-        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
-
-    def between(start: int, end: int) -> tuple[int, ...]:
-        numbers = range(len(kept) + 1)
-        first = bisect_left(numbers, start, key=n_characters)
-        if n_characters(first) > start:
-            first -= 1
-        return tuple(places[first : bisect_left(numbers, end, key=n_characters)])
+    def between(first: int, last: int) -> tuple[int, ...]:
+        return tuple(places[n] for n in tokens.overlapping(start + first, start + last))
 
     phrase = re.search(re.escape(concept), wanted, re.IGNORECASE) if concept else None
-    begins = bool(ids) and ids[places[0]] == tokenizer.bos_token_id
+    begins = ids[places[0]] == tokenizer.bos_token_id
     return {
         "bos": (places[0],) if begins else (),
-        "question": between(start, start + len(wanted)),
-        "concept": between(start + phrase.start(), start + phrase.end()) if phrase else (),
+        "question": between(0, len(wanted)),
+        "concept": between(*phrase.span()) if phrase else (),
         "last": (n_prompt - 1,),
         "answer": tuple(range(n_prompt, len(ids))),
     }
+
+
+class _DecodedTokens:
+    """Token ids with the text that they decode to.
+
+    Attributes:
+        text: the text, including special tokens.
+    """
+
+    def __init__(self, tokenizer: Any, ids: list[int]) -> None:  # noqa: ANN401
+        self._tokenizer, self._ids = tokenizer, ids
+        self.text = self._decode(len(ids))
+
+    def overlapping(self, start: int, end: int) -> range:
+        """Return the indices of the tokens that contain characters from `start` to `end`."""
+        numbers = range(len(self._ids) + 1)
+        first = bisect_left(numbers, start, key=self._n_characters)
+        if self._n_characters(first) > start:  # the token before begins outside of the range
+            first -= 1
+        return range(first, bisect_left(numbers, end, key=self._n_characters))
+
+    def _n_characters(self, n: int) -> int:
+        """Return how many characters of the text the first `n` tokens determine."""
+        pairs = zip(self._decode(n), self.text, strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+    def _decode(self, n: int) -> str:
+        """Return the text of the first `n` tokens."""
+        text: str = self._tokenizer.decode(self._ids[:n], skip_special_tokens=False)
+        return text
 
 
 def refuse_example_audio(prompt: Prompt) -> None:
