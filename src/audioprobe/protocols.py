@@ -169,6 +169,7 @@ class Inspectable(LanguageModel, Protocol):
         Raises:
             InvalidInputError: if the model has no such site, or a replacement has another shape.
             UnsupportedInputError: for a prompt that this model cannot process.
+            OutOfMemoryError: if the batch does not fit into memory.
         """
         ...
 

@@ -14,7 +14,12 @@ from safetensors.numpy import load_file
 from tests.golden_ltu import character_tokenizer, tiny_net
 from torch import Tensor
 
-from audioprobe.errors import AudioReadError, InvalidInputError, UnsupportedInputError
+from audioprobe.errors import (
+    AudioReadError,
+    InvalidInputError,
+    OutOfMemoryError,
+    UnsupportedInputError,
+)
 from audioprobe.interpretability.probe_prompts import ProbePrompts
 from audioprobe.interpretability.recording import record, recording_size
 from audioprobe.interpretability.recording_files import Recording
@@ -208,6 +213,23 @@ def test_failed_prompts_are_counted_and_do_not_stop_the_others(tmp_path: Path) -
     assert events[-1].n_failed == 3
     missing = recording.missing("lm.resid.1", "last")
     assert missing.tolist() == [False, False, True, True, True]
+
+
+def test_prompts_of_a_batch_that_does_not_fit_into_memory_run_alone(tmp_path: Path) -> None:
+    class SmallMemory(CountingLTU):
+        def run_with_hooks(
+            self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
+        ) -> None:
+            super().run_with_hooks(prompts, hooks)
+            if len(prompts) > 1:
+                raise OutOfMemoryError
+
+    small = SmallMemory(tiny_net(), character_tokenizer(), ltu().info)
+    recording = record(small, prompts(3), ["lm.resid.0"], ["last"], tmp_path / "small")
+    expected = record(ltu(), prompts(3), ["lm.resid.0"], ["last"], tmp_path / "all")
+    assert recording.failures == {}
+    states = recording.states("lm.resid.0", "last")
+    np.testing.assert_allclose(states, expected.states("lm.resid.0", "last"), atol=1e-4)
 
 
 def test_non_finite_states_are_a_failure_and_not_missing(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.golden_ltu import character_tokenizer, new_net
 from tests.tiny_ltu import write_base
 from torch import Tensor
 
-from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.errors import InvalidInputError, OutOfMemoryError, UnsupportedInputError
 from audioprobe.models.ltu.audio_frontend import feature_config
 from audioprobe.models.ltu.checkpoint import init_ltu
 from audioprobe.models.ltu.model import LTU
@@ -194,6 +194,15 @@ def test_hooks_are_removed_also_after_an_error(unmerged: LTU) -> None:
         assert n_hooks(unmerged._net) == before
     states_of(unmerged, PROMPTS)
     assert n_hooks(unmerged._net) == before
+
+
+def test_batch_that_does_not_fit_into_memory_raises_an_error_of_the_library(merged: LTU) -> None:
+    def fail(_: int, __: Tensor) -> None:
+        raise torch.OutOfMemoryError
+
+    for site in ("encoder.out", "lm.resid.0"):
+        with pytest.raises(OutOfMemoryError):
+            merged.run_with_hooks(PROMPTS[:1], {site: fail})
 
 
 def test_invalid_hooks_and_prompts_raise(merged: LTU) -> None:

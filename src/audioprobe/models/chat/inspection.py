@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,7 +11,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from audioprobe.errors import UnsupportedInputError
 from audioprobe.models.activation_hooks import RowSplitter, active_hooks
-from audioprobe.models.causal_lm.generation import check_context
+from audioprobe.models.causal_lm.generation import check_context, run_single
 from audioprobe.models.causal_lm.likelihood import PER_TOKEN
 from audioprobe.models.causal_lm.text_spans import refuse_example_audio, text_spans
 from audioprobe.models.chat.inputs import PromptEncoder
@@ -124,7 +125,7 @@ class ChatInspector:
             inputs["logits_to_keep"] = 1  # type: ignore[assignment]  # not a tensor
         split_audio = self._audio_splitter(batch)
         with active_hooks(decoder, hooks, split_text), active_hooks(encoder, hooks, split_audio):
-            self._net(**inputs, use_cache=False)
+            run_single(partial(self._net, **inputs, use_cache=False))
 
     def _audio_splitter(self, batch: Mapping[int, _TokenizedPrompt]) -> RowSplitter:
         """Return a function that splits states of the audio encoder by prompt.

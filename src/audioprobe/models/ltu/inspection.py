@@ -1,12 +1,13 @@
 """Activations of an LTU at named sites; see `audioprobe.sites`."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from audioprobe.models.activation_hooks import SitePoint, active_hooks, decoder_points
-from audioprobe.models.causal_lm.generation import check_context
+from audioprobe.models.causal_lm.generation import check_context, run_single
 from audioprobe.models.causal_lm.text_spans import refuse_example_audio, text_spans
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder
 from audioprobe.models.ltu.audio_input import AudioInput
@@ -90,7 +91,7 @@ class LTUInspector:
                     return {number: states.flatten(2)[0]}
 
                 with active_hooks(points, hooks, split):
-                    audio = self._audio.compute_tokens(waveform)
+                    audio = run_single(partial(self._audio.compute_tokens, waveform))
             ids = torch.cat([tokens.input_ids, tokens.input_ids.new_tensor(new_ids)])
             rows.append(self._net.embed(ids[None], None if audio is None else audio[None])[0])
         if any(site in decoder for site in hooks):
@@ -105,7 +106,8 @@ class LTUInspector:
         padded = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
         n_logits = 0 if "lm.logits" in hooks else 1  # 0: at all positions
         with active_hooks(self._decoder_points(), hooks, split):
-            self._net.llama(inputs_embeds=padded, use_cache=False, logits_to_keep=n_logits)
+            options = {"use_cache": False, "logits_to_keep": n_logits}
+            run_single(partial(self._net.llama, inputs_embeds=padded, **options))
 
     def _tokens(self, prompt: InspectedPrompt) -> tuple[TokenPrompt, list[int]]:
         """Return a prompt as tokens, and the token ids of its continuation."""
