@@ -7,7 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.sites import PromptLayout, TimeAxis, canonical_site, find_sites, span_range
+from audioprobe.sites import (
+    PromptLayout,
+    SiteHook,
+    TimeAxis,
+    canonical_site,
+    find_sites,
+    hooks_by_site,
+    span_range,
+)
 
 SITES = (
     "encoder.block.0",
@@ -55,6 +63,15 @@ def test_unknown_site_raises_with_the_nearest_name_and_all_kinds() -> None:
     assert "lm.resid.0 to 11" in str(error.value)
     with pytest.raises(InvalidInputError, match=r"got 'blocks\.12\.hook_resid_post'"):
         find_sites(["lm.norm", "blocks.12.hook_resid_post"], SITES)
+
+
+def test_hooks_are_found_by_pattern_and_alias_but_only_one_per_site() -> None:
+    hooks: dict[str, SiteHook] = {"lm.mlp.*": lambda _, x: x, "hook_embed": lambda _, __: None}
+    by_site = hooks_by_site(hooks, SITES)
+    assert list(by_site) == [*(f"lm.mlp.{n}" for n in range(12)), "lm.embed"]
+    assert by_site["lm.embed"] is hooks["hook_embed"]
+    with pytest.raises(InvalidInputError, match=r"second one for lm\.mlp\.3"):
+        hooks_by_site(hooks | {"blocks.3.hook_mlp_out": lambda _, x: x}, SITES)
 
 
 @pytest.mark.parametrize(

@@ -164,10 +164,12 @@ class Inspectable(LanguageModel, Protocol):
 
         Args:
             prompts: prompts of one batch.
-            hooks: hooks by the name of a site.
+            hooks: hooks by the name of a site; names with "*" and names in TransformerLens are
+                accepted, too.
 
         Raises:
-            InvalidInputError: if the model has no such site, or a replacement has another shape.
+            InvalidInputError: if the model has no such site, a site has two hooks, or a replacement
+                has another shape.
             UnsupportedInputError: for a prompt that this model cannot process.
             OutOfMemoryError: if the batch does not fit into memory.
         """

@@ -204,6 +204,24 @@ def find_sites(patterns: Iterable[str], known: Sequence[str]) -> tuple[str, ...]
     return tuple(site for site in known if site in selected)
 
 
+def hooks_by_site(hooks: Mapping[str, SiteHook], known: Sequence[str]) -> dict[str, SiteHook]:
+    """Return hooks keyed by the sites that their names or patterns select; see `find_sites`.
+
+    Raises:
+        InvalidInputError: if a name matches no site, or two names select the same site.
+    """
+    by_site: dict[str, SiteHook] = {}
+    for name, hook in hooks.items():
+        for site in find_sites([name], known):
+            if site in by_site:
+                raise InvalidInputError(
+                    f"Expected one hook per site, got a second one for {site} ({name!r}). Call "
+                    "both functions in one hook."
+                )
+            by_site[site] = hook
+    return by_site
+
+
 def _summary(sites: Sequence[str]) -> str:
     """Return the names of sites with one name for all layers, such as "lm.resid.0 to 29"."""
     last: dict[str, int] = {}

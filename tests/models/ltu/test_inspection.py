@@ -182,6 +182,13 @@ def test_replaced_states_change_later_states_only(merged: LTU) -> None:
     assert all(torch.equal(after[key], plain[key]) for key in plain)
 
 
+def test_hooks_accept_names_of_transformer_lens(merged: LTU) -> None:
+    seen: dict[str, Tensor] = {}
+    name = "blocks.1.hook_resid_post"
+    merged.run_with_hooks(PROMPTS[1:2], {name: lambda _, x: seen.__setitem__(name, x.clone())})
+    assert torch.equal(seen[name], states_of(merged, PROMPTS[1:2])[0, "lm.resid.1"])
+
+
 def test_hooks_are_removed_also_after_an_error(unmerged: LTU) -> None:
     before = n_hooks(unmerged._net)
 

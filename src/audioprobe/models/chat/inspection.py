@@ -17,7 +17,7 @@ from audioprobe.models.causal_lm.text_spans import refuse_example_audio, text_sp
 from audioprobe.models.chat.inputs import PromptEncoder
 from audioprobe.models.chat.loading import clear_encoder_cache
 from audioprobe.models.chat.module_paths import AudioModules, paths_of, site_points
-from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook, TimeAxis, find_sites
+from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook, TimeAxis, hooks_by_site
 
 _FRAME_S = 0.01  # seconds per frame of the features of all models in `FAMILIES`
 
@@ -94,7 +94,7 @@ class ChatInspector:
         right, so that no token attends to padding.
         """
         modules = paths_of(self._net).audio
-        find_sites(hooks, self.sites)
+        hooks = hooks_by_site(hooks, self.sites)
         tokenized = [self._tokenize(prompt) for prompt in prompts]
         groups: dict[Hashable, list[int]] = {}
         for n, item in enumerate(tokenized):

@@ -16,7 +16,7 @@ from audioprobe.models.ltu.feature_encoder import FeatureConfig, PatchEncoder
 from audioprobe.models.ltu.generation import TokenPrompt
 from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.models.ltu.trainable import LTUPrompts
-from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook, TimeAxis, find_sites
+from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook, TimeAxis, hooks_by_site
 from audioprobe.types import Prompt
 
 _FRAME_S = 0.01  # seconds per frame of LTU's spectrogram
@@ -79,7 +79,7 @@ class LTUInspector:
         """
         points = _prefix_points(self._net)
         decoder = self._decoder_points()
-        find_sites(hooks, (*points, *decoder))
+        hooks = hooks_by_site(hooks, (*points, *decoder))
         encoded = [self._tokens(prompt) for prompt in prompts]
         has_prefix_hooks = any(site in points for site in hooks)
         rows = []
