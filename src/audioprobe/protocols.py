@@ -1,14 +1,16 @@
 """Protocols (interfaces) of components: encoders, language models, scorers, data sets.
 
 Methods that process audio convert an iterable to an iterator; methods that process text receive a
-whole list. Components exchange numpy arrays, never tensors. `Component.info` contains all options
-that can change a result; batch size, device and number of threads must not change results.
+whole list. Components exchange numpy arrays, never tensors, except for the hooks of `Inspectable`.
+`Component.info` contains all options that can change a result; batch size, device and number of
+threads must not change results.
 `audioprobe.testing` has a check for each protocol.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
+from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook
 from audioprobe.training_data import TrainingData
 from audioprobe.types import (
     Clip,
@@ -125,6 +127,51 @@ class LikelihoodModel(LanguageModel, Protocol):
         Args:
             prompts: prompts, consumed lazily. Each is encoded once for all continuations.
             continuations: texts that may follow a prompt, such as possible answers.
+        """
+        ...
+
+
+@runtime_checkable
+class Inspectable(LanguageModel, Protocol):
+    """A language model whose activations can be read and replaced; see `audioprobe.sites`."""
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Names of the sites of this model, in the order of the forward pass.
+
+        Raises:
+            UnsupportedInputError: if the sites of the model's architecture are unknown.
+        """
+        ...
+
+    def layout(self, prompt: InspectedPrompt) -> PromptLayout:
+        """Return the positions of the parts of a prompt at the sites.
+
+        Raises:
+            UnsupportedInputError: for a prompt that this model cannot process.
+        """
+        ...
+
+    def run_with_hooks(
+        self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
+    ) -> None:
+        """Run one forward pass over a batch of prompts, and call the hooks for each prompt.
+
+        A hook receives the states of one prompt without padding, in the model's data type; they do
+        not depend on the other prompts. Hooks of audio sites are not called for prompts without
+        audio. A site after the last hooked site may not be computed. All hooks are removed
+        afterwards, also if an error is raised.
+
+        Args:
+            prompts: prompts of one batch.
+            hooks: hooks by the name of a site; names with "*" and names in TransformerLens are
+                accepted, too.
+
+        Raises:
+            InvalidInputError: if the model has no such site, a site has two hooks, or a replacement
+                has another shape.
+            UnsupportedInputError: for a prompt that this model cannot process.
+            OutOfMemoryError: if the batch does not fit into memory.
         """
         ...
 

@@ -143,6 +143,12 @@ class PromptEncoder:
         text: str = self.tokenizer.decode(list(ids), skip_special_tokens=True)
         return text
 
+    @property
+    def audio_token_id(self) -> int:
+        """Id of the placeholder for a position of audio; only of audio models."""
+        token_id: int = self.tokenizer.convert_tokens_to_ids(self._processor.audio_token)
+        return token_id
+
     def continuation(self, text: str) -> list[int]:
         """Return the token ids of a text that follows a prompt.
 
@@ -225,9 +231,8 @@ class PromptEncoder:
         inputs = {name: torch.as_tensor(value) for name, value in inputs.items()}
         if not audio:
             return inputs
-        token = self.tokenizer.convert_tokens_to_ids(self._processor.audio_token)
         is_audio, counts = torch.unique_consecutive(
-            inputs["input_ids"][0] == token, return_counts=True
+            inputs["input_ids"][0] == self.audio_token_id, return_counts=True
         )
         lengths = counts[is_audio].tolist()
         empty = any(not value.numel() for value in inputs.values())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -105,6 +106,13 @@ def load_processor(folder: Path, model: Any) -> Any:  # noqa: ANN401 - processor
         ) from error
 
 
+def clear_encoder_cache(model: nn.Module) -> None:
+    """Forget the stored outputs of audio encoders, so that the next forward pass computes them."""
+    for module in model.modules():
+        if isinstance(module.forward, _CachedForward):
+            module.forward.clear()
+
+
 class _CachedForward:
     """Forward method of a module that stores its last output, and returns it for equal inputs."""
 
@@ -112,6 +120,10 @@ class _CachedForward:
         self._forward = forward
         self._last: tuple[tuple[Any, ...], dict[str, Any], Any] | None = None
         update_wrapper(self, forward)  # preserves the signature
+
+    def clear(self) -> None:
+        """Forget the stored output."""
+        self._last = None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
         if self._last is not None:

@@ -33,8 +33,10 @@ from audioprobe.models.causal_lm.likelihood import (
 from audioprobe.models.causal_lm.loading import dtype_of, plain_folder
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.chat.inputs import EncodedPrompt, PromptEncoder
+from audioprobe.models.chat.inspection import ChatInspector
 from audioprobe.models.chat.loading import load_model, load_processor
 from audioprobe.models.choices import choose
+from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook
 from audioprobe.types import ComponentInfo, Decoding, InfoRepr, LogLikelihood, Prompt, Response
 from audioprobe.weights import resolve
 
@@ -87,6 +89,7 @@ class TransformersLM(InfoRepr):
         self._encoder = PromptEncoder(load_processor(folder, self._net), system)
         tokenizer = self._encoder.tokenizer
         refuse_ids_beyond(tokenizer, len(self._net.get_input_embeddings().weight), str(model))
+        self._inspector = ChatInspector(self._net, self._encoder, self._on_device)
         self._ends = _end_tokens(self._net, tokenizer)
         self._batch_size = batch_size
         self._info = ComponentInfo(
@@ -152,6 +155,21 @@ class TransformersLM(InfoRepr):
             encoded, inputs = self._inputs_for(prompt, max(map(len, ids), default=0))
             warn_of_truncation(encoded.truncated)
             yield log_likelihood(self._net, inputs, ids)
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Places where activations can be read; see `audioprobe.sites`."""
+        return self._inspector.sites
+
+    def layout(self, prompt: InspectedPrompt) -> PromptLayout:
+        """Return the positions of the parts of a prompt; see `protocols.Inspectable`."""
+        return self._inspector.layout(prompt)
+
+    def run_with_hooks(
+        self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
+    ) -> None:
+        """Read or replace activations of a batch; see `protocols.Inspectable`."""
+        self._inspector.run_with_hooks(prompts, hooks)
 
     def _choose(self, prompt: Prompt, decoding: Decoding, ids: Sequence[Sequence[int]]) -> Response:
         """Return the response to a prompt that must be one of `decoding.choices`.

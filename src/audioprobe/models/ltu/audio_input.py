@@ -39,7 +39,7 @@ class AudioInput:
         if key in self.cache:
             self.cache.move_to_end(key)
             return self.cache[key]
-        tokens = run_single(lambda: self._tokens(waveform))
+        tokens = run_single(lambda: self.compute_tokens(waveform))
         self.cache[key] = tokens, self._transcribe(waveform)
         if len(self.cache) > _CACHED_CLIPS:
             self.cache.popitem(last=False)
@@ -52,8 +52,8 @@ class AudioInput:
         return {"truncated audio (s)": round(waveform.duration - self._frontend.seconds, 3)}
 
     @torch.inference_mode()
-    def _tokens(self, waveform: Waveform) -> Tensor:
-        """Return the tokens that the audio prefix computes, shape (n_tokens, hidden)."""
+    def compute_tokens(self, waveform: Waveform) -> Tensor:
+        """Return the tokens that the audio prefix computes, shape (n_tokens, hidden); no cache."""
         weight = self._net.prefix.projection.weight
         tokens: Tensor = self._net.prefix(self._frontend(waveform).to(weight.device, weight.dtype))
         return tokens[0]

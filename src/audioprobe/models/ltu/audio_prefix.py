@@ -93,6 +93,20 @@ class GatedCrossAttention(nn.Module):
         return tokens + self.opening.tanh() * attended
 
 
+class TimeFrequencyPooling(nn.Module):
+    """Pooling of LTU: means over frequency and over pairs of time steps; it has no parameters."""
+
+    def __init__(self, config: CavMaeConfig) -> None:
+        super().__init__()
+        self._n_bands, self._n_steps = config.n_bands, config.n_steps
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Return shape (n_clips, n_steps / 2, width) for (n_clips, n_bands * n_steps, width)."""
+        n_clips, _, width = tokens.shape
+        by_step = tokens.reshape(n_clips, self._n_bands, self._n_steps, width).mean(dim=1)
+        return by_step.reshape(n_clips, -1, TIME_POOLING, width).mean(dim=2)
+
+
 class AudioPrefix(nn.Module):
     """Network that computes audio tokens: encoder, pooling, projection and optional adapter.
 
@@ -110,6 +124,9 @@ class AudioPrefix(nn.Module):
         super().__init__()
         self._config = config
         self.encoder: Any = _encoder(config)
+        self.pooling = (
+            TimeFrequencyPooling(config) if isinstance(config, CavMaeConfig) else nn.Identity()
+        )
         self.projection = nn.Linear(config.width, hidden_size)
         self.gate = None
 
@@ -119,12 +136,8 @@ class AudioPrefix(nn.Module):
         For LTU, these are means over frequency and over pairs of time steps. For other models, the
         output is returned unchanged.
         """
-        config = self._config
-        if not isinstance(config, CavMaeConfig):
-            return tokens
-        n_clips, _, width = tokens.shape
-        by_step = tokens.reshape(n_clips, config.n_bands, config.n_steps, width).mean(dim=1)
-        return by_step.reshape(n_clips, -1, TIME_POOLING, width).mean(dim=2)
+        pooled: Tensor = self.pooling(tokens)
+        return pooled
 
     def project(self, pooled: Tensor) -> Tensor:
         """Return normalised and projected tokens, shape (n_clips, n_tokens, hidden)."""

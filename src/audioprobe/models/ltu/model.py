@@ -4,7 +4,7 @@ Source: Gong et al., ICLR 2024. The network's outputs equal those of the authors
 authors' published checkpoints can be loaded unchanged.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -29,6 +29,7 @@ from audioprobe.models.ltu.generation import (
     generate,
     log_likelihood,
 )
+from audioprobe.models.ltu.inspection import LTUInspector
 from audioprobe.models.ltu.network import (
     QUANTIZATIONS,
     LTUNetwork,
@@ -38,6 +39,7 @@ from audioprobe.models.ltu.network import (
 )
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.protocols import LanguageModel
+from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook
 from audioprobe.training_data import TrainingData
 from audioprobe.types import (
     ComponentInfo,
@@ -94,6 +96,7 @@ class LTU(InfoRepr):
         self._info = info
         self._transcriber = transcriber
         self._audio = AudioInput(net, frontend or load_frontend(net.config.audio), transcriber)
+        self._inspector = LTUInspector(net, self._prompts, self._audio, self._encode)
         self._batch_size = batch_size
         self.training_data = training_data
         self._source: tuple[str | Path, str | Path | None] | None = None
@@ -247,6 +250,21 @@ class LTU(InfoRepr):
         for prompt in prompts:
             warn_of_truncation(self._audio.truncation(prompt.audio))
             yield log_likelihood(self._net, self._encode(prompt), ids)
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Places where activations can be read; see `audioprobe.sites`."""
+        return self._inspector.sites
+
+    def layout(self, prompt: InspectedPrompt) -> PromptLayout:
+        """Return the positions of the parts of a prompt; see `protocols.Inspectable`."""
+        return self._inspector.layout(prompt)
+
+    def run_with_hooks(
+        self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
+    ) -> None:
+        """Read or replace activations of a batch; see `protocols.Inspectable`."""
+        self._inspector.run_with_hooks(prompts, hooks)
 
     def _choose(self, prompt: Prompt, decoding: Decoding) -> Response:
         """Return the response to a prompt that must be one of `decoding.choices`."""

@@ -1,0 +1,11 @@
+"""Where a concept is lost between audio encoder and answer: activations of a model, and measures.
+
+- `recording`: record activations of many prompts in a folder
+- `recording_files`: read a recording
+- `probe_prompts`: prompts of a concept probe, for a recording
+
+The names of sites and spans are defined in `audioprobe.sites`. The modules need torch or large
+arrays, so nothing is imported here.
+"""
+
+__all__: list[str] = []

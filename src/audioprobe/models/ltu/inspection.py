@@ -1,0 +1,159 @@
+"""Activations of an LTU at named sites; see `audioprobe.sites`."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from audioprobe.models.activation_hooks import SitePoint, active_hooks, decoder_points
+from audioprobe.models.causal_lm.generation import check_context, run_single
+from audioprobe.models.causal_lm.text_spans import refuse_example_audio, text_spans
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder
+from audioprobe.models.ltu.audio_input import AudioInput
+from audioprobe.models.ltu.audio_prefix import TIME_POOLING, AudioConfig
+from audioprobe.models.ltu.feature_encoder import FeatureConfig, PatchEncoder
+from audioprobe.models.ltu.generation import TokenPrompt
+from audioprobe.models.ltu.network import LTUNetwork
+from audioprobe.models.ltu.trainable import LTUPrompts
+from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook, TimeAxis, hooks_by_site
+from audioprobe.types import Prompt
+
+_FRAME_S = 0.01  # seconds per frame of LTU's spectrogram
+_TLTR_STEP_S = 0.4  # seconds per time step of LTU-AS
+
+
+class LTUInspector:
+    """Access to the activations of an LTU; implements the methods of the protocol `Inspectable`.
+
+    Args:
+        net: the network.
+        prompts: prompt format and tokenizer.
+        audio: converter from audio to audio tokens.
+        encode: converts a prompt to tokens.
+    """
+
+    def __init__(
+        self,
+        net: LTUNetwork,
+        prompts: LTUPrompts,
+        audio: AudioInput,
+        encode: Callable[[Prompt], TokenPrompt],
+    ) -> None:
+        self._net, self._prompts, self._audio, self._encode = net, prompts, audio, encode
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Names of the sites, in the order of the forward pass."""
+        return (*_prefix_points(self._net), *self._decoder_points())
+
+    def layout(self, prompt: InspectedPrompt) -> PromptLayout:
+        """Return the positions of the parts of a prompt."""
+        tokens, new_ids = self._tokens(prompt)
+        n_audio = tokens.length - len(tokens.input_ids)
+        ids = [0] * n_audio + tokens.input_ids.tolist() + new_ids
+        spans = text_spans(
+            self._prompts.tokenizer,
+            ids,
+            prompt.prompt.text,
+            prompt.concept,
+            audio=range(n_audio),
+            n_continuation=len(new_ids),
+        )
+        waveform = prompt.prompt.audio
+        return PromptLayout(
+            n_tokens=len(ids),
+            text=spans,
+            axes={} if waveform is None else _time_axes(self._net.config.audio, n_audio),
+            duration=0.0 if waveform is None else waveform.duration,
+        )
+
+    @torch.inference_mode()
+    def run_with_hooks(
+        self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
+    ) -> None:
+        """Run a forward pass over a batch of prompts; see `Inspectable.run_with_hooks`.
+
+        The audio of each prompt is encoded alone. Shorter prompts are padded on the right, so that
+        no token attends to padding.
+        """
+        points = _prefix_points(self._net)
+        decoder = self._decoder_points()
+        hooks = hooks_by_site(hooks, (*points, *decoder))
+        encoded = [self._tokens(prompt) for prompt in prompts]
+        has_prefix_hooks = any(site in points for site in hooks)
+        rows = []
+        for n, (prompt, (tokens, new_ids)) in enumerate(zip(prompts, encoded, strict=True)):
+            waveform, audio = prompt.prompt.audio, tokens.audio_tokens
+            if waveform is not None and has_prefix_hooks:
+
+                def split(states: Tensor, number: int = n) -> dict[int, Tensor]:
+                    return {number: states.flatten(2)[0]}
+
+                with active_hooks(points, hooks, split):
+                    audio = run_single(partial(self._audio.compute_tokens, waveform))
+            ids = torch.cat([tokens.input_ids, tokens.input_ids.new_tensor(new_ids)])
+            rows.append(self._net.embed(ids[None], None if audio is None else audio[None])[0])
+        if any(site in decoder for site in hooks):
+            self._run_decoder(rows, hooks)
+
+    def _run_decoder(self, rows: Sequence[Tensor], hooks: Mapping[str, SiteHook]) -> None:
+        """Run the language model on the embeddings of each prompt, shape (n_tokens, hidden)."""
+
+        def split(states: Tensor) -> dict[int, Tensor]:
+            return {n: states[n, : len(row)] for n, row in enumerate(rows)}
+
+        padded = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
+        n_logits = 0 if "lm.logits" in hooks else 1  # 0: at all positions
+        with active_hooks(self._decoder_points(), hooks, split):
+            options = {"use_cache": False, "logits_to_keep": n_logits}
+            run_single(partial(self._net.llama, inputs_embeds=padded, **options))
+
+    def _tokens(self, prompt: InspectedPrompt) -> tuple[TokenPrompt, list[int]]:
+        """Return a prompt as tokens, and the token ids of its continuation."""
+        refuse_example_audio(prompt.prompt)
+        tokens = self._encode(prompt.prompt)
+        new_ids = self._prompts.continuation_ids(prompt.continuation) if prompt.continuation else []
+        check_context(self._net.llama, tokens.length, len(new_ids))
+        return tokens, new_ids
+
+    def _decoder_points(self) -> dict[str, SitePoint]:
+        """Return the sites of the LLaMA."""
+        llama = self._net.llama
+        return decoder_points(llama.model.layers, llama.model.norm, llama.lm_head)
+
+
+def _prefix_points(net: LTUNetwork) -> dict[str, SitePoint]:
+    """Return the sites of the audio prefix.
+
+    LTU-AS has neither "encoder.input" nor blocks, because its input has a time step per layer of
+    Whisper. The features of a frozen encoder are "encoder.out".
+    """
+    encoder = net.prefix.encoder
+    points: dict[str, SitePoint] = {}
+    if isinstance(encoder, CavMaeEncoder | PatchEncoder):
+        points["encoder.input"] = SitePoint(encoder, at_input=True)
+    if isinstance(encoder, CavMaeEncoder):
+        blocks = enumerate(encoder.blocks)
+        points |= {f"encoder.block.{n}": SitePoint(block) for n, block in blocks}
+    points["encoder.out"] = SitePoint(encoder)
+    if isinstance(encoder, CavMaeEncoder):
+        points["encoder.pooled"] = SitePoint(net.prefix.pooling)
+    return points | {"connector.out": SitePoint(net.prefix)}
+
+
+def _time_axes(config: AudioConfig, n_tokens: int) -> dict[str, TimeAxis]:
+    """Return the time axis of each site for audio of `n_tokens` audio tokens."""
+    if isinstance(config, CavMaeConfig):
+        step = config.patch * _FRAME_S
+        patches = TimeAxis(config.n_steps, step, n_bands=config.n_bands)
+        tokens = TimeAxis(n_tokens, TIME_POOLING * step)
+        frames = TimeAxis(config.n_frames, _FRAME_S)
+        axes = {"encoder.input": frames, "encoder.block": patches, "encoder.out": patches}
+        return axes | {"encoder.pooled": tokens, "connector.out": tokens, "lm": tokens}
+    seconds = _TLTR_STEP_S
+    if isinstance(config, FeatureConfig):
+        hop = config.options.get("hop")
+        seconds = hop if isinstance(hop, int | float) else config.seconds / config.n_steps
+    tokens = TimeAxis(n_tokens, seconds)
+    return dict.fromkeys(("encoder.input", "encoder.out", "connector.out", "lm"), tokens)
