@@ -2,8 +2,8 @@
 
 Conventions:
     Classes are integers from 0, in the order of the names of the labels. States are float64, shape
-    (n_items, width). Items are sorted by the name of their group first, so that the folds do not
-    depend on the order of the items.
+    (n_items, width). Items are sorted by group, label and state first, so that no result depends on
+    the order of the items.
 """
 
 from collections.abc import Hashable, Sequence
@@ -31,7 +31,7 @@ _RELATIVE_ROUNDING = 1e-12  # a smaller relative standard deviation is a roundin
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LabelledStates:
-    """States with the class and the group of each item, sorted by group.
+    """States with the class and the group of each item, sorted by group, label and state.
 
     Attributes:
         states: shape (n_items, width).
@@ -73,7 +73,11 @@ class LabelledStates:
                 "missing. Leave these items out, and report their number."
             )
         grouped(len(array), groups)  # checks the number of groups before they are sorted
-        order = np.array(sorted(range(len(array)), key=lambda n: repr(groups[n])), dtype=np.int64)
+
+        def key(item: int) -> tuple[str, str, bytes]:
+            return repr(groups[item]), repr(names[item]), array[item].tobytes()
+
+        order = np.array(sorted(range(len(array)), key=key), dtype=np.int64)
         classes = tuple(sorted(set(names), key=repr))
         number_of = {label: number for number, label in enumerate(classes)}
         targets = np.array([number_of[names[n]] for n in order], dtype=np.int64)
@@ -274,7 +278,8 @@ def _pooled_auc(
         auc = label.roc_auc(np.ascontiguousarray(drawn.T))
         n_right += np.where(pairs > 0, pairs * auc, 0.0)
         n_pairs += pairs
-    return np.divide(n_right, n_pairs, out=np.full(len(counts), np.nan), where=n_pairs > 0)
+    undefined = np.full(len(counts), np.nan)
+    return np.divide(n_right, n_pairs, out=undefined, where=n_pairs > 0)
 
 
 def _standardized(states: Float64Array, reference: Float64Array) -> Float64Array:

@@ -217,7 +217,7 @@ class _Comparison:
             targets = control_targets(self.data.targets, groups, blocks, rng)
             probabilities = self.predicted(self.transfers, targets)
             aucs[number] = auc_within_folds(targets[self.is_test], probabilities, tested)(once)[0]
-        return aucs[~np.isnan(aucs)]
+        return np.asarray(aucs[~np.isnan(aucs)], dtype=np.float64)
 
 
 def _joined(first: _Items, second: _Items) -> tuple[LabelledStates, BoolArray]:
