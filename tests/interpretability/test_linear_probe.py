@@ -1,6 +1,7 @@
 """Linear probes: known answers, groups, control tasks, description length, undefined cases."""
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -61,6 +62,8 @@ def test_states_without_the_label_are_at_chance() -> None:
     results = [probe(*concept_states(0.0, seed=seed)) for seed in range(12)]
     assert np.mean([value(r.auc) for r in results]) == pytest.approx(0.5, abs=0.08)
     assert np.mean([value(r.selectivity) for r in results]) == pytest.approx(0.0, abs=0.06)
+    # Folds are stratified by the control labels, too: their accuracy is not below chance.
+    assert np.mean([value(r.control_accuracy) for r in results]) == pytest.approx(0.5, abs=0.03)
     assert np.mean([value(r.compression) for r in results]) < 1
 
 
@@ -133,7 +136,7 @@ def test_online_code_agrees_with_its_definition_and_with_wide_states() -> None:
     rank = np.random.default_rng([7, 0]).permutation(40)
     expected = np.zeros(40)
     blocks = [0, 1, 2, 3, 5, 10, 20, 40]
-    for start, end in zip(blocks[:-1], blocks[1:], strict=True):
+    for start, end in pairwise(blocks):
         train, test = rank < start, (rank >= start) & (rank < end)
         p = np.full(40, 0.5)
         if start and len(set(data.targets[train])) == 1:

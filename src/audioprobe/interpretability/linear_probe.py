@@ -12,7 +12,7 @@ Conventions:
 """
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -140,26 +140,28 @@ def linear_probe(
             bits=nothing, compression=nothing, chance=None, p_value=None, labels=data.classes,
             n_controls=n_controls,
         )  # fmt: skip
-    splits = [Split.of(data.states, *fold) for fold in data.folds(n_folds, seed)]
     n_classes = len(data.classes)
 
-    def predicted(targets: IntArray) -> Float64Array:
-        return cross_validated(splits, targets, n_classes, inverse_strength)
+    def predicted(targets: IntArray) -> tuple[Float64Array, list[IntArray]]:
+        folds = replace(data, targets=targets).folds(n_folds, seed)  # stratified by these labels
+        splits = (Split.of(data.states, *fold) for fold in folds)
+        values = cross_validated(splits, targets, n_classes, inverse_strength)
+        return values, [test for _, test in folds]
 
-    probabilities = predicted(data.targets)
+    probabilities, tested = predicted(data.targets)
     correct = is_correct(probabilities, data.targets)
     controls = np.zeros((n_controls, len(correct)))
     for number in range(n_controls):
         rng = np.random.default_rng([seed, number])
         targets = control_targets(data.targets, kinds, data.groups, rng)
-        controls[number] = is_correct(predicted(targets), targets)
+        controls[number] = is_correct(predicted(targets)[0], targets)
     control = controls.mean(axis=0)
     bits = online_code(data, inverse_strength=inverse_strength, n_orders=n_orders, seed=seed)
     estimator = ProbeEstimator(bootstrap, data.groups.tolist())
     n_as_high = int((controls.sum(axis=1) >= correct.sum()).sum())
     return LinearProbe(
         accuracy=estimator.mean(correct),
-        auc=estimator.auc(data.targets, probabilities, [split.test for split in splits]),
+        auc=estimator.auc(data.targets, probabilities, tested),
         control_accuracy=estimator.mean(control),
         selectivity=estimator.mean(correct - control),
         bits=estimator.mean(bits),

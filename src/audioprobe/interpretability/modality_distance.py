@@ -157,7 +157,7 @@ def _statistics(x: Float64Array, y: Float64Array) -> list[Statistic]:
 def _mean_of_pairs(matrix: Float64Array) -> Statistic:
     """Return a function that computes the mean over pairs of different items in every resample.
 
-    Copies of an item in a resample are no pair. A resample with a single item is undefined.
+    Copies of an item in a resample do not count as pairs. A resample with a single item is undefined.
     """
     diagonal = np.diag(matrix)
 

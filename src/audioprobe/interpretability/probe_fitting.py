@@ -6,7 +6,7 @@ Conventions:
     the order of the items.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
@@ -101,7 +101,9 @@ class LabelledStates:
         if n_folds < 2:
             raise InvalidInputError(f"Cross-validation needs n_folds >= 2, got {n_folds}.")
         fewest = min(len(set(self.groups[self.targets == k])) for k in range(len(self.classes)))
-        splitter = StratifiedGroupKFold(min(n_folds, fewest), shuffle=True, random_state=seed)
+        splitter = StratifiedGroupKFold(
+            min(n_folds, max(2, fewest)), shuffle=True, random_state=seed
+        )
         return list(splitter.split(self.states, self.targets, self.groups))
 
 
@@ -168,7 +170,7 @@ class Split:
 
 
 def cross_validated(
-    splits: Sequence[Split], targets: IntArray, n_classes: int, inverse_strength: float
+    splits: Iterable[Split], targets: IntArray, n_classes: int, inverse_strength: float
 ) -> Float64Array:
     """Return the probabilities of all test items; NaN for items that are in no test set."""
     result = np.full((len(targets), n_classes), np.nan)

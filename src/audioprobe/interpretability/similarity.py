@@ -5,9 +5,10 @@ Conventions:
     first, so that the unit of comparison is the concept. Concepts that only one side has are left
     out, and counted.
 
-    Every similarity rises with width and with noise, so a value has a meaning only beside its null
-    distribution: the concepts of one side are permuted, in all layers alike. The threshold of the
-    maximum over all pairs of layers accounts for the choice of the best pair.
+    A value depends on the number of concepts, and on the width and the noise of the states, so it
+    has a meaning only beside its null distribution: the concepts of one side are permuted, in all
+    layers alike. The threshold of the maximum over all pairs of layers accounts for the choice of
+    the best pair.
 """
 
 from collections.abc import Hashable, Mapping, Sequence

@@ -108,7 +108,7 @@ def transfer_probe(
 
     For the null distribution the labels of the groups are permuted in both modalities alike; if the
     items of a group have several labels, the labels of each modality are permuted within groups.
-    All classifiers are then trained and tested again.
+    All classifiers are then trained and tested again, in the same folds.
 
     Args:
         train_states: shape (n_train, width).
