@@ -14,15 +14,16 @@ from sklearn.preprocessing import StandardScaler
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.linear_probe import LinearProbe, linear_probe
+from audioprobe.interpretability.probe_estimates import ProbeSettings
 from audioprobe.interpretability.probe_fitting import LabelledStates, online_code
 from audioprobe.metrics.bootstrap import Bootstrap
 
-BOOTSTRAP = Bootstrap(n_resamples=200)
+SETTINGS = ProbeSettings(bootstrap=Bootstrap(n_resamples=200))
 
 
 def probe(states: np.ndarray, labels: list, groups: list, **options: object) -> LinearProbe:
-    settings = {"n_controls": 4, "n_orders": 1, "bootstrap": BOOTSTRAP} | options
-    return linear_probe(states, labels, groups=groups, **settings)  # type: ignore[arg-type]
+    arguments = {"n_controls": 4, "n_orders": 1, "settings": SETTINGS} | options
+    return linear_probe(states, labels, groups=groups, **arguments)  # type: ignore[arg-type]
 
 
 def concept_states(
@@ -112,7 +113,12 @@ def test_accuracy_and_auc_agree_with_scikit_learn() -> None:
         correct += int(((scores > 0.5) == targets[test]).sum())
         n = int(targets[test].sum()) * int((~targets[test]).sum())
         wins, pairs = wins + n * roc_auc_score(targets[test], scores), pairs + n
-    result = probe(states, data.targets.tolist(), [f"{g:02}" for g in data.groups], seed=3)
+    result = probe(
+        states,
+        data.targets.tolist(),
+        [f"{g:02}" for g in data.groups],
+        settings=dataclasses.replace(SETTINGS, seed=3),
+    )
     assert result.accuracy.value == pytest.approx(correct / len(targets))
     assert result.auc.value == pytest.approx(wins / pairs)
     assert 0.5 < correct / len(targets) < 1
@@ -157,7 +163,7 @@ def test_online_code_agrees_with_its_definition_and_with_wide_states() -> None:
 def test_code_of_labels_that_are_never_surprising_is_near_its_lower_bound() -> None:
     labels = np.arange(1024) % 2
     states = np.stack([np.where(labels, 1.0, -1.0), np.zeros(1024)], axis=1)
-    result = probe(states, labels.tolist(), list(range(1024)), n_controls=1, n_folds=2)
+    result = probe(states, labels.tolist(), list(range(1024)), n_controls=1)
     assert value(result.bits) < 0.05  # the uniform code needs 1 bit per label
     assert value(result.compression) > 20
 
@@ -229,9 +235,9 @@ def test_invalid_arguments_are_rejected() -> None:
         probe(states, labels, groups, types=["a"] * 12)
     with pytest.raises(InvalidInputError, match="n_controls >= 1, got 0"):
         probe(states, labels, groups, n_controls=0)
-    with pytest.raises(InvalidInputError, match="n_folds >= 2, got 1"):
-        probe(states, labels, groups, n_folds=1)
-    with pytest.raises(InvalidInputError, match="positive and finite, got 0"):
-        probe(states, labels, groups, inverse_strength=0)
+    with pytest.raises(InvalidInputError, match=r"n_folds >= 2 .* got 1 and 10"):
+        ProbeSettings(n_folds=1)
+    with pytest.raises(InvalidInputError, match=r"positive, finite inverse_strength, got 5 and 0"):
+        ProbeSettings(inverse_strength=0)
     with pytest.raises(InvalidInputError, match="finite numbers of shape"):
         probe(states * np.nan, labels, groups)

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.modality_distance import ModalityDistance, compare_modalities
+from audioprobe.interpretability.probe_estimates import ProbeSettings
 from audioprobe.metrics.bootstrap import Bootstrap
 
 
@@ -15,8 +16,8 @@ def drawn(seed: int, n_items: int = 20, width: int = 12) -> np.ndarray:
 
 
 def compare(first: np.ndarray, second: np.ndarray, **options: object) -> ModalityDistance:
-    settings = {"bootstrap": Bootstrap(n_resamples=100)} | options
-    return compare_modalities(first, second, **settings)  # type: ignore[arg-type]
+    arguments = {"settings": ProbeSettings(bootstrap=Bootstrap(n_resamples=100))} | options
+    return compare_modalities(first, second, **arguments)  # type: ignore[arg-type]
 
 
 def test_equal_modalities_match_and_cannot_be_separated() -> None:

@@ -4,11 +4,14 @@ import numpy as np
 import pytest
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.interpretability.probe_estimates import ProbeSettings
 from audioprobe.interpretability.transfer_probe import TransferProbe, transfer_probe
 from audioprobe.metrics.bootstrap import Bootstrap
 
 N_CONCEPTS = 24
 WIDTH = 16
+SETTINGS = ProbeSettings(bootstrap=Bootstrap(n_resamples=200))
+TWO_FOLDS = ProbeSettings(n_folds=2, bootstrap=Bootstrap(n_resamples=20))
 BIRD = np.arange(N_CONCEPTS) % 2 == 1
 
 
@@ -21,9 +24,9 @@ def modality(direction: int, *, strength: float = 4.0, offset: float = 0.0, seed
 
 
 def transfer(text: tuple, audio: tuple, **options: object) -> TransferProbe:
-    settings = {"n_permutations": 19, "bootstrap": Bootstrap(n_resamples=200)} | options
+    arguments = {"n_permutations": 19, "settings": SETTINGS} | options
     return transfer_probe(
-        *text[:2], *audio[:2], train_groups=text[2], test_groups=audio[2], **settings
+        *text[:2], *audio[:2], train_groups=text[2], test_groups=audio[2], **arguments
     )
 
 
@@ -79,7 +82,7 @@ def test_p_values_of_unrelated_states_are_uniform() -> None:
     p_values = []
     for seed in range(30):
         text, audio = modality(0, strength=0, seed=seed), modality(0, strength=0, seed=seed + 99)
-        result = transfer(text, audio, n_permutations=9, n_folds=2)
+        result = transfer(text, audio, n_permutations=9, settings=TWO_FOLDS)
         p_values.append(result.p_value)
     assert np.mean([p for p in p_values if p is not None]) == pytest.approx(0.55, abs=0.16)
     assert len([p for p in p_values if p is not None and p <= 0.1]) <= 8

@@ -3,9 +3,8 @@
 Conventions:
     States are finite numbers of shape (n_items, width), such as activations at one site, averaged
     over a span. A group (a recording, a source, a concept) is never in both training and test set,
-    and intervals resample groups; they do not refit the classifiers. The classifier is a logistic
-    regression on standardized states, see `probe_fitting.Split`; its L2 penalty is
-    |w|^2 / (2 * inverse_strength).
+    and intervals resample groups; they do not refit the classifiers. The classifier is an
+    L2-regularized logistic regression on standardized states, see `probe_fitting.Split`.
 
     A probe that cannot be tested (one class, or a class in a single group) has undefined estimates,
     whose `method` states the reason.
@@ -19,8 +18,10 @@ import numpy.typing as npt
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.probe_estimates import (
+    DEFAULT_SETTINGS,
     ProbeEstimator,
-    check_positive,
+    ProbeSettings,
+    check_counts,
     is_correct,
     largest_share,
     measures_table,
@@ -36,11 +37,8 @@ from audioprobe.interpretability.probe_fitting import (
     online_code,
 )
 from audioprobe.io.text_table import Displayed, Table
-from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.grouping import grouped
 from audioprobe.types import Estimate, Float64Array
-
-_BOOTSTRAP = Bootstrap()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -98,12 +96,9 @@ def linear_probe(
     *,
     groups: Sequence[Hashable],
     types: Sequence[Hashable] | None = None,
-    n_folds: int = 5,
-    inverse_strength: float = 10.0,
     n_controls: int = 20,
     n_orders: int = 4,
-    seed: int = 0,
-    bootstrap: Bootstrap = _BOOTSTRAP,
+    settings: ProbeSettings = DEFAULT_SETTINGS,
 ) -> LinearProbe:
     """Train linear classifiers on states, and test them on states of other groups.
 
@@ -119,18 +114,15 @@ def linear_probe(
         groups: group of each item, which is held out as a whole, such as its recording.
         types: type of each item; None means its group. Without `types`, if the items of a group
             have several labels, the labels are permuted within groups.
-        n_folds: largest number of folds; a label in fewer groups reduces it.
-        inverse_strength: inverse strength of the L2 penalty, positive.
         n_controls: number of control tasks, at least 1.
         n_orders: number of random orders of the groups for the description length, at least 1.
-        seed: random seed of folds, control tasks and orders.
-        bootstrap: settings of the intervals.
+        settings: folds, L2 penalty, seed and intervals.
 
     Raises:
         InvalidInputError: if an argument is out of range, the lengths differ, a state is not finite
             or a label is missing, or the items of one of `types` have several labels.
     """
-    check_positive(inverse_strength, n_controls=n_controls, n_orders=n_orders)
+    check_counts(n_controls=n_controls, n_orders=n_orders)
     data = LabelledStates.of(states, labels, groups)
     kinds = _types(data, types)
     if reason := data.why_undefined():
@@ -140,32 +132,53 @@ def linear_probe(
             bits=nothing, compression=nothing, chance=None, p_value=None, labels=data.classes,
             n_controls=n_controls,
         )  # fmt: skip
-    n_classes = len(data.classes)
+    controls = _controls(data, kinds, n_controls, settings)
+    strength, seed = settings.inverse_strength, settings.seed
+    bits = online_code(data, inverse_strength=strength, n_orders=n_orders, seed=seed)
+    return _measured(data, controls, bits, settings)
 
-    def predicted(targets: IntArray) -> tuple[Float64Array, list[IntArray]]:
-        folds = replace(data, targets=targets).folds(n_folds, seed)  # stratified by these labels
-        splits = (Split.of(data.states, *fold) for fold in folds)
-        values = cross_validated(splits, targets, n_classes, inverse_strength)
-        return values, [test for _, test in folds]
 
-    probabilities, tested = predicted(data.targets)
-    correct = is_correct(probabilities, data.targets)
-    controls = np.zeros((n_controls, len(correct)))
+def _controls(
+    data: LabelledStates, kinds: IntArray, n_controls: int, settings: ProbeSettings
+) -> Float64Array:
+    """Return whether each item is correct in each control task, shape (n_controls, n_items)."""
+    correct = np.zeros((n_controls, len(data.targets)))
     for number in range(n_controls):
-        rng = np.random.default_rng([seed, number])
+        rng = np.random.default_rng([settings.seed, number])
         targets = control_targets(data.targets, kinds, data.groups, rng)
-        controls[number] = is_correct(predicted(targets)[0], targets)
-    control = controls.mean(axis=0)
-    bits = online_code(data, inverse_strength=inverse_strength, n_orders=n_orders, seed=seed)
-    estimator = ProbeEstimator(bootstrap, data.groups.tolist())
-    n_as_high = int((controls.sum(axis=1) >= correct.sum()).sum())
+        # The folds are stratified by the control labels: otherwise accuracy would be below chance.
+        probabilities, _ = _predicted(replace(data, targets=targets), settings)
+        correct[number] = is_correct(probabilities, targets)
+    return correct
+
+
+def _predicted(
+    data: LabelledStates, settings: ProbeSettings
+) -> tuple[Float64Array, list[IntArray]]:
+    """Return the probabilities of all items, and the items of each test fold."""
+    folds = data.folds(settings.n_folds, settings.seed)
+    splits = (Split.of(data.states, *fold) for fold in folds)
+    n_classes = len(data.classes)
+    probabilities = cross_validated(splits, data.targets, n_classes, settings.inverse_strength)
+    return probabilities, [test for _, test in folds]
+
+
+def _measured(
+    data: LabelledStates, controls: Float64Array, bits: Float64Array, settings: ProbeSettings
+) -> LinearProbe:
+    """Return the probe of the labels, given the control tasks and the bits per item."""
+    probabilities, tested = _predicted(data, settings)
+    correct, control = is_correct(probabilities, data.targets), controls.mean(axis=0)
+    n_controls, n_as_high = len(controls), int((controls.sum(axis=1) >= correct.sum()).sum())
+    estimator = ProbeEstimator(settings.bootstrap, data.groups.tolist())
+    uniform = np.full(len(bits), np.log2(len(data.classes)))
     return LinearProbe(
         accuracy=estimator.mean(correct),
         auc=estimator.auc(data.targets, probabilities, tested),
         control_accuracy=estimator.mean(control),
         selectivity=estimator.mean(correct - control),
         bits=estimator.mean(bits),
-        compression=estimator.ratio(np.full(len(bits), np.log2(n_classes)), bits),
+        compression=estimator.ratio(uniform, bits),
         chance=largest_share(data.targets),
         p_value=(1 + n_as_high) / (1 + n_controls),
         labels=data.classes,

@@ -15,13 +15,16 @@ import numpy.typing as npt
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.linear_probe import linear_probe
 from audioprobe.interpretability.matched_concepts import matched_concepts
-from audioprobe.interpretability.probe_estimates import measures_table, undefined
+from audioprobe.interpretability.probe_estimates import (
+    DEFAULT_SETTINGS,
+    ProbeSettings,
+    measures_table,
+    undefined,
+)
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.vectorized_metrics import mean
 from audioprobe.types import Estimate, Float64Array
-
-_BOOTSTRAP = Bootstrap()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -77,8 +80,7 @@ def compare_modalities(
     *,
     first_concepts: Sequence[Hashable] | None = None,
     second_concepts: Sequence[Hashable] | None = None,
-    seed: int = 0,
-    bootstrap: Bootstrap = _BOOTSTRAP,
+    settings: ProbeSettings = DEFAULT_SETTINGS,
 ) -> ModalityDistance:
     """Compute how far apart the states of two modalities are, and whether concepts match.
 
@@ -88,8 +90,7 @@ def compare_modalities(
         first_concepts: concept of each item; None means that both modalities have one item per
             concept in the same order.
         second_concepts: concept of each item of the second modality.
-        seed: random seed of the folds of the classifier.
-        bootstrap: settings of the intervals.
+        settings: folds, L2 penalty and seed of the classifier, and intervals of all estimates.
 
     Raises:
         InvalidInputError: if a state is not finite, widths or numbers of items differ, or there are
@@ -102,28 +103,15 @@ def compare_modalities(
             "Expected states of at least two concepts in the same space, got shapes "
             f"{a.shape} and {b.shape}."
         )
-    concepts = list(range(len(a)))
     separability = linear_probe(
         np.concatenate([a, b]),
         [0] * len(a) + [1] * len(b),
-        groups=concepts * 2,
+        groups=[*range(len(a)), *range(len(b))],
         n_controls=1,
         n_orders=1,
-        seed=seed,
-        bootstrap=bootstrap,
+        settings=settings,
     ).auc
-    norms = np.stack([np.linalg.norm(side, axis=1) for side in (a, b)])
-    is_zero = (norms == 0).any(axis=0)
-    if is_zero.any():
-        nothing = undefined(len(a), f"{is_zero.sum()} concepts have a state of norm 0")
-        distance, estimates = None, [nothing] * 5
-    else:
-        x, y = a / norms[0][:, None], b / norms[1][:, None]
-        distance = float(np.linalg.norm(x.mean(axis=0) - y.mean(axis=0)))
-        estimates = [
-            bootstrap.estimate(statistic, len(a), unit="concepts", groups=concepts)
-            for statistic in _statistics(x, y)
-        ]
+    distance, estimates = _normalized_measures(a, b, settings.bootstrap)
     return ModalityDistance(
         centroid_distance=distance,
         squared_distance=estimates[0],
@@ -135,6 +123,23 @@ def compare_modalities(
         chance_retrieval=1 / len(a),
         n_left_out=n_left_out,
     )
+
+
+def _normalized_measures(
+    first: Float64Array, second: Float64Array, bootstrap: Bootstrap
+) -> tuple[float | None, list[Estimate]]:
+    """Return the distance of the centroids, and the estimates of `_statistics`."""
+    n_concepts = len(first)
+    norms = [np.linalg.norm(side, axis=1, keepdims=True) for side in (first, second)]
+    n_zero = int(((norms[0] == 0) | (norms[1] == 0)).sum())
+    if n_zero:
+        return None, [undefined(n_concepts, f"{n_zero} concepts have a state of norm 0")] * 5
+    x, y = first / norms[0], second / norms[1]
+    estimates = [
+        bootstrap.estimate(statistic, n_concepts, groups=list(range(n_concepts)), unit="concepts")
+        for statistic in _statistics(x, y)
+    ]
+    return float(np.linalg.norm(x.mean(axis=0) - y.mean(axis=0))), estimates
 
 
 def _statistics(x: Float64Array, y: Float64Array) -> list[Statistic]:
@@ -157,7 +162,7 @@ def _statistics(x: Float64Array, y: Float64Array) -> list[Statistic]:
 def _mean_of_pairs(matrix: Float64Array) -> Statistic:
     """Return a function that computes the mean over pairs of different items in every resample.
 
-    Copies of an item in a resample do not count as pairs. A resample with a single item is undefined.
+    Copies of an item in a resample do not count as pairs; with a single item it is undefined.
     """
     diagonal = np.diag(matrix)
 

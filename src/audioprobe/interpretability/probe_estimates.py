@@ -1,4 +1,4 @@
-"""Estimates of linear probes, with intervals over groups, and their table."""
+"""Settings of linear probes, and estimates with intervals over groups."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -11,6 +11,36 @@ from audioprobe.io.text_table import Table
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.vectorized_metrics import mean, ratio
 from audioprobe.types import Estimate, Float64Array
+
+_BOOTSTRAP = Bootstrap()
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeSettings:
+    """Settings of linear probes.
+
+    Attributes:
+        n_folds: largest number of folds, at least 2; a label in fewer groups reduces it.
+        inverse_strength: inverse strength of the L2 penalty |w|^2 / (2 * inverse_strength).
+        seed: random seed of folds, random labels and orders.
+        bootstrap: settings of the intervals.
+    """
+
+    n_folds: int = 5
+    inverse_strength: float = 10.0
+    seed: int = 0
+    bootstrap: Bootstrap = _BOOTSTRAP
+
+    def __post_init__(self) -> None:
+        if self.n_folds < 2 or not 0 < self.inverse_strength < np.inf:
+            raise InvalidInputError(
+                "A probe needs n_folds >= 2 and a positive, finite inverse_strength, got "
+                f"{self.n_folds} and {self.inverse_strength}."
+            )
+
+
+DEFAULT_SETTINGS = ProbeSettings()
+"""Settings of probes if none are passed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,12 +97,8 @@ def measures_table(rows: Sequence[tuple[str, Estimate, float | None]]) -> Table:
     return Table(("measure", "value", "chance"), cells, (2,))
 
 
-def check_positive(inverse_strength: float, **counts: int) -> None:
-    """Raise unless the inverse strength is positive and finite, and the counts are at least 1."""
-    if not 0 < inverse_strength < np.inf:
-        raise InvalidInputError(
-            f"inverse_strength must be positive and finite, got {inverse_strength}."
-        )
+def check_counts(**counts: int) -> None:
+    """Raise unless all counts are at least 1."""
     for name, count in counts.items():
         if count < 1:
             raise InvalidInputError(f"A probe needs {name} >= 1, got {count}.")

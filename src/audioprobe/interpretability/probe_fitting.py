@@ -98,8 +98,6 @@ class LabelledStates:
 
         Folds are stratified by class. There are fewer than `n_folds` if a class has fewer groups.
         """
-        if n_folds < 2:
-            raise InvalidInputError(f"Cross-validation needs n_folds >= 2, got {n_folds}.")
         fewest = min(len(set(self.groups[self.targets == k])) for k in range(len(self.classes)))
         splitter = StratifiedGroupKFold(
             min(n_folds, max(2, fewest)), shuffle=True, random_state=seed

@@ -14,8 +14,10 @@ import numpy.typing as npt
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.probe_estimates import (
+    DEFAULT_SETTINGS,
     ProbeEstimator,
-    check_positive,
+    ProbeSettings,
+    check_counts,
     is_correct,
     largest_share,
     measures_table,
@@ -38,7 +40,9 @@ from audioprobe.types import BoolArray, Estimate, Float64Array
 Standardize: TypeAlias = Literal["train", "each"]
 """Whose mean and standard deviation standardize the states of the test modality."""
 
-_BOOTSTRAP = Bootstrap()
+_Items: TypeAlias = tuple[
+    Float64Array, Sequence[Hashable], Sequence[Hashable]
+]  # states, labels and groups of a modality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -94,11 +98,8 @@ def transfer_probe(
     train_groups: Sequence[Hashable],
     test_groups: Sequence[Hashable],
     standardize: Standardize = "train",
-    n_folds: int = 5,
-    inverse_strength: float = 10.0,
     n_permutations: int = 200,
-    seed: int = 0,
-    bootstrap: Bootstrap = _BOOTSTRAP,
+    settings: ProbeSettings = DEFAULT_SETTINGS,
 ) -> TransferProbe:
     """Train linear classifiers on states of one modality, and test them on states of another.
 
@@ -120,52 +121,31 @@ def transfer_probe(
         standardize: "train" standardizes test states like the training states; "each" by the test
             modality's own training items, which removes a modality gap that is the same for all
             items.
-        n_folds: largest number of folds; a label in fewer groups reduces it.
-        inverse_strength: inverse strength of the L2 penalty, positive.
         n_permutations: number of permutations, at least 1.
-        seed: random seed of folds and permutations.
-        bootstrap: settings of the intervals, which resample groups.
+        settings: folds, L2 penalty, seed and intervals.
 
     Raises:
         InvalidInputError: if an argument is out of range, lengths or widths differ, a state is not
             finite, or a label is missing.
     """
-    check_positive(inverse_strength, n_permutations=n_permutations)
+    check_counts(n_permutations=n_permutations)
     if standardize not in get_args(Standardize):
         raise InvalidInputError(f"standardize must be 'train' or 'each', got {standardize!r}.")
     first = validate_representation(train_states), train_labels, train_groups
     second = validate_representation(test_states), test_labels, test_groups
     data, is_test = _joined(first, second)
     reason = data.why_undefined()
-    folds = [] if reason else data.folds(n_folds, seed)
+    folds = [] if reason else data.folds(settings.n_folds, settings.seed)
     if reason := reason or _why_untestable(data, is_test, folds):
         nothing = undefined(int(is_test.sum()), reason)
         return TransferProbe(
             accuracy=nothing, auc=nothing, ceiling_accuracy=nothing, ceiling_auc=nothing,
             shortfall=nothing, chance=None, null_auc=None, p_value=None, n_permutations=0,
         )  # fmt: skip
-    comparison = _Comparison.of(data, is_test, folds, standardize, inverse_strength)
-    targets = data.targets[is_test]
-    probabilities = comparison.predicted(comparison.transfers, data.targets)
-    ceiling = comparison.predicted(comparison.ceilings, data.targets)
-    correct, ceiling_correct = is_correct(probabilities, targets), is_correct(ceiling, targets)
-    estimator = ProbeEstimator(bootstrap, data.groups[is_test].tolist())
-    auc = estimator.auc(targets, probabilities, comparison.tested)
-    null = comparison.null_aucs(n_permutations, seed)
-    return TransferProbe(
-        accuracy=estimator.mean(correct),
-        auc=auc,
-        ceiling_accuracy=estimator.mean(ceiling_correct),
-        ceiling_auc=estimator.auc(targets, ceiling, comparison.tested),
-        shortfall=estimator.mean(ceiling_correct - correct),
-        chance=largest_share(targets),
-        null_auc=float(null.mean()) if len(null) else None,
-        p_value=_p_value(auc.value, null) if auc.value is not None and len(null) else None,
-        n_permutations=len(null),
-    )
-
-
-_Items: TypeAlias = tuple[Float64Array, Sequence[Hashable], Sequence[Hashable]]
+    strength = settings.inverse_strength
+    comparison = _Comparison.of(data, is_test, folds, standardize, strength)
+    null = comparison.null_aucs(n_permutations, settings.seed)
+    return _measured(comparison, null, settings.bootstrap)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -220,6 +200,28 @@ class _Comparison:
         return np.asarray(aucs[~np.isnan(aucs)], dtype=np.float64)
 
 
+def _measured(comparison: _Comparison, null: Float64Array, bootstrap: Bootstrap) -> TransferProbe:
+    """Return the measures of both kinds of training, given the AUCs of permutations."""
+    data, is_test = comparison.data, comparison.is_test
+    targets = data.targets[is_test]
+    probabilities = comparison.predicted(comparison.transfers, data.targets)
+    ceiling = comparison.predicted(comparison.ceilings, data.targets)
+    correct, ceiling_correct = is_correct(probabilities, targets), is_correct(ceiling, targets)
+    estimator = ProbeEstimator(bootstrap, data.groups[is_test].tolist())
+    auc = estimator.auc(targets, probabilities, comparison.tested)
+    return TransferProbe(
+        accuracy=estimator.mean(correct),
+        auc=auc,
+        ceiling_accuracy=estimator.mean(ceiling_correct),
+        ceiling_auc=estimator.auc(targets, ceiling, comparison.tested),
+        shortfall=estimator.mean(ceiling_correct - correct),
+        chance=largest_share(targets),
+        null_auc=float(null.mean()) if len(null) else None,
+        p_value=_p_value(auc.value, null),
+        n_permutations=len(null),
+    )
+
+
 def _joined(first: _Items, second: _Items) -> tuple[LabelledStates, BoolArray]:
     """Return the items of both modalities, and which of them are of the second one."""
     for states, labels, groups in (first, second):
@@ -250,5 +252,7 @@ def _why_untestable(
     return ""
 
 
-def _p_value(auc: float, null: Float64Array) -> float:
+def _p_value(auc: float | None, null: Float64Array) -> float | None:
+    if auc is None or not len(null):
+        return None
     return float((1 + (null >= auc - ROUNDING).sum()) / (1 + len(null)))
