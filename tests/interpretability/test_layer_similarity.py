@@ -1,5 +1,7 @@
 """Similarity of layers: known answers, size of the permutation test, concepts, undefined pairs."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -14,7 +16,9 @@ def drawn(seed: int, n_items: int = 20, width: int = 8) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n_items, width))
 
 
-def compare(first: dict, second: dict, **options: object) -> LayerSimilarity:
+def compare(
+    first: dict[str, np.ndarray], second: dict[str, np.ndarray], **options: object
+) -> LayerSimilarity:
     return compare_layers(first, second, **{"n_permutations": 99, "k": 4} | options)  # type: ignore[arg-type]
 
 
@@ -35,7 +39,7 @@ def test_rotated_layer_is_found_among_unrelated_ones(measure: SimilarityMeasure)
 
 def test_values_are_those_of_the_measures_and_p_values_are_ordered() -> None:
     first, second = {"a": drawn(0), "b": drawn(1)}, {"c": drawn(2, width=3) + drawn(0)[:, :3]}
-    measures = {
+    measures: dict[SimilarityMeasure, Callable[[np.ndarray, np.ndarray], float | None]] = {
         "cka": lambda x, y: linear_cka(x, y, unbiased=True),
         "rsa": rsa,
         "mutual-knn": lambda x, y: mutual_knn(x, y, k=4),
@@ -43,12 +47,13 @@ def test_values_are_those_of_the_measures_and_p_values_are_ordered() -> None:
     for measure, of_pair in measures.items():
         for pair in compare(first, second, measure=measure).pairs:
             assert pair.value == pytest.approx(of_pair(first[pair.first], second[pair.second]))
+            assert pair.value is not None
             assert pair.p_value is not None
             assert pair.corrected_p_value is not None
             assert pair.p_value <= pair.corrected_p_value
             assert pair.threshold is not None
             assert (pair.value > pair.threshold) == (pair.corrected_p_value <= 0.05)
-            assert pair.excess == pytest.approx(pair.value - (pair.null_mean or 0))
+            assert pair.excess == pytest.approx(pair.value - (pair.null_mean or 0.0))
 
 
 def test_permutation_null_of_one_pair_agrees_with_permuted_states() -> None:

@@ -1,6 +1,7 @@
 """Linear probes: known answers, groups, control tasks, description length, undefined cases."""
 
 import dataclasses
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -21,7 +22,9 @@ from audioprobe.metrics.bootstrap import Bootstrap
 SETTINGS = ProbeSettings(bootstrap=Bootstrap(n_resamples=200))
 
 
-def probe(states: np.ndarray, labels: list, groups: list, **options: object) -> LinearProbe:
+def probe(
+    states: np.ndarray, labels: Sequence[object], groups: Sequence[object], **options: object
+) -> LinearProbe:
     arguments = {"n_controls": 4, "n_orders": 1, "settings": SETTINGS} | options
     return linear_probe(states, labels, groups=groups, **arguments)  # type: ignore[arg-type]
 
@@ -185,7 +188,7 @@ def test_result_does_not_depend_on_order_names_or_scale_of_dimensions(seed: int)
 
 def test_undefined_probes_state_the_reason() -> None:
     states = np.random.default_rng(0).normal(size=(6, 3))
-    cases = {
+    cases: dict[str, tuple[Sequence[object], list[str]]] = {
         "all labels are 'bird'": (["bird"] * 6, list("aabbcc")),
         "label 'bird' is in 1 group, and needs two": (["bird"] * 2 + ["x"] * 4, list("aabbcc")),
         "label 0 is in 1 group, and needs two": ([0, 1] * 3, ["a"] * 6),

@@ -1,5 +1,7 @@
 """Transfer of a classifier between modalities: same directions, other directions, permutations."""
 
+from typing import TypeAlias
+
 import numpy as np
 import pytest
 
@@ -15,7 +17,10 @@ TWO_FOLDS = ProbeSettings(n_folds=2, bootstrap=Bootstrap(n_resamples=20))
 BIRD = np.arange(N_CONCEPTS) % 2 == 1
 
 
-def modality(direction: int, *, strength: float = 4.0, offset: float = 0.0, seed: int = 0) -> tuple:
+Items: TypeAlias = tuple[np.ndarray, list[bool], list[str]]
+
+
+def modality(direction: int, *, strength: float = 4.0, offset: float = 0.0, seed: int = 0) -> Items:
     """States, labels and concepts; the label is on the axis `direction`."""
     rng = np.random.default_rng(seed)
     states = rng.normal(size=(N_CONCEPTS, WIDTH)) + offset
@@ -23,10 +28,14 @@ def modality(direction: int, *, strength: float = 4.0, offset: float = 0.0, seed
     return states, BIRD.tolist(), [f"concept {n}" for n in range(N_CONCEPTS)]
 
 
-def transfer(text: tuple, audio: tuple, **options: object) -> TransferProbe:
+def transfer(text: Items, audio: Items, **options: object) -> TransferProbe:
     arguments = {"n_permutations": 19, "settings": SETTINGS} | options
     return transfer_probe(
-        *text[:2], *audio[:2], train_groups=text[2], test_groups=audio[2], **arguments
+        *text[:2],
+        *audio[:2],
+        train_groups=text[2],
+        test_groups=audio[2],
+        **arguments,  # type: ignore[arg-type]
     )
 
 

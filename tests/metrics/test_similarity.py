@@ -1,5 +1,7 @@
 """CKA, RSA and mutual nearest neighbours agree with their definitions, and have invariances."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -131,14 +133,15 @@ def test_rsa_agrees_with_the_rank_correlation_of_distances_written_out() -> None
     first, second = drawn(0, 9, 4), drawn(1, 9, 6)
     second[:, :2] += 2 * first[:, :2]
     pairs = [(i, j) for i in range(9) for j in range(i)]
-    for distance, of_pair in {
+    of_distance: dict[Distance, Callable[[np.ndarray, np.ndarray], float]] = {
         "euclidean": lambda a, b: float(np.linalg.norm(a - b)),
         "cosine": lambda a, b: 1 - float(a @ b / np.linalg.norm(a) / np.linalg.norm(b)),
         "correlation": lambda a, b: 1 - float(np.corrcoef(a, b)[0, 1]),
-    }.items():
-        lists = [[of_pair(x[i], x[j]) for i, j in pairs] for x in (first, second)]
-        value = rsa(first, second, distance=distance)  # type: ignore[arg-type]
-        assert value == pytest.approx(float(spearmanr(*lists)[0]))
+    }
+    for distance, of_pair in of_distance.items():
+        a, b = (np.array([of_pair(x[i], x[j]) for i, j in pairs]) for x in (first, second))
+        value = rsa(first, second, distance=distance)
+        assert value == pytest.approx(float(spearmanr(a, b).statistic))
 
 
 @given(SEEDS, st.integers(1, 10))

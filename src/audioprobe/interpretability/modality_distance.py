@@ -23,7 +23,7 @@ from audioprobe.interpretability.probe_estimates import (
 )
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
-from audioprobe.metrics.vectorized_metrics import mean
+from audioprobe.metrics.vectorized_metrics import mean, quotient
 from audioprobe.types import Estimate, Float64Array
 
 
@@ -170,8 +170,7 @@ def _mean_of_pairs(matrix: Float64Array) -> Statistic:
         squares = counts**2
         sums = np.einsum("rn,rn->r", counts @ matrix, counts) - squares @ diagonal
         n_pairs = counts.sum(axis=1) ** 2 - squares.sum(axis=1)
-        nothing = np.full(len(counts), np.nan)
-        return np.divide(sums, n_pairs, out=nothing, where=n_pairs > 0)
+        return quotient(sums, n_pairs)
 
     return statistic
 

@@ -20,7 +20,7 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Statistic
 from audioprobe.metrics.grouping import grouped
 from audioprobe.metrics.validation import validate_representation
-from audioprobe.metrics.vectorized_metrics import RankedLabel, mean_of_defined
+from audioprobe.metrics.vectorized_metrics import RankedLabel, mean_of_defined, quotient
 from audioprobe.types import BoolArray, Float64Array
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
@@ -86,7 +86,8 @@ class LabelledStates:
 
     def why_undefined(self) -> str:
         """Return why no probe of these items can be tested on other groups, or ""."""
-        if len(self.classes) < 2:
+        n_classes = len(self.classes)
+        if n_classes < 2:
             return f"all labels are {self.classes[0]!r}"
         for number, label in enumerate(self.classes):
             if (n_groups := len(set(self.groups[self.targets == number].tolist()))) < 2:
@@ -278,8 +279,7 @@ def _pooled_auc(
         auc = label.roc_auc(np.ascontiguousarray(drawn.T))
         n_right += np.where(pairs > 0, pairs * auc, 0.0)
         n_pairs += pairs
-    undefined = np.full(len(counts), np.nan)
-    return np.divide(n_right, n_pairs, out=undefined, where=n_pairs > 0)
+    return quotient(n_right, n_pairs)
 
 
 def _standardized(states: Float64Array, reference: Float64Array) -> Float64Array:
