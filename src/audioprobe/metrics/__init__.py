@@ -18,7 +18,7 @@ from audioprobe.metrics.label_metrics import (
     roc_auc,
     with_failures,
 )
-from audioprobe.metrics.similarity import linear_cka
+from audioprobe.metrics.similarity import linear_cka, mutual_knn, rsa
 from audioprobe.metrics.threshold import (
     FixedThreshold,
     OracleThreshold,
@@ -47,9 +47,11 @@ __all__ = [
     "micro_average_precision",
     "micro_f1",
     "micro_roc_auc",
+    "mutual_knn",
     "pareto_front",
     "per_label",
     "precision_recall_f1",
     "roc_auc",
+    "rsa",
     "with_failures",
 ]

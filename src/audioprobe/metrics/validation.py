@@ -55,6 +55,17 @@ def finite_columns(name: str, *columns: npt.ArrayLike) -> list[npt.NDArray[np.fl
     return arrays
 
 
+def validate_representation(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    """Return a representation as float64; raise unless it has finite rows, one per item."""
+    array = np.asarray(values, dtype=np.float64)
+    if array.ndim != 2 or not array.size or not np.isfinite(array).all():
+        raise InvalidInputError(
+            "A representation must be a non-empty array, with finite numbers of shape "
+            f"(n_items, width), got shape {array.shape}."
+        )
+    return array
+
+
 def _binary(values: npt.ArrayLike, name: str, n_dimensions: int) -> BoolArray:
     array = _numeric(values, name, n_dimensions)
     invalid = (array != 0) & (array != 1)

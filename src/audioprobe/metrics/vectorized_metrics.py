@@ -57,7 +57,7 @@ def ratio(numerators: npt.ArrayLike, denominators: npt.ArrayLike) -> Statistic:
     first, second = finite_columns("A ratio", numerators, denominators)
 
     def statistic(counts: Float64Array) -> Float64Array:
-        return _quotient(counts @ first, counts @ second)
+        return quotient(counts @ first, counts @ second)
 
     return statistic
 
@@ -88,7 +88,7 @@ def cohen_kappa(first: Sequence[Hashable], second: Sequence[Hashable]) -> Statis
     def statistic(counts: Float64Array) -> Float64Array:
         n = counts.sum(axis=1)
         expected = ((counts @ a) * (counts @ b)).sum(axis=1) / n**2
-        return _quotient(counts @ equal / n - expected, 1 - expected)
+        return quotient(counts @ equal / n - expected, 1 - expected)
 
     return statistic
 
@@ -106,7 +106,7 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Statistic:
     def statistic(counts: Float64Array) -> Float64Array:
         a, b = (_centered(counts, ranks(counts)) for ranks in rank_functions)
         squares = (counts * a**2).sum(axis=1) * (counts * b**2).sum(axis=1)
-        return _quotient((counts * a * b).sum(axis=1), np.sqrt(squares))
+        return quotient((counts * a * b).sum(axis=1), np.sqrt(squares))
 
     return statistic
 
@@ -128,7 +128,7 @@ def macro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Statistic:
     positives_and_predictions = positives + predicted
 
     def statistic(counts: Float64Array) -> Float64Array:
-        f1 = _quotient(2 * (counts @ hits), counts @ positives_and_predictions)
+        f1 = quotient(2 * (counts @ hits), counts @ positives_and_predictions)
         f1[counts @ positives == 0] = np.nan
         return mean_of_defined(list(f1.T))
 
@@ -189,14 +189,14 @@ class RankedLabel:
         hits, false_alarms = self.cumulative_counts(counts)
         # A negative is outranked by the positives above it, and by half of the tied positives.
         wins = np.einsum("cr,cr->r", _increments(false_alarms), hits - _increments(hits) / 2)
-        return _quotient(wins, hits[-1] * false_alarms[-1])
+        return quotient(wins, hits[-1] * false_alarms[-1])
 
     def average_precision(self, counts: Float64Array) -> Float64Array:
         """Return the average precision, shape (n_resamples,)."""
         hits, false_alarms = self.cumulative_counts(counts)
         n_predicted = hits + false_alarms
         precision = np.divide(hits, n_predicted, out=np.zeros_like(hits), where=n_predicted > 0)
-        return _quotient(np.einsum("cr,cr->r", _increments(hits), precision), hits[-1])
+        return quotient(np.einsum("cr,cr->r", _increments(hits), precision), hits[-1])
 
     def cumulative_counts(self, counts: Float64Array) -> tuple[Float64Array, Float64Array]:
         """Return the numbers of positives and of negatives at or above each distinct score.
@@ -216,6 +216,12 @@ def mean_of_defined(columns: list[Float64Array]) -> Float64Array:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice")
         return np.asarray(np.nanmean(columns, axis=0), dtype=np.float64)
+
+
+def quotient(numerators: Float64Array, denominators: Float64Array) -> Float64Array:
+    """Return numerators / denominators; NaN if a denominator is not positive."""
+    undefined = np.full_like(numerators, np.nan)
+    return np.divide(numerators, denominators, out=undefined, where=denominators > 0)
 
 
 def _macro_ranking(
@@ -256,12 +262,6 @@ def _centered(counts: Float64Array, ranks: Float64Array) -> Float64Array:
 
 def _increments(sums: Float64Array) -> Float64Array:
     return np.diff(sums, axis=0, prepend=0.0)
-
-
-def _quotient(numerators: Float64Array, denominators: Float64Array) -> Float64Array:
-    """Return numerators / denominators; NaN if a denominator is not positive."""
-    undefined = np.full_like(numerators, np.nan)
-    return np.divide(numerators, denominators, out=undefined, where=denominators > 0)
 
 
 def _mean_curves(labels: Sequence[RankedLabel], counts: Float64Array) -> Float64Array:
