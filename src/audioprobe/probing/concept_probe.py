@@ -287,7 +287,7 @@ def _pairs(
     if not merged.pairs:
         raise InvalidInputError(
             f"{concepts.name}: expected true pairs with a matching false pair for the same class, "
-            f"but the concepts {', '.join(concept.id for concept in concepts.concepts)} have none "
+            f"but there are none for {', '.join(concept.id for concept in concepts.concepts)} "
             f"({', '.join(relations)}; negatives: {', '.join(config.negatives)}). Only concepts "
             "with clips count. Add concepts of other classes, or clips of the missing concepts."
         )
