@@ -288,7 +288,7 @@ def _pairs(
         raise InvalidInputError(
             f"{concepts.name}: expected true pairs with a matching false pair for the same class, "
             f"but there are none for {', '.join(concept.id for concept in concepts.concepts)} "
-            f"({', '.join(relations)}; negatives: {', '.join(config.negatives)}). Only concepts "
-            "with clips count. Add concepts of other classes, or clips of the missing concepts."
+            f"({', '.join(relations)}; negatives: {', '.join(config.negatives)}). Add "
+            "concepts of other classes; if clips are asked about, only concepts with clips count."
         )
     return merged
