@@ -58,7 +58,8 @@ class RecordingPlan:
         for span in spans:
             span_range(span)
         self.sites = find_sites(sites, model.sites)
-        self.model, self.prompts, self.pooling = model, prompts, pooling
+        self.model, self.prompts = model, prompts
+        self.pooling: Pooling = pooling
         self.spans = tuple(dict.fromkeys(spans))
         self._known_shapes: dict[str, tuple[int, ...]] = {}
 
