@@ -10,7 +10,7 @@ from audioprobe.types import Decoding, Prompt, Response
 SAMPLING = Decoding(temperature=1.0, top_p=0.95, max_new_tokens=100)
 """Default decoding of several samples; without top_p, rare tokens lead to long, unrelated texts."""
 
-_BATCH = 64  # prompts of which all samples are drawn before the next prompts
+_BATCH = 16  # prompts of which all samples are drawn before the next prompts
 
 
 def draw_samples(
@@ -23,7 +23,7 @@ def draw_samples(
 
     Args:
         model: model that responds.
-        prompts: the prompts; at most 64 are read ahead.
+        prompts: the prompts; at most 16 are read ahead.
         decoding: decoding settings; None is the default of the model, and allows one sample only.
         n: number of samples.
     """
