@@ -16,8 +16,9 @@ from tests.results.test_compare import LABELS, NAMES, RIGHT, TRUTH, result
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.label_metrics import roc_auc
+from audioprobe.plots.canvas import figure_of
 from audioprobe.probing import ConceptProbe, ProbeOutcome
-from audioprobe.results import ClassificationResult
+from audioprobe.results import ClassificationResult, LabelScores
 from audioprobe.results.compare import compare
 from audioprobe.results.leaderboard import compare_many
 from audioprobe.results.training_history import TrainingHistory
@@ -55,6 +56,21 @@ def test_a_result_is_drawn_on_new_axes_or_on_given_ones(kind: Any) -> None:
     given = plt.figure().add_subplot()
     assert SCORED.plot(kind, axes=given) is given is not drawn
     assert drawn.get_figure() in [plt.figure(n) for n in plt.get_fignums()], "notebooks show it"
+
+
+@pytest.mark.parametrize("kind", ["scores", "confusion"])
+def test_small_results_with_long_names_have_space(kind: Any) -> None:
+    name = "a-recording-with-a-long-name-in-a-folder/0001.flac"
+    small = replace(
+        SCORED,
+        label_scores=LabelScores(
+            (name,), ("a very long label indeed", "b"), np.array([[1.0, 0.0]])
+        ),
+        truth={name: ("b",)},
+    )
+    figure = figure_of(small.plot(kind))
+    figure.draw_without_rendering()  # a layout without space is a warning, and warnings are errors
+    assert figure.axes[0].get_position().width > 0
 
 
 def test_the_mean_roc_curve_of_a_perfect_result_is_at_the_top() -> None:

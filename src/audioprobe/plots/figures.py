@@ -71,7 +71,7 @@ def confusion(counts: Float64Array, labels: Sequence[str], *, canvas: Canvas = o
 
     Each row is divided by its sum.
     """
-    size = 2 + _CELL_INCHES * len(labels)
+    size = 4 + _CELL_INCHES * len(labels)  # 4 inches for names and the colour bar
     axes = canvas(size, size)
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.full_like(counts, np.nan), where=totals > 0)

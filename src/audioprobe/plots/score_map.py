@@ -13,6 +13,7 @@ with needs_extra("report"):
     from matplotlib.axes import Axes
 
 _CELL_INCHES = 0.32
+_NAMES_INCHES = 4.0  # space for names and the colour bar
 _MOST_INCHES = 60.0  # maximum size of the figure; cells shrink to fit
 _LONGEST_NAME = 40  # maximum number of characters of a name
 
@@ -42,7 +43,8 @@ def score_map(
     if not scores.size:
         raise InvalidInputError("Expected a scored clip, received none: nothing can be drawn.")
     n_clips, n_labels = scores.shape
-    width, height = (min(_MOST_INCHES, 2 + _CELL_INCHES * n) for n in (n_labels, n_clips))
+    width = min(_MOST_INCHES, _NAMES_INCHES + _CELL_INCHES * n_labels)
+    height = min(_MOST_INCHES, _NAMES_INCHES + _CELL_INCHES * n_clips)
     axes = canvas(width, height)
     values = np.where(blank[:, None], np.nan, scores)  # NaN is not drawn
     image = axes.imshow(values, aspect="auto", cmap="Blues", interpolation="nearest")
