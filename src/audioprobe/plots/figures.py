@@ -1,6 +1,6 @@
 """Forest, ROC and confusion plots."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -9,7 +9,7 @@ from audioprobe.errors import needs_extra
 from audioprobe.io.text_table import printable
 from audioprobe.metrics.vectorized_metrics import RocCurve
 from audioprobe.plots.canvas import Canvas, figure_of, off_screen
-from audioprobe.plots.forest_plot import ForestRow
+from audioprobe.plots.forest_plot import ForestPlot, ForestRow
 from audioprobe.types import Float64Array
 
 with needs_extra("report"):
@@ -121,3 +121,12 @@ def _estimate(axes: Axes, row: ForestRow, height: int, reference: float) -> None
         axes.plot([estimate.low, estimate.high], [height, height], color=color, linewidth=1.5)
     marker = "o" if not row.muted else "D"
     axes.plot([estimate.value], [height], marker, color=color, markersize=5)
+
+
+def draw_forest(plot: ForestPlot, canvas: Canvas) -> Axes:
+    """Draw a forest plot, for `ForestPlotted.plot`."""
+    return forest(plot.rows, plot.axis, plot.reference, canvas=canvas)
+
+
+PLOTS: Mapping[str, Callable[[ForestPlot, Canvas], Axes]] = {"forest": draw_forest}
+"""Functions that draw a `ForestPlot`, by the name of the plot."""

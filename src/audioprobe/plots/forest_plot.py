@@ -66,11 +66,7 @@ class ForestPlotted(ABC):
         Raises:
             MissingDependencyError: if matplotlib (extra `report`) is not installed.
         """
-        canvas = optional_import("audioprobe.plots.canvas", "report").on_screen(axes)
-        figures = optional_import("audioprobe.plots.figures", "report")
-        plot = self.forest_plot()
-        drawn: Axes = figures.forest(plot.rows, plot.axis, plot.reference, canvas=canvas)
-        return drawn
+        return draw_kind("audioprobe.plots.figures", "forest", self.forest_plot(), axes)
 
 
 def draw_kind(module: str, kind: str, subject: object, axes: "Axes | None") -> "Axes":

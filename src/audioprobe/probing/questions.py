@@ -55,8 +55,8 @@ class QuestionConfig:
             the correct option moves by one position from order to order.
         n_clips: maximum number of clips per concept; 0 means all. A true pair and its matched false
             pair use the same number of clips.
-        n_windows: number of windows under the condition "window": consecutive parts of equal length
-            of what is played of a clip; at least 2.
+        n_windows: number of windows under the condition "window"; at least 2. The model receives
+            each window alone. Windows have equal lengths and follow one another.
         seed: seed of false pairs, wrong clips, option orders and noise.
 
     Raises:

@@ -46,7 +46,7 @@ def window_key(clip: str, number: int, n_windows: int) -> str:
 
 
 def _window(clip: Clip, windowing: Windowing, number: int, n_windows: int) -> Waveform:
-    """Return one of `n_windows` consecutive parts, of equal length, of what is read of a clip."""
+    """Read a clip, divide its audio into `n_windows` equal parts, and return one of them."""
     waveform = read_waveform(clip, windowing)
     size = waveform.samples.size
     if size < n_windows:

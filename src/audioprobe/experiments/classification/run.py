@@ -250,7 +250,7 @@ def _cell(
 
 
 def _file_names(evaluation_set: str, prompt_level: str, n_repeats: int) -> list[str]:
-    """Return one name for each repetition; the name of the first one has no number."""
+    """Return the name of each repetition; all names but the first one end with a number."""
     name = f"{evaluation_set}, {prompt_level}".replace(", ", "--").replace(" ", "-")
     return [name, *(f"{name}--repeat-{n}" for n in range(2, n_repeats + 1))]
 
