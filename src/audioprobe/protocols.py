@@ -8,8 +8,9 @@ threads must not change results.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from audioprobe.forward_options import NO_OPTIONS, ForwardOptions
 from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook
 from audioprobe.training_data import TrainingData
 from audioprobe.types import (
@@ -22,6 +23,9 @@ from audioprobe.types import (
     Response,
     Waveform,
 )
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @runtime_checkable
@@ -153,7 +157,10 @@ class Inspectable(LanguageModel, Protocol):
         ...
 
     def run_with_hooks(
-        self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
+        self,
+        prompts: Sequence[InspectedPrompt],
+        hooks: Mapping[str, SiteHook],
+        options: ForwardOptions = NO_OPTIONS,
     ) -> None:
         """Run one forward pass over a batch of prompts, and call the hooks for each prompt.
 
@@ -166,12 +173,47 @@ class Inspectable(LanguageModel, Protocol):
             prompts: prompts of one batch.
             hooks: hooks by the name of a site; names with "*" and names in TransformerLens are
                 accepted, too.
+            options: layer to start from, blocked attention, attention weights, gradients.
 
         Raises:
-            InvalidInputError: if the model has no such site, a site has two hooks, or a replacement
-                has another shape.
-            UnsupportedInputError: for a prompt that this model cannot process.
+            InvalidInputError: if the model has no such site, a site has two hooks, a replacement
+                has another shape, or the options do not fit the prompts.
+            UnsupportedInputError: for a prompt or an option that this model does not support.
             OutOfMemoryError: if the batch does not fit into memory.
+        """
+        ...
+
+    def vocabulary_logits(self, states: "Tensor", *, normalized: bool = False) -> "Tensor":
+        """Return the logits that the model would compute from states of the residual stream.
+
+        Args:
+            states: shape (..., width), such as states at "lm.resid.3".
+            normalized: whether the final norm was applied already, as at "lm.norm".
+
+        Returns:
+            Logits in float32, shape (..., n_vocabulary).
+        """
+        ...
+
+    def continuation_ids(self, text: str) -> Sequence[int]:
+        """Return the token ids of an answer that follows a prompt.
+
+        Raises:
+            InvalidInputError: if the text is empty.
+        """
+        ...
+
+    def token_texts(self, ids: Sequence[int]) -> Sequence[str]:
+        """Return the text of each token."""
+        ...
+
+    def randomized(self, seed: int) -> "Inspectable":
+        """Return a copy in which the entries of each weight tensor are permuted at random.
+
+        Measures of the copy show what the architecture achieves without training.
+
+        Raises:
+            UnsupportedInputError: if the weights are quantized.
         """
         ...
 

@@ -14,8 +14,8 @@ Sites, in the order of the forward pass; `{i}` counts from 0:
 - "lm.norm", "lm.logits": after the final norm; logits of the next token
 
 Spans: "bos" (the first token), "audio", "audio[1.2s:2.0s]" (a time range of the audio), "question",
-"concept" (a phrase in the question), "last" (the position that predicts the first token of the
-answer), and "answer" (the continuation).
+"concept" (a phrase in the question), "options" (the possible answers that the question lists),
+"last" (the position that predicts the first token of the answer), and "answer" (the continuation).
 """
 
 import math
@@ -36,7 +36,7 @@ SiteHook: TypeAlias = Callable[[int, "Tensor"], "Tensor | None"]
 
 It returns None, or states of the same shape that replace them in the rest of the forward pass."""
 
-TEXT_SPANS = ("bos", "question", "concept", "last", "answer")
+TEXT_SPANS = ("bos", "question", "concept", "options", "last", "answer")
 SPANS = (*TEXT_SPANS, "audio", "audio[1.2s:2.0s]")
 """All spans, with an example of a time range."""
 
@@ -72,12 +72,15 @@ class InspectedPrompt:
         continuation: text of an answer that follows the prompt; "" for none.
         concept: phrase in the question that is the span "concept"; "" for none.
         id: name of the prompt in tables; may be empty.
+        options: texts of the possible answers, such as "Yes." and "No."; the first is correct.
+            Those that the question lists are the span "options".
     """
 
     prompt: Prompt
     continuation: str = ""
     concept: str = ""
     id: str = ""
+    options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

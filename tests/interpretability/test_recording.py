@@ -20,6 +20,7 @@ from audioprobe.errors import (
     OutOfMemoryError,
     UnsupportedInputError,
 )
+from audioprobe.forward_options import NO_OPTIONS, ForwardOptions
 from audioprobe.interpretability.probe_prompts import ProbePrompts
 from audioprobe.interpretability.recording import record, recording_size
 from audioprobe.interpretability.recording_files import Recording
@@ -45,10 +46,13 @@ class CountingLTU(LTU):
     n_passes = 0
 
     def run_with_hooks(
-        self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
+        self,
+        prompts: Sequence[InspectedPrompt],
+        hooks: Mapping[str, SiteHook],
+        options: ForwardOptions = NO_OPTIONS,
     ) -> None:
         self.n_passes += 1
-        super().run_with_hooks(prompts, hooks)
+        super().run_with_hooks(prompts, hooks, options)
 
 
 def ltu() -> CountingLTU:
@@ -218,9 +222,12 @@ def test_failed_prompts_are_counted_and_do_not_stop_the_others(tmp_path: Path) -
 def test_prompts_of_a_batch_that_does_not_fit_into_memory_run_alone(tmp_path: Path) -> None:
     class SmallMemory(CountingLTU):
         def run_with_hooks(
-            self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
+            self,
+            prompts: Sequence[InspectedPrompt],
+            hooks: Mapping[str, SiteHook],
+            options: ForwardOptions = NO_OPTIONS,
         ) -> None:
-            super().run_with_hooks(prompts, hooks)
+            super().run_with_hooks(prompts, hooks, options)
             if len(prompts) > 1:
                 raise OutOfMemoryError
 
@@ -235,14 +242,17 @@ def test_prompts_of_a_batch_that_does_not_fit_into_memory_run_alone(tmp_path: Pa
 def test_non_finite_states_are_a_failure_and_not_missing(tmp_path: Path) -> None:
     class Broken(CountingLTU):
         def run_with_hooks(
-            self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
+            self,
+            prompts: Sequence[InspectedPrompt],
+            hooks: Mapping[str, SiteHook],
+            options: ForwardOptions = NO_OPTIONS,
         ) -> None:
             def broken(hook: SiteHook, n: int, states: Tensor) -> Tensor | None:
                 bad = prompts[n].id == "prompt 1"
                 return hook(n, torch.full_like(states, torch.nan) if bad else states)
 
             wrapped = {s: lambda n, x, h=hook: broken(h, n, x) for s, hook in hooks.items()}
-            super().run_with_hooks(prompts, wrapped)
+            super().run_with_hooks(prompts, wrapped, options)
 
     info = ComponentInfo("language_model", "broken")
     broken = Broken(tiny_net(), character_tokenizer(), info)

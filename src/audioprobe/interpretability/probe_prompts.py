@@ -5,11 +5,14 @@ from typing import Literal, TypeAlias, overload
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.probing.trial import ProbeQuestion, Trial, check_known
+from audioprobe.probing.wordings import PromptingOptions
 from audioprobe.sites import InspectedPrompt
 from audioprobe.types import Prompt, Waveform
 
 Answer: TypeAlias = Literal["none", "correct", "response"]
 """What follows a prompt: nothing, the correct option, or the model's free-text response."""
+
+_PROMPTING = PromptingOptions()
 
 
 class ProbePrompts(Sequence[InspectedPrompt]):
@@ -24,6 +27,7 @@ class ProbePrompts(Sequence[InspectedPrompt]):
         sounds: functions that load a sound, keyed by `ProbeQuestion.audio`, as in
             `PreparedProbe.sounds`.
         answer: text that follows the prompt, which is the span "answer".
+        prompting: texts of the options.
 
     Raises:
         UnsupportedInputError: for questions about a caption, whose text is not part of a question.
@@ -36,9 +40,10 @@ class ProbePrompts(Sequence[InspectedPrompt]):
         sounds: Mapping[str, Callable[[], Waveform]],
         *,
         answer: Answer = "none",
+        prompting: PromptingOptions = _PROMPTING,
     ) -> None:
         check_known("answer", [answer], ("none", "correct", "response"))
-        self._sounds = sounds
+        self._sounds, self._prompting = sounds, prompting
         self._items = [_question_and_answer(trial, answer) for trial in trials]
         self._last_sound: tuple[str, Waveform] | None = None
 
@@ -55,8 +60,13 @@ class ProbePrompts(Sequence[InspectedPrompt]):
         question, continuation = self._items[index]
         waveform = self._load(question.audio) if question.audio else None
         name = "|".join((question.pair.concept, question.pair.target, question.condition))
+        correct, options = question.correct, self._prompting.continuations(question.options)
         return InspectedPrompt(
-            Prompt(question.text, waveform), continuation, question.pair.phrase, name
+            Prompt(question.text, waveform),
+            continuation,
+            question.pair.phrase,
+            name,
+            (options[correct], *options[:correct], *options[correct + 1 :]),
         )
 
     def _load(self, audio: str) -> Waveform:

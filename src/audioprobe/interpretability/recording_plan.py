@@ -146,5 +146,6 @@ class RecordingPlan:
 
 def digest_of(prompt: InspectedPrompt) -> str:
     """Return a SHA-256 hash of everything that determines the states of a prompt."""
-    parts = json.dumps([prompt.prompt.digest(), prompt.continuation, prompt.concept])
+    content = [prompt.prompt.digest(), prompt.continuation, prompt.concept, prompt.options]
+    parts = json.dumps(content)
     return hashlib.sha256(parts.encode()).hexdigest()

@@ -51,6 +51,21 @@ def decoder_points(layers: Any, norm: nn.Module, head: nn.Module) -> dict[str, S
     return points | {"lm.norm": SitePoint(norm), "lm.logits": SitePoint(head)}
 
 
+def logits_of(states: Tensor, norm: nn.Module, head: nn.Module, *, normalized: bool) -> Tensor:
+    """Return the logits of the vocabulary for states of the residual stream.
+
+    Args:
+        states: shape (..., width).
+        norm: the final norm.
+        head: the module that computes logits.
+        normalized: whether the norm was applied already, as at "lm.norm".
+    """
+    weight = next(head.parameters())
+    moved = states.to(weight.device, weight.dtype)
+    logits: Tensor = head(moved if normalized else norm(moved))
+    return logits.float()
+
+
 @contextmanager
 def active_hooks(
     points: Mapping[str, SitePoint], hooks: Mapping[str, SiteHook], split: RowSplitter

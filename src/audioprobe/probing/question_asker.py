@@ -149,7 +149,7 @@ class QuestionAsker:
             return {}
         keys_by_texts: dict[tuple[str, ...], list[PromptKey]] = {}
         for question, key in prompted:
-            texts = tuple(sorted(self._continuations(question)))
+            texts = tuple(sorted(self.options.continuations(question.options)))
             keys = keys_by_texts.setdefault(texts, [])
             keys.append(key)
             if question.condition in AUDIO_CONDITIONS:
@@ -165,13 +165,6 @@ class QuestionAsker:
                     )
         return values
 
-    def _continuations(self, question: ProbeQuestion) -> list[str]:
-        """Return, for each option of a question, the continuation that the model scores."""
-        if question.options == YES_NO:
-            return [self.options.yes, self.options.no]
-        texts = [self.options.option.format(option) for option in question.options]
-        return [text[:1].upper() + text[1:] for text in texts]
-
     def _trial(
         self,
         question: ProbeQuestion,
@@ -180,7 +173,7 @@ class QuestionAsker:
         likelihoods: _Likelihoods,
     ) -> Trial:
         response = responses.get(key)
-        texts = self._continuations(question)
+        texts = self.options.continuations(question.options)
         values = [likelihoods[key, text] for text in texts if (key, text) in likelihoods]
         for answer in (response, *values):
             if isinstance(answer, PromptFailure):

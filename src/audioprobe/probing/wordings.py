@@ -7,7 +7,7 @@ from pathlib import Path
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.config import find_config, read_config
 from audioprobe.probing.relations.concept_set import RelationKind
-from audioprobe.probing.trial import FORMS, Form
+from audioprobe.probing.trial import FORMS, YES_NO, Form
 from audioprobe.prompts.template import PromptTemplate
 from audioprobe.responses import Decoding
 
@@ -155,6 +155,13 @@ class PromptingOptions:
         """Decoding settings of each sample, with its seed."""
         sampling = replace(self.sampling, max_new_tokens=self.max_new_tokens)
         return tuple(replace(sampling, seed=sampling.seed + n) for n in range(self.samples))
+
+    def continuations(self, options: Sequence[str]) -> tuple[str, ...]:
+        """Return, for each option of a question, the text whose likelihood is computed."""
+        if tuple(options) == YES_NO:
+            return self.yes, self.no
+        texts = [self.option.format(option) for option in options]
+        return tuple(text[:1].upper() + text[1:] for text in texts)
 
 
 def read_wordings(name: str | Path = "plain") -> Wordings:

@@ -13,6 +13,12 @@ from audioprobe.errors import UnsupportedInputError
 from audioprobe.models.causal_lm.text_spans import text_spans
 from audioprobe.models.causal_lm.tokenization import text_ids
 from audioprobe.models.ltu.trainable import TEMPLATE
+from audioprobe.sites import InspectedPrompt
+from audioprobe.types import Prompt
+
+
+def asked_about(question: str, concept: str = "", *options: str) -> InspectedPrompt:
+    return InspectedPrompt(Prompt(question), concept=concept, options=options)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +41,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Any:
 )
 def test_spans_of_llama_decode_to_the_phrase(llama: Any, question: str, concept: str) -> None:
     ids = text_ids(llama, TEMPLATE.replace("{}", question))
-    spans = text_spans(llama, ids, question, concept)
+    spans = text_spans(llama, ids, asked_about(question, concept))
 
     def decoded(name: str) -> str:
         text: str = llama.decode([ids[n] for n in spans[name]])
@@ -56,8 +62,10 @@ def test_audio_and_continuation_are_not_part_of_the_text(llama: Any) -> None:
     ids = text_ids(llama, "Why? ### Why?")
     new = text_ids(llama, "Why?", add_special_tokens=False)
     together = [*ids[:1], 7, 7, 7, *ids[1:], *new]
-    spans = text_spans(llama, together, "Why?", "", audio=range(1, 4), n_continuation=len(new))
-    alone = text_spans(llama, ids, "Why?", "")
+    spans = text_spans(
+        llama, together, asked_about("Why?"), audio=range(1, 4), n_continuation=len(new)
+    )
+    alone = text_spans(llama, ids, asked_about("Why?"))
     assert spans["question"] == tuple(n + 3 for n in alone["question"])
     assert spans["last"] == (len(ids) + 2,)
     assert spans["answer"] == tuple(range(len(ids) + 3, len(together)))
@@ -66,7 +74,7 @@ def test_audio_and_continuation_are_not_part_of_the_text(llama: Any) -> None:
 
 def test_question_that_is_not_in_the_prompt_raises(llama: Any) -> None:
     with pytest.raises(UnsupportedInputError, match="Expected the question 'How'"):
-        text_spans(llama, text_ids(llama, "Why?"), "How", "")
+        text_spans(llama, text_ids(llama, "Why?"), asked_about("How"))
 
 
 @given(
@@ -76,6 +84,17 @@ def test_spans_of_bytes_are_the_bytes_of_the_phrase(before: str, phrase: str, af
     tokenizer = byte_tokenizer(None)
     question = f"<{before}{phrase}{after}>"
     ids = tokenizer(f"A: {question} B", add_special_tokens=False).input_ids
-    positions = text_spans(tokenizer, ids, question, "")["question"]
+    positions = text_spans(tokenizer, ids, asked_about(question))["question"]
     start = len(b"A: ")
     assert positions == tuple(range(start, start + len(question.encode())))
+
+
+def test_options_are_where_the_question_lists_them() -> None:
+    tokenizer = byte_tokenizer(None)
+    question = "Is a bird call a bird or a fish?"
+    ids = tokenizer(question, add_special_tokens=False).input_ids
+    prompt = asked_about(question, "", "A bird.", "A fish.", "A cat.")
+    positions = text_spans(tokenizer, ids, prompt)["options"]
+    assert "".join(question[n] for n in positions) == "a birda fish"
+    assert positions[0] == question.rindex("a bird")
+    assert text_spans(tokenizer, ids, asked_about(question, "", "Yes.", "No."))["options"] == ()

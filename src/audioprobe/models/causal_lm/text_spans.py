@@ -7,14 +7,14 @@ from itertools import takewhile
 from typing import Any
 
 from audioprobe.errors import UnsupportedInputError
+from audioprobe.sites import InspectedPrompt
 from audioprobe.types import Prompt
 
 
 def text_spans(
     tokenizer: Any,  # noqa: ANN401 - transformers has no types
     ids: Sequence[int],
-    question: str,
-    concept: str,
+    prompt: InspectedPrompt,
     *,
     audio: Collection[int] = (),
     n_continuation: int = 0,
@@ -26,9 +26,8 @@ def text_spans(
     Args:
         tokenizer: tokenizer that decodes the ids.
         ids: all token ids, with one id per audio token.
-        question: the question, as the prompt contains it.
-        concept: phrase in the question, in any letter case; "" for none. Its first occurrence is
-            used.
+        prompt: the prompt. The concept is found in any letter case, where it occurs first; an
+            option where it occurs last, without a full stop at its end.
         audio: positions of audio tokens.
         n_continuation: number of tokens at the end that are the continuation.
 
@@ -38,7 +37,7 @@ def text_spans(
     n_prompt = len(ids) - n_continuation
     places = [n for n in range(n_prompt) if n not in audio]
     tokens = _DecodedTokens(tokenizer, [ids[n] for n in places])
-    wanted = question.strip()
+    wanted = prompt.prompt.text.strip()
     start = tokens.text.rfind(wanted)
     if start < 0:
         raise UnsupportedInputError(
@@ -50,15 +49,24 @@ def text_spans(
     def between(first: int, last: int) -> tuple[int, ...]:
         return tuple(places[n] for n in tokens.overlapping(start + first, start + last))
 
-    phrase = re.search(re.escape(concept), wanted, re.IGNORECASE) if concept else None
+    phrases = _occurrences(prompt.concept, wanted)[:1]
+    options = [place for o in prompt.options for place in _occurrences(o.rstrip("."), wanted)[-1:]]
     begins = ids[places[0]] == tokenizer.bos_token_id
     return {
         "bos": (places[0],) if begins else (),
         "question": between(0, len(wanted)),
-        "concept": between(*phrase.span()) if phrase else (),
+        "concept": tuple(n for place in phrases for n in between(*place)),
+        "options": tuple(sorted({n for place in options for n in between(*place)})),
         "last": (n_prompt - 1,),
         "answer": tuple(range(n_prompt, len(ids))),
     }
+
+
+def _occurrences(phrase: str, text: str) -> list[tuple[int, int]]:
+    """Return start and end of each occurrence of a phrase, in any letter case."""
+    if not phrase:
+        return []
+    return [match.span() for match in re.finditer(re.escape(phrase), text, re.IGNORECASE)]
 
 
 class _DecodedTokens:

@@ -10,13 +10,15 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from audioprobe.errors import UnsupportedInputError
-from audioprobe.models.activation_hooks import RowSplitter, active_hooks
+from audioprobe.forward_options import ForwardOptions
+from audioprobe.models.activation_hooks import RowSplitter, active_hooks, logits_of
 from audioprobe.models.causal_lm.generation import check_context, run_single
 from audioprobe.models.causal_lm.likelihood import PER_TOKEN
 from audioprobe.models.causal_lm.text_spans import refuse_example_audio, text_spans
 from audioprobe.models.chat.inputs import PromptEncoder
 from audioprobe.models.chat.loading import clear_encoder_cache
 from audioprobe.models.chat.module_paths import AudioModules, paths_of, site_points
+from audioprobe.models.decoder_control import controlled
 from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook, TimeAxis, hooks_by_site
 
 _FRAME_S = 0.01  # seconds per frame of the features of all models in `FAMILIES`
@@ -76,17 +78,18 @@ class ChatInspector:
         spans = text_spans(
             self._encoder.tokenizer,
             ids,
-            prompt.prompt.text,
-            prompt.concept,
+            prompt,
             audio=frozenset(audio),
             n_continuation=tokenized.n_new,
         )
         duration = 0.0 if waveform is None else waveform.duration
         return PromptLayout(n_tokens=len(ids), text=spans, axes=axes, duration=duration)
 
-    @torch.inference_mode()
     def run_with_hooks(
-        self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
+        self,
+        prompts: Sequence[InspectedPrompt],
+        hooks: Mapping[str, SiteHook],
+        options: ForwardOptions,
     ) -> None:
         """Run forward passes over prompts; see `Inspectable.run_with_hooks`.
 
@@ -96,6 +99,8 @@ class ChatInspector:
         modules = paths_of(self._net).audio
         hooks = hooks_by_site(hooks, self.sites)
         tokenized = [self._tokenize(prompt) for prompt in prompts]
+        n_layers = len(self._decoder().layers)
+        options.check(n_layers, [item.n_tokens for item in tokenized])
         groups: dict[Hashable, list[int]] = {}
         for n, item in enumerate(tokenized):
             shapes = tuple((k, v.shape[1:]) for k, v in item.inputs.items() if not _is_per_token(k))
@@ -103,12 +108,32 @@ class ChatInspector:
         clear_encoder_cache(self._net)  # otherwise hooks inside the encoder would not be called
         try:
             for members in groups.values():
-                self._run_batch({n: tokenized[n] for n in members}, hooks)
+                self._run_batch({n: tokenized[n] for n in members}, hooks, options)
         finally:
             clear_encoder_cache(self._net)  # a hook may have changed the stored output
 
+    def vocabulary_logits(self, states: Tensor, *, normalized: bool) -> Tensor:
+        """Return logits of the vocabulary for states; see `protocols.Inspectable`."""
+        head = self._net.get_submodule(paths_of(self._net).head)
+        return logits_of(states, self._decoder().norm, head, normalized=normalized)
+
+    def continuation_ids(self, text: str) -> list[int]:
+        """Return the token ids of an answer that follows a prompt."""
+        return self._encoder.continuation(text)
+
+    def token_texts(self, ids: Sequence[int]) -> list[str]:
+        """Return the text of each token."""
+        return [self._encoder.tokenizer.decode([number]) for number in ids]
+
+    def _decoder(self) -> Any:  # noqa: ANN401
+        """Return the language model."""
+        return self._net.get_submodule(paths_of(self._net).decoder)
+
     def _run_batch(
-        self, batch: Mapping[int, _TokenizedPrompt], hooks: Mapping[str, SiteHook]
+        self,
+        batch: Mapping[int, _TokenizedPrompt],
+        hooks: Mapping[str, SiteHook],
+        options: ForwardOptions,
     ) -> None:
         """Run one forward pass over prompts with features of equal shapes."""
         points = site_points(self._net)
@@ -124,7 +149,11 @@ class ChatInspector:
         if "lm.logits" not in hooks:
             inputs["logits_to_keep"] = 1  # type: ignore[assignment]  # not a tensor
         split_audio = self._audio_splitter(batch)
-        with active_hooks(decoder, hooks, split_text), active_hooks(encoder, hooks, split_audio):
+        with (
+            controlled(self._decoder(), options, list(lengths), list(lengths.values())),
+            active_hooks(decoder, hooks, split_text),
+            active_hooks(encoder, hooks, split_audio),
+        ):
             run_single(partial(self._net, **inputs, use_cache=False))
 
     def _audio_splitter(self, batch: Mapping[int, _TokenizedPrompt]) -> RowSplitter:

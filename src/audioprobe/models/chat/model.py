@@ -8,9 +8,10 @@ on the left. Responses therefore do not depend on the batch.
 import inspect
 import warnings
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -36,12 +37,13 @@ from audioprobe.models.chat.inputs import EncodedPrompt, PromptEncoder
 from audioprobe.models.chat.inspection import ChatInspector
 from audioprobe.models.chat.loading import load_model, load_processor
 from audioprobe.models.choices import choose
-from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook
+from audioprobe.models.inspected import InspectedModel
+from audioprobe.models.random_weights import randomized_info, with_random_weights
 from audioprobe.types import ComponentInfo, Decoding, InfoRepr, LogLikelihood, Prompt, Response
 from audioprobe.weights import resolve
 
 
-class TransformersLM(InfoRepr):
+class TransformersLM(InspectedModel, InfoRepr):
     """A chat model from transformers, for text and audio (such as Qwen2-Audio) or text only.
 
     Audio is resampled to the model's rate. In-context examples become turns of the conversation,
@@ -156,20 +158,15 @@ class TransformersLM(InfoRepr):
             warn_of_truncation(encoded.truncated)
             yield log_likelihood(self._net, inputs, ids)
 
-    @property
-    def sites(self) -> tuple[str, ...]:
-        """Places where activations can be read; see `audioprobe.sites`."""
-        return self._inspector.sites
-
-    def layout(self, prompt: InspectedPrompt) -> PromptLayout:
-        """Return the positions of the parts of a prompt; see `protocols.Inspectable`."""
-        return self._inspector.layout(prompt)
-
-    def run_with_hooks(
-        self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
-    ) -> None:
-        """Read or replace activations of a batch; see `protocols.Inspectable`."""
-        self._inspector.run_with_hooks(prompts, hooks)
+    def randomized(self, seed: int) -> Self:
+        """Return a copy whose weights are permuted; see `protocols.Inspectable`."""
+        net, other = with_random_weights(self._net, seed), copy(self)
+        vars(other).update(
+            _net=net,
+            _info=randomized_info(self._info, seed),
+            _inspector=ChatInspector(net, self._encoder, self._on_device),
+        )
+        return other
 
     def _choose(self, prompt: Prompt, decoding: Decoding, ids: Sequence[Sequence[int]]) -> Response:
         """Return the response to a prompt that must be one of `decoding.choices`.

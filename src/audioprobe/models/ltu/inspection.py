@@ -6,9 +6,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from audioprobe.models.activation_hooks import SitePoint, active_hooks, decoder_points
+from audioprobe.forward_options import ForwardOptions
+from audioprobe.models.activation_hooks import (
+    SitePoint,
+    active_hooks,
+    decoder_points,
+    logits_of,
+)
 from audioprobe.models.causal_lm.generation import check_context, run_single
 from audioprobe.models.causal_lm.text_spans import refuse_example_audio, text_spans
+from audioprobe.models.decoder_control import controlled
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder
 from audioprobe.models.ltu.audio_input import AudioInput
 from audioprobe.models.ltu.audio_prefix import TIME_POOLING, AudioConfig
@@ -55,8 +62,7 @@ class LTUInspector:
         spans = text_spans(
             self._prompts.tokenizer,
             ids,
-            prompt.prompt.text,
-            prompt.concept,
+            prompt,
             audio=range(n_audio),
             n_continuation=len(new_ids),
         )
@@ -68,18 +74,33 @@ class LTUInspector:
             duration=0.0 if waveform is None else waveform.duration,
         )
 
-    @torch.inference_mode()
     def run_with_hooks(
-        self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
+        self,
+        prompts: Sequence[InspectedPrompt],
+        hooks: Mapping[str, SiteHook],
+        options: ForwardOptions,
     ) -> None:
         """Run a forward pass over a batch of prompts; see `Inspectable.run_with_hooks`.
 
         The audio of each prompt is encoded alone. Shorter prompts are padded on the right, so that
         no token attends to padding.
         """
-        points = _prefix_points(self._net)
         decoder = self._decoder_points()
-        hooks = hooks_by_site(hooks, (*points, *decoder))
+        hooks = hooks_by_site(hooks, (*_prefix_points(self._net), *decoder))
+        if options.start is not None:
+            rows = list(options.start.states)
+        else:
+            rows = self._embedded(prompts, hooks)
+        options.check(len(self._net.llama.model.layers), [len(row) for row in rows])
+        if options.attention or any(site in decoder for site in hooks):
+            self._run_decoder(rows, hooks, options)
+
+    @torch.no_grad()
+    def _embedded(
+        self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
+    ) -> list[Tensor]:
+        """Return the input of the language model for each prompt, shape (n_tokens, hidden)."""
+        points = _prefix_points(self._net)
         encoded = [self._tokens(prompt) for prompt in prompts]
         has_prefix_hooks = any(site in points for site in hooks)
         rows = []
@@ -94,10 +115,24 @@ class LTUInspector:
                     audio = run_single(partial(self._audio.compute_tokens, waveform))
             ids = torch.cat([tokens.input_ids, tokens.input_ids.new_tensor(new_ids)])
             rows.append(self._net.embed(ids[None], None if audio is None else audio[None])[0])
-        if any(site in decoder for site in hooks):
-            self._run_decoder(rows, hooks)
+        return rows
 
-    def _run_decoder(self, rows: Sequence[Tensor], hooks: Mapping[str, SiteHook]) -> None:
+    def vocabulary_logits(self, states: Tensor, *, normalized: bool) -> Tensor:
+        """Return logits of the vocabulary for states; see `protocols.Inspectable`."""
+        llama = self._net.llama
+        return logits_of(states, llama.model.norm, llama.lm_head, normalized=normalized)
+
+    def continuation_ids(self, text: str) -> list[int]:
+        """Return the token ids of an answer that follows a prompt."""
+        return self._prompts.continuation_ids(text)
+
+    def token_texts(self, ids: Sequence[int]) -> list[str]:
+        """Return the text of each token."""
+        return [self._prompts.tokenizer.decode([number]) for number in ids]
+
+    def _run_decoder(
+        self, rows: Sequence[Tensor], hooks: Mapping[str, SiteHook], options: ForwardOptions
+    ) -> None:
         """Run the language model on the embeddings of each prompt, shape (n_tokens, hidden)."""
 
         def split(states: Tensor) -> dict[int, Tensor]:
@@ -105,9 +140,13 @@ class LTUInspector:
 
         padded = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
         n_logits = 0 if "lm.logits" in hooks else 1  # 0: at all positions
-        with active_hooks(self._decoder_points(), hooks, split):
-            options = {"use_cache": False, "logits_to_keep": n_logits}
-            run_single(partial(self._net.llama, inputs_embeds=padded, **options))
+        lengths = [len(row) for row in rows]
+        with (
+            controlled(self._net.llama.model, options, range(len(rows)), lengths),
+            active_hooks(self._decoder_points(), hooks, split),
+        ):
+            settings = {"use_cache": False, "logits_to_keep": n_logits}
+            run_single(partial(self._net.llama, inputs_embeds=padded, **settings))
 
     def _tokens(self, prompt: InspectedPrompt) -> tuple[TokenPrompt, list[int]]:
         """Return a prompt as tokens, and the token ids of its continuation."""

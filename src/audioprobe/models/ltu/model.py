@@ -4,7 +4,7 @@ Source: Gong et al., ICLR 2024. The network's outputs equal those of the authors
 authors' published checkpoints can be loaded unchanged.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -19,6 +19,7 @@ from audioprobe.models.causal_lm.generation import run_in_batches
 from audioprobe.models.causal_lm.likelihood import warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.choices import choose
+from audioprobe.models.inspected import InspectedModel
 from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
 from audioprobe.models.ltu.audio_input import AudioInput
@@ -38,8 +39,8 @@ from audioprobe.models.ltu.network import (
     quantize,
 )
 from audioprobe.models.ltu.trainable import LTUPrompts
+from audioprobe.models.random_weights import randomized_info, with_random_weights
 from audioprobe.protocols import LanguageModel
-from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook
 from audioprobe.training_data import TrainingData
 from audioprobe.types import (
     ComponentInfo,
@@ -56,7 +57,7 @@ if TYPE_CHECKING:
     from audioprobe.ltu_finetuning import FineTunedLTU
 
 
-class LTU(InfoRepr):
+class LTU(InspectedModel, InfoRepr):
     """Audio language model LTU or LTU-AS; load it with `from_pretrained`.
 
     A prompt has one audio clip or no audio.
@@ -95,7 +96,8 @@ class LTU(InfoRepr):
         self._prompts = LTUPrompts(tokenizer)
         self._info = info
         self._transcriber = transcriber
-        self._audio = AudioInput(net, frontend or load_frontend(net.config.audio), transcriber)
+        self._frontend = frontend or load_frontend(net.config.audio)
+        self._audio = AudioInput(net, self._frontend, transcriber)
         self._inspector = LTUInspector(net, self._prompts, self._audio, self._encode)
         self._batch_size = batch_size
         self.training_data = training_data
@@ -251,20 +253,19 @@ class LTU(InfoRepr):
             warn_of_truncation(self._audio.truncation(prompt.audio))
             yield log_likelihood(self._net, self._encode(prompt), ids)
 
-    @property
-    def sites(self) -> tuple[str, ...]:
-        """Places where activations can be read; see `audioprobe.sites`."""
-        return self._inspector.sites
+    def randomized(self, seed: int) -> "LTU":
+        """Return a copy whose weights are permuted; see `protocols.Inspectable`.
 
-    def layout(self, prompt: InspectedPrompt) -> PromptLayout:
-        """Return the positions of the parts of a prompt; see `protocols.Inspectable`."""
-        return self._inspector.layout(prompt)
-
-    def run_with_hooks(
-        self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
-    ) -> None:
-        """Read or replace activations of a batch; see `protocols.Inspectable`."""
-        self._inspector.run_with_hooks(prompts, hooks)
+        A frozen encoder that is not part of the network keeps its weights.
+        """
+        return LTU(
+            with_random_weights(self._net, seed),
+            self._tokenizer,
+            randomized_info(self._info, seed),
+            frontend=self._frontend,
+            transcriber=self._transcriber,
+            batch_size=self._batch_size,
+        )
 
     def _choose(self, prompt: Prompt, decoding: Decoding) -> Response:
         """Return the response to a prompt that must be one of `decoding.choices`."""
