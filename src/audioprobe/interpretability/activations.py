@@ -9,8 +9,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from audioprobe.errors import NonFiniteError
+from audioprobe.interpretability.batches import Item
 from audioprobe.protocols import Inspectable
-from audioprobe.sites import InspectedPrompt, PromptLayout
 
 Pooling: TypeAlias = Literal["mean", "last", "each"]
 """How the positions of a span become one vector: their mean, the last one, or no pooling."""
@@ -24,7 +24,7 @@ pooling. Spans that the prompt does not have are absent."""
 
 def read_states(
     model: Inspectable,
-    prompts: Sequence[tuple[InspectedPrompt, PromptLayout]],
+    prompts: Sequence[Item],
     sites: Sequence[str],
     spans: Sequence[str],
     pooling: Pooling = "mean",

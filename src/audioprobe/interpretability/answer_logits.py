@@ -1,14 +1,19 @@
 """Logits of the possible answers to a prompt, and their differences."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, NonFiniteError
+from audioprobe.forward_options import NO_OPTIONS, ForwardOptions
 from audioprobe.protocols import Inspectable
-from audioprobe.sites import InspectedPrompt
+from audioprobe.sites import InspectedPrompt, SiteHook
+
+NO_HOOKS: Mapping[str, SiteHook] = MappingProxyType({})
+"""No hooks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,43 @@ class AnswerTokens:
         """
         values = logits[..., list(self.ids)].float()
         return values[..., 0] - values[..., 1:].mean(dim=-1)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnswerReader:
+    """Reads the logits at the position where the options of a prompt begin to differ.
+
+    Attributes:
+        model: the model.
+    """
+
+    model: Inspectable
+
+    def prompt(self, prompt: InspectedPrompt) -> InspectedPrompt:
+        """Return the prompt, continued by the tokens that all its options begin with."""
+        shared = AnswerTokens.of(self.model, prompt).shared
+        return replace(prompt, continuation="".join(self.model.token_texts(shared)))
+
+    def logits(
+        self,
+        prompts: Sequence[InspectedPrompt],
+        hooks: Mapping[str, SiteHook] = NO_HOOKS,
+        options: ForwardOptions = NO_OPTIONS,
+    ) -> list[Tensor]:
+        """Return the logits after each prompt of a batch, shape (n_vocabulary,) each.
+
+        Args:
+            prompts: prompts from `prompt`.
+            hooks: hooks of the forward pass, none of them at "lm.logits".
+            options: options of the forward pass.
+        """
+        logits: dict[int, Tensor] = {}
+
+        def read(number: int, states: Tensor) -> None:
+            logits[number] = states[-1]
+
+        self.model.run_with_hooks(prompts, {**hooks, "lm.logits": read}, options)
+        return [logits[n] for n in range(len(prompts))]
 
 
 def log_probabilities(logits: Tensor) -> Tensor:

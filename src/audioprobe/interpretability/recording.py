@@ -14,6 +14,7 @@ from audioprobe.interpretability.activations import (
     States,
     read_states,
 )
+from audioprobe.interpretability.batches import Item, in_batches
 from audioprobe.interpretability.recording_files import (
     CARD,
     COLUMNS,
@@ -24,16 +25,12 @@ from audioprobe.interpretability.recording_files import (
     open_array,
     read_card,
 )
-from audioprobe.interpretability.recording_plan import (
-    RECORDING_FAILURES,
-    RecordingPlan,
-    digest_of,
-)
+from audioprobe.interpretability.recording_plan import RecordingPlan, digest_of
 from audioprobe.io.atomic import atomic_write, exclusive_lock
 from audioprobe.io.text_table import Table
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.protocols import Inspectable
-from audioprobe.sites import InspectedPrompt, PromptLayout
+from audioprobe.sites import InspectedPrompt
 from audioprobe.types import Prompt
 
 _SAVE_EVERY = 8  # batches
@@ -151,49 +148,22 @@ def _start(plan: RecordingPlan, folder: Path, max_bytes: int) -> dict[str, Any]:
 
 def _run_batch(plan: RecordingPlan, numbers: Sequence[int]) -> tuple[list[Row], dict[str, States]]:
     """Return the rows of the table and the arrays of a batch of prompts."""
-    items: dict[int, tuple[InspectedPrompt, PromptLayout]] = {}
-    failures: dict[int, str] = {}
-    for n in numbers:
-        try:
-            prompt = plan.prompt(n)
-            items[n] = prompt, plan.model.layout(prompt)
-        except RECORDING_FAILURES as error:
-            failures[n] = f"{type(error).__name__}: {error}"
+
+    def compute(batch: Sequence[Item]) -> list[SpanStates]:
+        return read_states(plan.model, batch, plan.sites, plan.spans, plan.pooling)
+
+    batch_size = len(numbers)
+    results = in_batches(plan.model, plan.prompts, compute, numbers=numbers, batch_size=batch_size)
     arrays = {
         site: np.full((len(numbers), *shape[1:]), np.nan, np.float32)
         for site, shape in plan.shapes().items()
     }
-    for n, states in _states(plan, items, failures).items():
+    for n, states in results.values.items():
         for (site, span), values in states.items():
             cell = arrays[site][n - numbers[0], plan.spans.index(span)]
             cell[: len(values)] = values  # without pooling, shorter spans end with NaN
-    return [_row(n, items.get(n), failures.get(n, "")) for n in numbers], arrays
-
-
-def _states(
-    plan: RecordingPlan,
-    items: Mapping[int, tuple[InspectedPrompt, PromptLayout]],
-    failures: dict[int, str],
-) -> dict[int, SpanStates]:
-    """Return the states of prompts; if the batch fails, each prompt runs alone.
-
-    The causes of failures are added to `failures`.
-    """
-    if not items:
-        return {}
-    prompts = list(items.values())
-    try:
-        states = read_states(plan.model, prompts, plan.sites, plan.spans, plan.pooling)
-    except RECORDING_FAILURES as error:
-        if len(items) > 1:
-            return {
-                n: values
-                for number, item in items.items()
-                for n, values in _states(plan, {number: item}, failures).items()
-            }
-        failures[next(iter(items))] = f"{type(error).__name__}: {error}"
-        return {}
-    return dict(zip(items, states, strict=True))
+    rows = [_row(n, results.items.get(n), results.failures.get(n, "")) for n in numbers]
+    return rows, arrays
 
 
 def _check(plan: RecordingPlan, folder: Path, card: Mapping[str, Any]) -> None:
@@ -213,7 +183,7 @@ def _check(plan: RecordingPlan, folder: Path, card: Mapping[str, Any]) -> None:
         )
 
 
-def _row(number: int, item: tuple[InspectedPrompt, PromptLayout] | None, failure: str) -> Row:
+def _row(number: int, item: Item | None, failure: str) -> Row:
     """Return the values of `COLUMNS` for a prompt; None where a failure prevented them."""
     if item is None:
         return str(number), None, None, None, None, None, failure, None

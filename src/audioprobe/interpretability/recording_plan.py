@@ -9,14 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
-from audioprobe.errors import PER_ITEM_ERRORS, AudioReadError, InvalidInputError
+from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.activations import POOLINGS, Pooling
+from audioprobe.interpretability.batches import PROMPT_FAILURES, inspected
 from audioprobe.protocols import Inspectable
 from audioprobe.sites import InspectedPrompt, find_sites, span_range
 from audioprobe.types import Prompt
-
-RECORDING_FAILURES = (*PER_ITEM_ERRORS, AudioReadError)
-"""Errors of a single prompt, which do not stop a recording."""
 
 
 class RecordingPlan:
@@ -85,8 +83,7 @@ class RecordingPlan:
 
     def prompt(self, number: int) -> InspectedPrompt:
         """Return a prompt; reading its audio may fail."""
-        prompt = self.prompts[number]
-        return InspectedPrompt(prompt) if isinstance(prompt, Prompt) else prompt
+        return inspected(self.prompts[number])
 
     def _widths(self) -> dict[str, int]:
         """Return the width of each site, from forward passes of single prompts.
@@ -110,7 +107,7 @@ class RecordingPlan:
                     continue  # has no states in the audio encoder
                 hooks = {site: partial(store, site) for site in sites}
                 self.model.run_with_hooks([prompt], hooks)
-            except RECORDING_FAILURES as error:
+            except PROMPT_FAILURES as error:
                 cause = f"The last failure was: {error}"
         if missing := [site for site in self.sites if site not in widths]:
             raise InvalidInputError(
@@ -124,7 +121,7 @@ class RecordingPlan:
         for number in range(len(self.prompts)):
             try:
                 layout = self.model.layout(self.prompt(number))
-            except RECORDING_FAILURES:
+            except PROMPT_FAILURES:
                 continue  # counted as a failure when it is recorded
             for site in self.sites:
                 n = max(len(layout.positions(site, span)) for span in self.spans)

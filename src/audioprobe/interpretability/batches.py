@@ -1,0 +1,96 @@
+"""Batches of prompts in which a failing prompt does not stop the others."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
+
+from audioprobe.errors import PER_ITEM_ERRORS, AudioReadError, InvalidInputError
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
+from audioprobe.protocols import Inspectable
+from audioprobe.sites import InspectedPrompt, PromptLayout
+from audioprobe.types import Prompt
+
+Result = TypeVar("Result")
+Item: TypeAlias = tuple[InspectedPrompt, PromptLayout]
+"""A prompt and its layout."""
+
+PROMPT_FAILURES = (*PER_ITEM_ERRORS, AudioReadError)
+"""Errors of a single prompt, which do not stop the others."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BatchResults(Generic[Result]):
+    """Results of prompts.
+
+    Attributes:
+        values: result of each prompt, keyed by its index; prompts that failed are absent.
+        failures: cause of the failure of each prompt that failed, keyed by its index.
+        items: each prompt that could be read, with its layout, keyed by its index.
+    """
+
+    values: dict[int, Result]
+    failures: dict[int, str]
+    items: dict[int, Item]
+
+
+def in_batches(
+    model: Inspectable,
+    prompts: Sequence[InspectedPrompt | Prompt],
+    compute: Callable[[Sequence[Item]], Sequence[Result]],
+    *,
+    numbers: Sequence[int] | None = None,
+    batch_size: int = 8,
+    stage: str = "prompts",
+    progress: ProgressCallback = ignore_progress,
+) -> BatchResults[Result]:
+    """Compute a result for each prompt, in batches; if a batch fails, each prompt runs alone.
+
+    Args:
+        model: model whose layouts are computed.
+        prompts: the prompts; reading the audio of one may fail.
+        compute: function that returns one result per prompt of a batch.
+        numbers: indices of the prompts to compute; None means all.
+        batch_size: prompts per batch, at least 1.
+        stage: name of the stage for `progress`.
+        progress: called after every batch.
+    """
+    if batch_size < 1:
+        raise InvalidInputError(f"Expected batch_size >= 1, got {batch_size}.")
+    results: BatchResults[Result] = BatchResults({}, {}, {})
+    chosen = range(len(prompts)) if numbers is None else numbers
+    for first in range(0, len(chosen), batch_size):
+        batch = chosen[first : first + batch_size]
+        for n in batch:
+            try:
+                prompt = inspected(prompts[n])
+                results.items[n] = prompt, model.layout(prompt)
+            except PROMPT_FAILURES as error:
+                results.failures[n] = f"{type(error).__name__}: {error}"
+        _compute(compute, [n for n in batch if n in results.items], results)
+        done, n_failed = first + len(batch), len(results.failures)
+        progress(ProgressEvent(stage=stage, done=done, total=len(chosen), n_failed=n_failed))
+    return results
+
+
+def inspected(prompt: InspectedPrompt | Prompt) -> InspectedPrompt:
+    """Return a prompt with the fields that inspection needs."""
+    return InspectedPrompt(prompt) if isinstance(prompt, Prompt) else prompt
+
+
+def _compute(
+    compute: Callable[[Sequence[Item]], Sequence[Result]],
+    numbers: Sequence[int],
+    results: BatchResults[Result],
+) -> None:
+    """Add the results of a batch, or the causes of failures."""
+    if not numbers:
+        return
+    try:
+        values = compute([results.items[n] for n in numbers])
+        results.values.update(zip(numbers, values, strict=True))
+    except PROMPT_FAILURES as error:
+        if len(numbers) == 1:
+            results.failures[numbers[0]] = f"{type(error).__name__}: {error}"
+            return
+        for n in numbers:
+            _compute(compute, [n], results)
