@@ -231,6 +231,6 @@ class OneSeed(LTU):
 )
 def test_violation_is_detected(broken: type[LTU], rule: str) -> None:
     info = ComponentInfo("language_model", "tiny")
+    lm = broken(new_net(), character_tokenizer(), info)
     with pytest.raises(ContractError, match=rule):
-        lm = broken(new_net(), character_tokenizer(), info)
         check_inspectable(lm, with_sound=broken is Shifted)
