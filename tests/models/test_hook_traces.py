@@ -13,6 +13,7 @@ from torch import Tensor
 from audioprobe.forward_options import AttentionStates, ForwardOptions, ResidualStart
 from audioprobe.models.activation_hooks import active_hooks, decoder_points
 from audioprobe.models.chat.model import TransformersLM
+from audioprobe.models.chat.module_paths import paths_of
 from audioprobe.models.ltu.model import LTU
 from audioprobe.sites import InspectedPrompt
 from audioprobe.types import Decoding, Prompt
@@ -30,7 +31,8 @@ def network(lm: LTU | TransformersLM) -> tuple[Any, Any]:
     """Return the decoder with `layers`, and the module that computes logits."""
     if isinstance(lm, LTU):
         return lm._net.llama.model, lm._net.llama.lm_head
-    return lm._inspector._decoder(), lm._net.get_submodule("lm_head")
+    paths = paths_of(lm._net)
+    return lm._net.get_submodule(paths.decoder), lm._net.get_submodule(paths.head)
 
 
 def answers(lm: LTU | TransformersLM, kind: str) -> tuple[object, ...]:

@@ -1,5 +1,6 @@
 """States and interventions of nnsight on the same network, if it is installed."""
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -9,11 +10,16 @@ from tests.interpretability.tiny_answers import question
 from tests.tiny_chat_models import saved
 from torch import Tensor
 
+from audioprobe.models.chat.inspection import ChatInspector
 from audioprobe.models.chat.model import TransformersLM
 from audioprobe.models.ltu.model import LTU
 from audioprobe.types import ComponentInfo
 
 nnsight: Any = pytest.importorskip("nnsight", reason="needs nnsight")
+
+
+def store(states: dict[str, Tensor], site: str, _: int, values: Tensor) -> None:
+    states[site] = values.clone()
 
 
 def test_states_and_interventions_of_ltu_are_equal() -> None:
@@ -23,8 +29,7 @@ def test_states_and_interventions_of_ltu_are_equal() -> None:
     positions = list(lm.layout(item).positions("lm.resid.0", "audio"))
     states: dict[str, Tensor] = {}
     sites = ("lm.embed", "lm.resid.0", "lm.attn.1", "lm.logits")
-    hooks = {site: lambda _, x, s=site: states.update({s: x.clone()}) for site in sites}
-    lm.run_with_hooks([item], hooks)
+    lm.run_with_hooks([item], {site: partial(store, states, site) for site in sites})
 
     def remove(_: int, values: Tensor) -> Tensor:
         changed = values.clone()
@@ -57,10 +62,10 @@ def test_states_of_encoder_connector_and_layers_of_a_chat_model_are_equal() -> N
     item = question(0)
     states: dict[str, Tensor] = {}
     sites = ("encoder.block.0", "connector.out", "lm.resid.1", "lm.logits")
-    lm.run_with_hooks(
-        [item], {site: lambda _, x, s=site: states.update({s: x.clone()}) for site in sites}
-    )
-    inputs = lm._inspector._on_device(lm._inspector._tokenize(item).inputs)
+    lm.run_with_hooks([item], {site: partial(store, states, site) for site in sites})
+    inspector = lm._inspector
+    assert isinstance(inspector, ChatInspector)
+    inputs = inspector._on_device(inspector._tokenize(item).inputs)
     net = nnsight.NNsight(lm._net)
     with torch.inference_mode(), net.trace(**inputs, use_cache=False):
         block = net.model.audio_tower.layers[0].output.save()
