@@ -18,7 +18,8 @@ from audioprobe.models.ltu.model import LTU
 from audioprobe.sites import InspectedPrompt
 from audioprobe.types import Decoding, Prompt
 
-KINDS = ("ltu", "qwen2-audio", "qwen3-omni", "llama")
+SLOW = ("qwen2-audio", "qwen3-omni")
+KINDS = ["ltu", "llama", *(pytest.param(kind, marks=pytest.mark.slow) for kind in SLOW)]
 BRIEF = Decoding(max_new_tokens=12)
 
 
