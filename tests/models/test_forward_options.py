@@ -129,7 +129,7 @@ def test_attention_explains_the_output_of_the_layer(kind: str) -> None:
     assert read[1].weights[:, -1, 4:].any()
 
 
-@pytest.mark.parametrize("kind", (*AUDIO, "llama"))
+@pytest.mark.parametrize("kind", [*AUDIO, "llama"])
 def test_gradients_predict_the_effect_of_a_small_change(kind: str) -> None:
     lm, items = model(kind), prompts(kind)[:2]
     returned: dict[int, Tensor] = {}
