@@ -1,6 +1,6 @@
 """Activation patching: agreement with whole passes, planted information, controls, failures."""
 
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache, partial
 from typing import Any
 
@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.answer_logits import AnswerReader, AnswerTokens
-from audioprobe.interpretability.patch_result import PatchResult, rank_correlation
 from audioprobe.interpretability.patched_runs import PatchedRuns, read_base, window_of
 from audioprobe.interpretability.patching import patch
 from audioprobe.interpretability.span_transfer import Replacement
@@ -111,7 +110,13 @@ def test_all_sites_agree_with_whole_passes(kind: str) -> None:
 def test_whole_prompt_reproduces_the_source_run(kind: str) -> None:
     sites = ["lm.embed", "lm.resid.*", "lm.norm"]
     result = patch(
-        model(kind), sounds(0), sounds(5), CONCEPTS, sites=sites, spans="all", least_difference=SMALL
+        model(kind),
+        sounds(0),
+        sounds(5),
+        CONCEPTS,
+        sites=sites,
+        spans="all",
+        least_difference=SMALL,
     )
     assert not result.failures
     expected = np.broadcast_to(result.source[:, None], result.difference.values.shape)
@@ -136,7 +141,7 @@ def test_information_is_found_where_it_was_planted() -> None:
     for place, values in zip(last.places, last.values.T, strict=True):
         np.testing.assert_allclose(values, expected[place.site], atol=2e-3, err_msg=place.site)
     audio = result.recovered.at(span="audio")
-    expected = {site: 0.0 for site in expected} | {"lm.embed": 1.0}
+    expected = dict.fromkeys(expected, 0.0) | {"lm.embed": 1.0}
     for place, values in zip(audio.places, audio.values.T, strict=True):
         np.testing.assert_allclose(values, expected[place.site], atol=2e-3, err_msg=place.site)
 
@@ -213,7 +218,9 @@ def test_windows_patch_the_following_layers_together() -> None:
     for site, value in zip(sites, wide.difference.values[0], strict=True):
         both = [site, site.replace("0", "1")]
         for name in both:
-            lm.run_with_hooks([source], {name: lambda _, x, s=name: stored.update({s: x[-1].clone()})})
+            lm.run_with_hooks(
+                [source], {name: lambda _, x, s=name: stored.update({s: x[-1].clone()})}
+            )
         logits: dict[int, Tensor] = {}
 
         def change(name: str, _: int, x: Tensor) -> Tensor:
@@ -294,9 +301,7 @@ def test_spans_that_are_absent_are_undefined() -> None:
     )  # fmt: skip
     defined = {
         (place.site, place.span): not np.isnan(values).any()
-        for place, values in zip(
-            result.difference.places, result.difference.values.T, strict=True
-        )
+        for place, values in zip(result.difference.places, result.difference.values.T, strict=True)
     }
     assert [key for key, value in defined.items() if value] == [("lm.resid.0", "concept -> audio")]
 
@@ -342,5 +347,3 @@ def test_layers_before_the_patch_are_not_computed() -> None:
         states = base.states[site][-1:]
         runs.logits(base, [{site: Replacement((len(base.states[site]) - 1,), states)}])
         assert calls == list(range(first, n_layers)), site
-
-

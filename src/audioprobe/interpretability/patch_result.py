@@ -56,8 +56,8 @@ def measures_of(
 class PatchResult(Displayed):
     """Effects of patching at each place, with controls.
 
-    Every curve has one item per pair. Pairs that failed, and places that a prompt does not have, are
-    NaN. The controls are those of `patch`.
+    Every curve has one item per pair. Pairs that failed are NaN, and so are places that a prompt
+    does not have. The controls are those of `patch`.
 
     Attributes:
         difference: logit of the correct option minus the mean logit of the others, after patching.

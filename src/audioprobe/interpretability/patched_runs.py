@@ -9,6 +9,7 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.forward_options import NO_OPTIONS, ForwardOptions, ResidualStart
+from audioprobe.interpretability.activations import states_at
 from audioprobe.interpretability.answer_logits import AnswerReader
 from audioprobe.interpretability.batches import Item
 from audioprobe.interpretability.span_transfer import Replacement
@@ -58,7 +59,7 @@ def read_spans(
         for span in spans:
             positions = items[number][1].positions(site, span)
             if positions:
-                results[number][site, span] = states[list(positions)]
+                results[number][site, span] = states_at(states, positions).clone()
 
     hooks = {site: partial(store, site) for site in sites}
     logits = reader.logits([prompt for prompt, _ in items], hooks)
@@ -126,9 +127,7 @@ class PatchedRuns:
             if start == sites[0]:
                 rows = [change[start].applied(states) for change in changes]
                 sites = sites[1:]
-            options = ForwardOptions(
-                start=ResidualStart(int(start.removeprefix(_RESIDUAL)), rows)
-            )
+            options = ForwardOptions(start=ResidualStart(int(start.removeprefix(_RESIDUAL)), rows))
 
         def put(site: str, number: int, states: Tensor) -> Tensor:
             return changes[number][site].applied(states)

@@ -11,7 +11,7 @@ the base.
 """
 
 from collections.abc import Hashable, Sequence
-from functools import partial
+from dataclasses import dataclass
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.answer_logits import AnswerTokens
@@ -22,6 +22,7 @@ from audioprobe.interpretability.prompt_pairs import SOURCE
 from audioprobe.interpretability.span_transfer import LengthRule
 from audioprobe.interpretability.transfer_plan import (
     PairValues,
+    PlannedChange,
     PlanResults,
     SourceStates,
     TransferPlan,
@@ -29,6 +30,7 @@ from audioprobe.interpretability.transfer_plan import (
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import Inspectable
 from audioprobe.sites import InspectedPrompt
+from audioprobe.types import Float64Array
 
 
 def patch(
@@ -99,36 +101,34 @@ def patch(
         same_concept=same_concept,
         seed=seed,
     )
-    runs = PatchedRuns(plan.reader, batch_size)
-    compute = partial(_patched_pair, plan, runs, least_difference)
-    results = plan.run(compute, stage="patch", progress=progress)
+    sweep = _Sweep(plan, PatchedRuns(plan.reader, batch_size), least_difference)
+    results = plan.run(sweep.values, stage="patch", progress=progress)
     return _result(plan, results, least_difference, window)
 
 
-def _patched_pair(
-    plan: TransferPlan,
-    runs: PatchedRuns,
-    least_difference: float,
-    pair: int,
-    item: Item,
-    sources: SourceStates,
-) -> PairValues:
-    """Return the measures of a pair at all places."""
-    starts = [start for site in plan.sites if (start := runs.start_site(site))]
-    base = read_base(plan.reader, item, tuple(dict.fromkeys([*plan.used_sites, *starts])))
-    tokens = AnswerTokens.of(plan.reader.model, item[0])
-    source = sources[SOURCE].logits
-    rows = []
-    for site in plan.sites:
-        changes = plan.changes(pair, item[1], base.states, sources, site)
-        if changes:
-            logits = runs.logits(base, [planned.change for planned in changes])
-            measured = measures_of(tokens, base.logits, source, logits, least_difference)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Sweep:
+    """Passes of each pair at all places."""
+
+    plan: TransferPlan
+    runs: PatchedRuns
+    least_difference: float
+
+    def values(self, pair: int, item: Item, sources: SourceStates) -> PairValues:
+        """Return the measures of a pair at all places."""
+        plan = self.plan
+        starts = [start for site in plan.sites if (start := self.runs.start_site(site))]
+        base = read_base(plan.reader, item, tuple(dict.fromkeys([*plan.used_sites, *starts])))
+        tokens = AnswerTokens.of(plan.reader.model, item[0])
+        source = sources[SOURCE].logits
+        rows: list[tuple[PlannedChange, Float64Array]] = []
+        for site in plan.sites:
+            changes = plan.changes(pair, item[1], base.states, sources, site)
+            logits = self.runs.logits(base, [planned.change for planned in changes])
+            measured = measures_of(tokens, base.logits, source, logits, self.least_difference)
             rows += zip(changes, measured, strict=True)
-    difference = tokens.difference
-    return PairValues(
-        float(difference(base.logits)), float(difference(source)), plan.values(rows, len(MEASURES))
-    )
+        differences = [float(tokens.difference(logits)) for logits in (base.logits, source)]
+        return PairValues(*differences, plan.values(rows, len(MEASURES)))
 
 
 def _result(
