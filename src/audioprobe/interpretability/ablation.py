@@ -17,7 +17,6 @@ Conventions:
     what is missing, so effects of spans do not add up.
 """
 
-import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -42,15 +41,15 @@ from audioprobe.interpretability.answer_logits import AnswerReader
 from audioprobe.interpretability.batches import BatchResults, Item, in_batches
 from audioprobe.interpretability.curve_bands import column_means
 from audioprobe.interpretability.donors import Donors, Pairs
+from audioprobe.interpretability.patched_runs import layer_of
 from audioprobe.interpretability.site_curve import Place
+from audioprobe.interpretability.span_transfer import Replacement
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import Inspectable
 from audioprobe.sites import InspectedPrompt, find_sites, span_range
 from audioprobe.types import Float64Array
 
 CONTROLS = ("same concept", "other positions")
-
-_LAYER = re.compile(r"lm\.(?:attn|mlp|resid)\.(\d+)")
 
 
 def time_spans(duration: float, step: float) -> tuple[str, ...]:
@@ -230,8 +229,8 @@ class _Ablation:
 
 def _layer_before(site: str) -> int:
     """Return the last layer that is computed before a site; -1 if there is none."""
-    match = _LAYER.fullmatch(site)
-    return int(match[1]) - 1 if match else -1
+    layer = layer_of(site)
+    return -1 if layer is None else layer - 1
 
 
 def _replace(
@@ -246,6 +245,4 @@ def _replace(
     if pair is None or donor is None:
         return None
     replaced, replacing = pair
-    changed = current.clone()
-    changed[replaced] = states[donor][replacing].to(current)
-    return changed
+    return Replacement(tuple(replaced), states[donor][replacing]).applied(current)
