@@ -1,7 +1,7 @@
 """Files of curves over sites: arrays in one safetensors file, and everything else in JSON.
 
-A folder contains `curves.safetensors` with the values and the controls of each curve in float64 (NaN
-where a value is undefined), and `curves.json` with their places, concepts, items and provenance.
+A folder contains `curves.safetensors` with the values and the controls of each curve in float64
+(NaN where a value is undefined), and `curves.json` with places, concepts, items and provenance.
 """
 
 import json
@@ -143,7 +143,8 @@ def _curve(card: Mapping[str, Any], arrays: Mapping[str, Float64Array], number: 
         concepts=tuple(card["concepts"]),
         values=arrays[f"{number}.0"],
         controls={
-            name: arrays[f"{number}.{position}"] for position, name in enumerate(card["controls"], 1)
+            name: arrays[f"{number}.{position}"]
+            for position, name in enumerate(card["controls"], 1)
         },
         neutral=card["neutral"],
         items=tuple(card["items"]),

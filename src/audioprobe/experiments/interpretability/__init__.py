@@ -1,3 +1,3 @@
-"""The study of where a concept is lost: config, questions, measurements, run, mechanisms, report."""
+"""Studies of where a concept is lost: config, questions, measurements, run, verdicts, report."""
 
 __all__: list[str] = []

@@ -7,8 +7,9 @@ from typing import Literal
 from audioprobe.audio.windowing import Windowing
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.experiments.components import SHIPPED_CONFIGS, ComponentSpec, check_names
-from audioprobe.experiments.interpretability.measurements import MEASUREMENTS, MeasurementOptions
+from audioprobe.experiments.interpretability.measurements import MEASUREMENTS
 from audioprobe.experiments.interpretability.rules import VerdictRules
+from audioprobe.experiments.interpretability.states import MeasurementOptions
 from audioprobe.experiments.probing.config import ConceptSpec, ProbeEvaluationSet
 from audioprobe.io.config import find_config, read_config
 from audioprobe.metrics.bootstrap import Bootstrap

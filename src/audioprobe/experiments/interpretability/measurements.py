@@ -1,9 +1,9 @@
 """The measurements of a study, in one registry.
 
-A measurement is a function of a model and matched trials. It returns curves over sites, whose items
-are ids of trials (`StudyTrials.ids`) or names of clips (`StudyTrials.clips`), and tables of what has
-no value per item. To add one, write such a function and an entry in `MEASUREMENTS`. The verdicts of
-`mechanisms` use the curves whose names are defined here.
+A measurement is a function of a model and matched trials. It returns curves over sites, whose
+items are ids of trials (`StudyTrials.ids`) or names of clips (`StudyTrials.clips`), and tables of
+what has no value per item. To add one, write such a function and an entry in `MEASUREMENTS`. The
+verdicts of `mechanisms` use the curves whose names are defined here.
 """
 
 from collections.abc import Callable, Mapping
@@ -32,13 +32,13 @@ MeasurementFunction: TypeAlias = Callable[
     [Inspectable, StudyTrials, MeasurementOptions, Path, ProgressCallback],
     Mapping[str, SiteCurve | DataTable],
 ]
-"""Function of model, trials, options, folder for intermediate files (shared by all measurements, and
-kept when a run resumes) and progress. It returns curves and tables by name."""
+"""Function of model, trials, options, folder for intermediate files (shared by all measurements,
+and kept when a run resumes) and progress. It returns curves and tables by name."""
 
 WORD_READABLE = "word readable"
 """Curve of a lens: evidence for the word of the concept, at the positions of its clip."""
 WORD_ERASED = "word erased"
-"""Curve: how much the logit difference of the answer falls if the direction of the word is erased."""
+"""Curve: how much the logit difference of the answer falls if the word's direction is erased."""
 WORD_PATCHED = "word patched"
 """Curve: share of the answer that states of the word, put at the positions of the clip, recover."""
 TEXT_PATCHED = "text patched into audio"
@@ -70,15 +70,15 @@ MEASUREMENTS: Mapping[str, Measurement] = {
     LINEAR: Measurement(
         probe_sites,
         _none,
-        "Logistic regressions read the broad class of a concept from its clip or its phrase, and the "
-        "correct answer from the last position. No concept is in both training and test set. "
+        "Logistic regressions read the broad class of a concept from its clip or its phrase, and "
+        "the correct answer from the last position. No concept is in both training and test set. "
         "Selectivity is accuracy minus that of random labels.",
     ),
     TRANSFER: Measurement(
         transfer_between_modalities,
         _none,
-        "The same classifiers are trained in one modality and tested in the other. The ceiling is a "
-        "classifier that is trained on the test modality; p-values are of permuted labels.",
+        "The same classifiers are trained in one modality and tested in the other. The ceiling is "
+        "a classifier that is trained on the test modality; p-values are of permuted labels.",
     ),
     SIMILARITY: Measurement(
         compare_text_and_audio,

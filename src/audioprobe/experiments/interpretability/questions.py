@@ -112,13 +112,13 @@ def _planned(
     drawn = prepare_probe(
         concepts, question_config, "hypernym", clips.clips, windowing=config.windowing
     )
-    identity, matches = [], []
-    for first, second in _matches(drawn):
-        (identity if first.relation == "identity" else matches).append((first, second))
+    matches = list(_matches(drawn))
+    identity = [match for match in matches if match[0].relation == "identity"]
+    classes = [match for match in matches if match[0].relation == "hypernym"]
     roles: dict[int, RelationRole] = {}
-    pairs = []
+    pairs: list[ConceptPair] = []
     for number, (match, role) in enumerate(
-        _limited(_with_roles(matches, trained, drawn.clips.by_concept), config.max_pairs)
+        _limited(_with_roles(classes, trained, drawn.clips.by_concept), config.max_pairs)
     ):
         roles[number] = role
         pairs += [replace(pair, match=number) for pair in match]

@@ -21,11 +21,14 @@ class VerdictRules:
         accuracy_margin: smallest difference of accuracy that matters, above 0.
         effect_margin: smallest effect of an intervention that matters (share of the effect that is
             possible, or logit difference), above 0.
+        least_concepts: number of concepts from which an interval decides; with fewer than 6, no
+            sign-flip test has a p-value below .05.
     """
 
     significance: float = 0.05
     accuracy_margin: float = 0.1
     effect_margin: float = 0.1
+    least_concepts: int = 6
 
     def __post_init__(self) -> None:
         if not 0 < self.significance < 1 or min(self.accuracy_margin, self.effect_margin) <= 0:
@@ -33,6 +36,48 @@ class VerdictRules:
                 "Expected 0 < significance < 1 and margins above 0, received "
                 f"{self.significance}, {self.accuracy_margin} and {self.effect_margin}."
             )
+
+    def outcome(self, estimate: Estimate, margin: float) -> Outcome:
+        """Return whether a value is above 0, or certainly smaller than a margin.
+
+        It agrees if its interval is above 0. It disagrees if its interval is below the margin, so
+        that no difference that matters is plausible. Otherwise, without an interval, and with fewer
+        than `least_concepts` concepts, it is undecided.
+        """
+        if estimate.low is None or estimate.high is None:
+            return "undecided"
+        if (estimate.n_groups or 0) < self.least_concepts:
+            return "undecided"
+        if estimate.low > 0:
+            return "agrees"
+        return "disagrees" if estimate.high < margin else "undecided"
+
+    def outcome_over_places(
+        self, differences: Sequence[Estimate], p_values: Sequence[float | None], margin: float
+    ) -> tuple[Outcome, int | None]:
+        """Return whether a measure is above its control at any place of a curve.
+
+        It agrees if, at one place at least, the simultaneous band of the difference is above 0 and
+        the corrected p-value is below `significance`. It disagrees if the band is below the margin
+        at all places. Otherwise it is undecided.
+
+        Returns:
+            The outcome, and the place that it is reported for: the largest difference among the
+            places that agree, or else among all; None if no difference is defined.
+        """
+        defined = [n for n, each in enumerate(differences) if each.value is not None]
+        outcomes = [self.outcome(each, margin) for each in differences]
+        agreeing = [
+            n
+            for n in defined
+            if outcomes[n] == "agrees" and (p := p_values[n]) is not None and p < self.significance
+        ]
+        if not defined:
+            return "undecided", None
+        largest = max(agreeing or defined, key=lambda n: differences[n].value or 0.0)
+        if agreeing:
+            return "agrees", largest
+        return ("disagrees" if set(outcomes) == {"disagrees"} else "undecided"), largest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +102,39 @@ class Evidence:
     estimate: Estimate | None = None
     place: str = ""
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A prediction of a mechanism.
+
+    Attributes:
+        text: what the mechanism predicts.
+        source: name of the curve, table or answers that it is compared with.
+        necessary: whether the mechanism is contradicted if it does not hold.
+    """
+
+    text: str
+    source: str
+    necessary: bool
+
+    def measured(
+        self, outcome: Outcome, estimate: Estimate | None = None, place: str = "", note: str = ""
+    ) -> Evidence:
+        """Return the evidence for the prediction."""
+        return Evidence(
+            prediction=self.text,
+            source=self.source,
+            necessary=self.necessary,
+            outcome=outcome,
+            estimate=estimate,
+            place=place,
+            note=note,
+        )
+
+    def missing(self, note: str) -> Evidence:
+        """Return the evidence for a prediction that was not measured, with the reason."""
+        return self.measured("not measured", note=note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +163,6 @@ class Verdict:
         return "supported" if supported else "cannot be decided"
 
 
-def outcome_of(estimate: Estimate, margin: float) -> Outcome:
-    """Return whether a value is above 0, or certainly not larger than a margin.
-
-    It agrees if its interval is above 0; it disagrees if its interval is below the margin, so that
-    no difference that matters is plausible. Otherwise, and without an interval, it is undecided.
-    """
-    if estimate.low is None or estimate.high is None:
-        return "undecided"
-    if estimate.low > 0:
-        return "agrees"
-    return "disagrees" if estimate.high < margin else "undecided"
-
-
 def independent_difference(first: Estimate, second: Estimate) -> Estimate:
     """Return the difference of two estimates from different items, with a conservative interval.
 
@@ -122,37 +187,10 @@ def independent_difference(first: Estimate, second: Estimate) -> Estimate:
     )
 
 
-def outcome_over_places(
-    differences: Sequence[Estimate],
-    p_values: Sequence[float | None],
-    significance: float,
-    margin: float,
-) -> tuple[Outcome, int | None]:
-    """Return whether a measure is above its control at any place of a curve.
-
-    It agrees if, at one place at least, the simultaneous band of the difference is above 0 and the
-    corrected p-value is below `significance`. It disagrees if the band is below the margin at all
-    places. Otherwise it is undecided.
-
-    Returns:
-        The outcome, and the place that it is reported for: the largest difference among the places
-        that agree, or else among all; None if no difference is defined.
-    """
-    defined = [n for n, each in enumerate(differences) if each.value is not None]
-    if not defined:
-        return "undecided", None
-    agreeing = [
-        n
-        for n in defined
-        if (p := p_values[n]) is not None
-        and p < significance
-        and outcome_of(differences[n], margin) == "agrees"
-    ]
-
-    def size(number: int) -> float:
-        return differences[number].value or 0.0
-
-    if agreeing:
-        return "agrees", max(agreeing, key=size)
-    below = all(outcome_of(each, margin) == "disagrees" for each in differences)
-    return ("disagrees" if below else "undecided"), max(defined, key=size)
+def shifted(estimate: Estimate, by: float) -> Estimate:
+    """Return an estimate plus a constant, such as an AUC minus chance."""
+    value, low, high = (
+        None if number is None else number + by
+        for number in (estimate.value, estimate.low, estimate.high)
+    )
+    return replace(estimate, value=value, low=low, high=high)

@@ -1,6 +1,7 @@
 """Run an interpretability study: ask all questions, then make all measurements, and store both."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ from audioprobe.probing.runner import run_probe
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Inspectable
 from audioprobe.registry import load
+from audioprobe.types import Waveform
 
 FORMAT = 1  # version of the stored results
 ACTIVATIONS = "activations"
@@ -122,7 +124,7 @@ class InterpretabilityRun:
     ) -> StudyTrials:
         """Ask all questions that have no response in the folder, and return the matched trials."""
         trials: list[MatchedTrial] = []
-        sounds = {}
+        sounds: dict[str, Callable[[], Waveform]] = {}
         prompting = self.config.likelihoods_only
         for planned in self.plan.sets:
             outcome = run_probe(

@@ -130,4 +130,4 @@ def first_of_each(names: Sequence[Hashable]) -> IntArray:
 
 def is_defined(states: States) -> BoolArray:
     """Return whether the states of each item are defined, shape (n_items,)."""
-    return ~np.isnan(states).any(axis=1)
+    return np.asarray(~np.isnan(states).any(axis=1), dtype=np.bool_)

@@ -81,7 +81,9 @@ def store_measurement(
     """Store curves and tables of a measurement; the file that marks it as finished is the last."""
     target = measurement_folder(folder, name)
     target.mkdir(parents=True, exist_ok=True)
-    tables = {key: dict(value.columns) for key, value in result.items() if isinstance(value, DataTable)}
+    tables = {
+        key: dict(value.columns) for key, value in result.items() if isinstance(value, DataTable)
+    }
     atomic_write(target / TABLES, json.dumps(tables, allow_nan=False))
     curves = {key: value for key, value in result.items() if isinstance(value, SiteCurve)}
     save_curves(curves, target, provenance)
@@ -101,8 +103,8 @@ def read_measurement(folder: Path, name: str) -> MeasurementResult:
         )
     except (OSError, ValueError, AttributeError) as error:
         raise InvalidInputError(
-            f"{target}: cannot be read as the result of a measurement ({error}). Remove this folder "
-            "and run the study again."
+            f"{target}: cannot be read as the result of a measurement ({error}). Remove this "
+            "folder and run the study again."
         ) from error
 
 
@@ -132,7 +134,11 @@ def read_record(folder: str | Path) -> InterpretabilityRecord:
         return InterpretabilityRecord(
             config,
             read_json(TrialRecord, path / RESULTS, TRIALS),
-            {name: read_measurement(path, name) for name in config.measurements if is_finished(path, name)},
+            {
+                name: read_measurement(path, name)
+                for name in config.measurements
+                if is_finished(path, name)
+            },
             _manifest(path / MANIFEST),
         )
 

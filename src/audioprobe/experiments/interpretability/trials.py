@@ -107,7 +107,7 @@ class TrialRecord(TidyData):
         return {ALL: everything, **parts}
 
     def data(self) -> DataTable:
-        """Return a table with one row per trial; a log-odds is positive if the answer is correct."""
+        """Return a table with one row per trial; log-odds are those of the correct answer."""
         return DataTable.from_rows((*_COLUMNS, *_ANSWERS), map(_row, self.trials))
 
     def where(self, items: Sequence[str], **properties: object) -> BoolArray:
