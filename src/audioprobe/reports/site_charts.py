@@ -1,6 +1,7 @@
 """Charts over the sites of a model: curves with bands, and heat maps of sites and concepts."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
@@ -21,7 +22,9 @@ from audioprobe.types import Estimate, Float64Array
 _BOX = 14  # width and height of a box in pixels
 _MOST_ROWS = 150  # maximum number of drawn rows of a heat map
 
-SiteSeries = Mapping[str, Estimate]
+_STAGES = ("encoder", "connector", "lm")  # in the order of the forward pass
+
+SiteSeries: TypeAlias = Mapping[str, Estimate]
 """Estimates by the name of the site, in the order of the forward pass."""
 
 
@@ -38,7 +41,8 @@ def site_curves(
         caption: text below the chart.
         reference: position of the dashed line, such as chance; None for no line.
     """
-    sites = list(dict.fromkeys(printable(site) for points in series.values() for site in points))
+    known = dict.fromkeys(printable(site) for points in series.values() for site in points)
+    sites = sorted(known, key=_stage)  # curves may lack the sites of the audio encoder
     data = [
         {
             "name": printable(name),
@@ -86,7 +90,13 @@ def site_curves(
 
 
 def site_heat_map(
-    rows: Sequence[str], sites: Sequence[str], values: Float64Array, scale: str, caption: str
+    rows: Sequence[str],
+    sites: Sequence[str],
+    values: Float64Array,
+    scale: str,
+    caption: str,
+    *,
+    row_title: str = "concept",
 ) -> Chart:
     """Plot a heat map of values above and below 0, such as an effect per concept and site.
 
@@ -99,6 +109,7 @@ def site_heat_map(
         values: shape (n_rows, n_sites); NaN if a value is missing.
         scale: name and unit of the values.
         caption: text below the chart.
+        row_title: what the rows are.
     """
     sizes = np.where(np.isnan(values), 0.0, np.abs(values))
     most = float(sizes.max(initial=0.0)) or 1.0
@@ -118,9 +129,9 @@ def site_heat_map(
         if not np.isnan(values[row, column])
     ]
     x = nominal("site", "site", scale={"domain": columns}, axis={"labelAngle": -60})
-    y = nominal("row", None, scale={"domain": [names[row] for row in drawn]})
+    y = nominal("row", row_title, scale={"domain": [names[row] for row in drawn]})
     sign = {
-        **nominal("sign", f"{scale}: above or below 0"),
+        **nominal("sign", f"{scale}: above or below 0", legend={"titleLimit": 500}),
         "scale": {
             "domain": ["above", "below"],
             "range": ["var(--increase)", "var(--decrease)"],
@@ -143,5 +154,11 @@ def site_heat_map(
         (name, *("–" if np.isnan(v) else f"{v:.3f}" for v in of_row.tolist()))
         for name, of_row in zip(rows, values, strict=True)
     )
-    header = ("concept", *sites)
+    header = (row_title, *sites)
     return Chart(caption + more, spec, Table(header, cells, tuple(range(1, len(header)))))
+
+
+def _stage(site: str) -> int:
+    """Return the position of the part of the model that a site belongs to; the last if unknown."""
+    stage = site.partition(".")[0]
+    return _STAGES.index(stage) if stage in _STAGES else len(_STAGES)

@@ -18,7 +18,6 @@ from audioprobe.experiments.interpretability.trials import (
 from audioprobe.io.text_table import Table
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.vectorized_metrics import mean, ratio
-from audioprobe.probing.scores import without_counts
 from audioprobe.types import Estimate, Float64Array
 
 MODALITIES: tuple[Modality, ...] = ("text", "audio")
@@ -129,7 +128,12 @@ def answers_table(record: TrialRecord, bootstrap: Bootstrap) -> Table:
         gap = concept_mean(gaps(trials), len(trials), bootstrap)
         n_invalid = [sum(t.is_correct(m) is None for t in trials) for m in MODALITIES]
         counts = (str(len(trials)), str(n_concepts), *map(str, n_invalid))
-        cells = (str(without_counts(estimate)) for estimate in (*accuracies, gap))
+        cells = (_without_counts(estimate) for estimate in (*accuracies, gap))
         rows.append((name, *cells, *counts))
     more = ("number of trials", "concepts", "invalid in text", "invalid in audio")
     return Table((*ACCURACIES, *more), tuple(rows), numeric=(4, 5, 6, 7))
+
+
+def _without_counts(estimate: Estimate) -> str:
+    """Return value and interval as text; the counts have columns of their own."""
+    return str(replace(estimate, n_undefined=0, n_groups=None))

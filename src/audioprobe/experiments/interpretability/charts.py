@@ -1,6 +1,6 @@
 """Charts of the measurements of a study."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -71,7 +71,7 @@ def table_charts(name: str, table: DataTable) -> Iterator[Chart]:
                 f"AUC of linear probes of the {label} by site, on concepts that they were not "
                 "trained on. The dashed line is chance."
             )
-            series = _by_site(table, "auc", ("modality", "group"), label=label)
+            series = _by_site(table, "auc", "{modality}, {group}", label=label)
             yield site_curves(series, "AUC", caption, reference=0.5)
     elif name == TRANSFER:
         for label in LABELS:
@@ -79,17 +79,15 @@ def table_charts(name: str, table: DataTable) -> Iterator[Chart]:
                 f"AUC of probes of the {label} that are trained in one modality and tested in the "
                 "other, and their ceiling: probes that are trained on the test modality."
             )
-            series = _by_site(table, "auc", ("train", "test"), label=label)
-            ceilings = _by_site(table, "ceiling_auc", ("test",), label=label, train="text")
-            ceilings |= _by_site(table, "ceiling_auc", ("test",), label=label, train="audio")
-            series |= {f"ceiling, {key}": points for key, points in ceilings.items()}
+            series = _by_site(table, "auc", "{train} to {test}", label=label)
+            series |= _by_site(table, "ceiling_auc", "{test} to {test} (ceiling)", label=label)
             yield site_curves(series, "AUC", caption, reference=0.5)
     elif name == DISTANCE:
         measures = ("separability", "retrieval", "cosine_difference")
         series = {
             measure.replace("_", " of "): points
             for measure in measures
-            for points in _by_site(table, measure, ()).values()
+            for points in _by_site(table, measure, "").values()
         }
         caption = "Separability of text and audio states, and whether concepts match, by site."
         yield site_curves(series, "value", caption)
@@ -110,7 +108,8 @@ def _similarities(table: DataTable) -> Chart:
         "Similarity (CKA) of text (rows) and audio (columns) states of the same concepts, minus "
         "the mean of permuted concepts."
     )
-    return site_heat_map(first, second, values, "CKA above permuted concepts", caption)
+    scale = "CKA above permuted concepts"
+    return site_heat_map(first, second, values, scale, caption, row_title="site in text")
 
 
 def _estimates(record: InterpretabilityRecord, curve: SiteCurve) -> dict[str, Estimate]:
@@ -119,20 +118,20 @@ def _estimates(record: InterpretabilityRecord, curve: SiteCurve) -> dict[str, Es
 
 
 def _by_site(
-    table: DataTable, measure: str, keys: Sequence[str], **values: str
+    table: DataTable, measure: str, name: str, **values: str
 ) -> dict[str, dict[str, Estimate]]:
-    """Return estimates by site for each combination of the columns `keys`.
+    """Return the estimates of each curve by site.
 
     Args:
         table: table of measurements.
         measure: name of the column with the estimate.
-        keys: columns whose values name a curve.
+        name: name of the curve of a row, with names of columns in braces.
         values: values of columns that rows must have.
     """
     series: dict[str, dict[str, Estimate]] = {}
-    for row in range(len(table)):
-        if all(table.columns[name][row] == value for name, value in values.items()):
-            name = ", ".join(str(table.columns[key][row]) for key in keys)
-            site = str(table.columns["site"][row])
-            series.setdefault(name, {})[site] = estimate_in(table, row, measure)
+    for number in range(len(table)):
+        row = {column: cells[number] for column, cells in table.columns.items()}
+        if all(row[column] == value for column, value in values.items()):
+            points = series.setdefault(name.format_map(row), {})
+            points[str(row["site"])] = estimate_in(table, number, measure)
     return series

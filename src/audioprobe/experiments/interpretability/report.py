@@ -110,12 +110,13 @@ def _measurements(record: InterpretabilityRecord) -> Iterator[Section]:
 
 
 def _shown(table: DataTable) -> Table:
-    """Return a table of data for readers, with three decimals."""
+    """Return a table of data for readers, with three decimals and without long texts."""
+    columns = {name: values for name, values in table.columns.items() if name != "method"}
     cells = (
         tuple("–" if v is None else f"{v:.3f}" if isinstance(v, float) else str(v) for v in row)
-        for row in zip(*table.columns.values(), strict=True)
+        for row in zip(*columns.values(), strict=True)
     )
-    return Table(tuple(name.replace("_", " ") for name in table.columns), tuple(cells))
+    return Table(tuple(name.replace("_", " ") for name in columns), tuple(cells))
 
 
 def _facts(record: InterpretabilityRecord) -> list[tuple[str, str]]:
@@ -169,7 +170,7 @@ def _model(record: InterpretabilityRecord) -> ComponentInfo:
 
 _MECHANISMS = (
     "A measurement agrees with a prediction if its interval is on the predicted side of 0, and "
-    "disagrees if the interval excludes an effect that matters (see `rules` in the configuration). "
+    "disagrees if the interval excludes an effect that matters (“rules” in the configuration). "
     "Otherwise, and with few concepts, it is undecided. A mechanism is contradicted if a necessary "
     "prediction disagrees, and supported if all necessary predictions agree. In all other cases it "
     "cannot be decided."
