@@ -8,6 +8,7 @@
 - `attention_use`: attention mass and norm-weighted contribution
 - `similarity`, `modality_distance`: text and audio states of the same concepts
 - `patching`, `attribution`: which states, copied from another prompt, change the answer
+- `curve_files`: files of curves over sites
 
 The names of sites and spans are defined in `audioprobe.sites`. The modules need torch or large
 arrays, so nothing is imported here.

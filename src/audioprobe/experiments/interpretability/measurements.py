@@ -1,0 +1,96 @@
+"""The measurements of a study, in one registry.
+
+A measurement is a function of a model and matched trials. It returns curves over sites, whose
+items are ids of trials (`StudyTrials.ids`) or names of clips (`StudyTrials.clips`), and tables of
+what has no value per item. To add one, write such a function and an entry in `MEASUREMENTS`. The
+verdicts of `mechanisms` use the curves whose names are defined here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from audioprobe.experiments.interpretability.representations import (
+    DISTANCE,
+    LINEAR,
+    SIMILARITY,
+    TRANSFER,
+    compare_text_and_audio,
+    modality_distances,
+    probe_sites,
+    transfer_between_modalities,
+)
+from audioprobe.experiments.interpretability.states import MeasurementOptions
+from audioprobe.experiments.interpretability.trials import StudyTrials
+from audioprobe.interpretability.site_curve import SiteCurve
+from audioprobe.io.data_table import DataTable
+from audioprobe.progress import ProgressCallback
+from audioprobe.protocols import Inspectable
+
+MeasurementFunction: TypeAlias = Callable[
+    [Inspectable, StudyTrials, MeasurementOptions, Path, ProgressCallback],
+    Mapping[str, SiteCurve | DataTable],
+]
+"""Function of model, trials, options, folder for intermediate files (shared by all measurements,
+and kept when a run resumes) and progress. It returns curves and tables by name."""
+
+WORD_READABLE = "word readable"
+"""Curve of a lens: evidence for the word of the concept, at the positions of its clip."""
+WORD_ERASED = "word erased"
+"""Curve: how much the logit difference of the answer falls if the word's direction is erased."""
+WORD_PATCHED = "word patched"
+"""Curve: share of the answer that states of the word, put at the positions of the clip, recover."""
+TEXT_PATCHED = "text patched into audio"
+"""Curve: share of the text answer that states of the text prompt recover in the audio prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """A measurement of a study.
+
+    Attributes:
+        compute: the function that measures.
+        n_passes: number of forward passes over a prompt, without those that record states; a
+            function of the number of trials.
+        text: what is measured, for the report.
+    """
+
+    compute: MeasurementFunction
+    n_passes: Callable[[int], int]
+    text: str
+
+
+def _none(n_trials: int) -> int:
+    """Return the number of passes of a measurement that uses recorded states only."""
+    return 0 * n_trials
+
+
+MEASUREMENTS: Mapping[str, Measurement] = {
+    LINEAR: Measurement(
+        probe_sites,
+        _none,
+        "Logistic regressions read the broad class of a concept from its clip or its phrase, and "
+        "the correct answer from the last position. No concept is in both training and test set. "
+        "Selectivity is accuracy minus that of random labels.",
+    ),
+    TRANSFER: Measurement(
+        transfer_between_modalities,
+        _none,
+        "The same classifiers are trained in one modality and tested in the other. The ceiling is "
+        "a classifier that is trained on the test modality; p-values are of permuted labels.",
+    ),
+    SIMILARITY: Measurement(
+        compare_text_and_audio,
+        _none,
+        "Unbiased linear CKA of the concepts in text (phrase) and in audio (clip), each layer with "
+        "each site; p-values are corrected for all pairs of sites.",
+    ),
+    DISTANCE: Measurement(
+        modality_distances,
+        _none,
+        "Separability is the AUC of a linear classifier of the modality. Retrieval is the share of "
+        "concepts whose nearest state in the other modality is their own, after centring.",
+    ),
+}
+"""All measurements by name, in the order in which they are made."""
