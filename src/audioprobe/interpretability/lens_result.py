@@ -1,8 +1,10 @@
 """Results of lenses: curves of several measures over sites, and what was read at each place."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
+
+import numpy as np
 
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.interpretability.lens_places import ItemName
@@ -156,3 +158,47 @@ def curves_of(
         for m, measure in enumerate(measures)
         for p, positions in enumerate(POSITIONS)
     }
+
+
+def own_and_shuffled(
+    readings: Mapping[int, Mapping[Place, Float64Array]],
+    places: Sequence[Place],
+    targets: Sequence[int | None],
+    concepts: Sequence[Hashable],
+) -> tuple[Float64Array, Float64Array]:
+    """Return the measures of the target of each prompt, and those of targets of other concepts.
+
+    The second array is the mean over the other concepts of the measures of the targets of their
+    prompts. This is the exact mean over all ways to exchange the targets between concepts, so a
+    lens that prefers some targets, or finds some more easily, has no advantage.
+
+    Args:
+        readings: measures of all targets at the places of each prompt, keyed by its index, shape
+            (2, n_targets, n_measures) each; places that a prompt does not have are absent.
+        places: the places.
+        targets: index of the target of each prompt; None if it has no target.
+        concepts: concept of each prompt.
+
+    Returns:
+        Arrays of shape (n_prompts, n_places, 2, n_measures); NaN where a value is undefined.
+    """
+    examples = [array for by_place in readings.values() for array in by_place.values()]
+    n_targets, n_measures = examples[0].shape[1:] if examples else (0, 0)
+    own = np.full((len(targets), len(places), 2, n_measures), np.nan)
+    shuffled = own.copy()
+    counts: dict[Hashable, Float64Array] = {}
+    for target, concept in zip(targets, concepts, strict=True):
+        if target is not None and examples:
+            counts.setdefault(concept, np.zeros(n_targets))[target] += 1
+    for n, by_place in readings.items():
+        target = targets[n]
+        if target is None:
+            continue
+        others = [each / each.sum() for concept, each in counts.items() if concept != concepts[n]]
+        shares = np.mean(others, axis=0) if others else None
+        for column, place in enumerate(places):
+            if place in by_place:
+                own[n, column] = by_place[place][:, target]
+                if shares is not None:
+                    shuffled[n, column] = np.einsum("t,ptm->pm", shares, by_place[place])
+    return own, shuffled

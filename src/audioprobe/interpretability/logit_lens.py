@@ -20,8 +20,6 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-import numpy as np
-
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.interpretability.activations import States
 from audioprobe.interpretability.batches import BatchResults, Item, in_batches
@@ -40,7 +38,7 @@ from audioprobe.interpretability.lens_reading import (
     check_lens_sites,
     read_span,
 )
-from audioprobe.interpretability.lens_result import LensResult, curves_of
+from audioprobe.interpretability.lens_result import LensResult, curves_of, own_and_shuffled
 from audioprobe.interpretability.lens_words import TokenRule, WordTokens
 from audioprobe.interpretability.site_curve import Place
 from audioprobe.interpretability.tuned_lens import TunedLens
@@ -100,7 +98,7 @@ def logit_lens(
     places = places_of(model, sites, spans)
     check_lens_sites(sites_of(places))
     if lens is not None:
-        lens.check(model, spans_of(places))
+        lens.check(model, sites_of(places), spans_of(places))
     reader = _Reader.of(WordTokens.of(model, words, tokens), targets, places, lens, n_top)
     results = reader.read(model, prompts, batch_size, progress)
     random: BatchResults[Readings] | None = None
@@ -185,6 +183,16 @@ class _Reader:
             n_top=self.n_top,
         )
 
+    def values(
+        self, results: BatchResults[Readings], concepts: Sequence[Hashable]
+    ) -> tuple[Float64Array, Float64Array]:
+        """Return the measures of the right words, and of those of other concepts."""
+        readings = {
+            n: {place: reading.values for place, reading in by_place.items()}
+            for n, by_place in results.values.items()
+        }
+        return own_and_shuffled(readings, self.places, self.targets, concepts)
+
     @property
     def name(self) -> str:
         """Name of the lens and the rule by which it reads words."""
@@ -202,10 +210,10 @@ def _result(
 ) -> LensResult:
     """Return the curves and the table of tokens; `random` are the readings with random weights."""
     items = item_names(results, concepts)
-    values, shuffled = _values(reader, results.values, concepts)
+    values, shuffled = reader.values(results, concepts)
     controls, failures = {"shuffled targets": shuffled}, dict(results.failures)
     if random is not None:
-        controls["random weights"], _ = _values(reader, random.values, concepts)
+        controls["random weights"], _ = reader.values(random, concepts)
         for n, cause in random.failures.items():
             failures.setdefault(n, f"control with random weights: {cause}")
     return LensResult(
@@ -215,37 +223,6 @@ def _result(
         words=reader.words.data(),
         failures=failures,
     )
-
-
-def _values(
-    reader: _Reader, readings: Mapping[int, Readings], concepts: Sequence[Hashable]
-) -> tuple[Float64Array, Float64Array]:
-    """Return the measures of the right word of each prompt, and those of shuffled targets.
-
-    Returns:
-        Arrays of shape (n_prompts, n_places, 2, n_measures); NaN where a value is undefined.
-    """
-    shape = (len(concepts), len(reader.places), 2, len(MEASURES))
-    values, shuffled = np.full(shape, np.nan), np.full(shape, np.nan)
-    shares = _target_shares(reader, concepts)
-    for n, prompt_readings in readings.items():
-        others = [share for concept, share in shares.items() if concept != concepts[n]]
-        weights = np.mean(others, axis=0) if others else None
-        for column, place in enumerate(reader.places):
-            if place in prompt_readings:
-                words = prompt_readings[place].values
-                values[n, column] = words[:, reader.targets[n]]
-                if weights is not None:
-                    shuffled[n, column] = np.einsum("w,pwm->pm", weights, words)
-    return values, shuffled
-
-
-def _target_shares(reader: _Reader, concepts: Sequence[Hashable]) -> dict[Hashable, Float64Array]:
-    """Return the share of prompts with each target, shape (n_chosen,), by concept."""
-    shares: dict[Hashable, Float64Array] = {}
-    for target, concept in zip(reader.targets, concepts, strict=True):
-        shares.setdefault(concept, np.zeros(len(reader.chosen)))[target] += 1
-    return {concept: share / share.sum() for concept, share in shares.items()}
 
 
 def _top_tokens(

@@ -10,8 +10,9 @@ Measures of the concept of a prompt: "share of neighbours" among the nearest tex
 rank" of the nearest text of the concept among all texts, and "first" (whether the nearest text is
 of the concept). A concept that the bank does not contain has no values (NaN).
 
-The control "shuffled concepts" is the mean of the measure over permutations of the concepts of the
-texts; all states of a text have the same concept.
+The control "shuffled concepts" is the mean of the measure over exchanges of the concepts of the
+bank: the texts of a concept get the name of another concept of the prompts. Texts of a concept stay
+together, because they are alike, which alone changes ranks.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -27,7 +28,7 @@ from audioprobe.interpretability.lens_places import (
     places_of,
     read_places,
 )
-from audioprobe.interpretability.lens_result import LensResult, curves_of
+from audioprobe.interpretability.lens_result import LensResult, curves_of, own_and_shuffled
 from audioprobe.interpretability.site_curve import Place
 from audioprobe.interpretability.text_bank import TextBank
 from audioprobe.interpretability.text_similarity import MEASURES, NearbyTexts, TextComparison
@@ -35,7 +36,6 @@ from audioprobe.io.data_table import DataTable
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Inspectable
 from audioprobe.sites import InspectedPrompt
-from audioprobe.types import Float64Array
 
 
 def nearest_texts(
@@ -48,10 +48,8 @@ def nearest_texts(
     spans: Sequence[str] = ("audio",),
     k: int = 5,
     center: bool = True,
-    n_permutations: int = 50,
     n_top: int = 5,
     batch_size: int = 8,
-    seed: int = 0,
     progress: ProgressCallback = ignore_progress,
 ) -> LensResult:
     """Find the nearest texts of activations, at each site and span.
@@ -67,10 +65,8 @@ def nearest_texts(
         center: whether to subtract means before: from texts their mean at each site of the bank,
             from the states of prompts their mean at each site and span over all prompts. This
             removes what only distinguishes the modalities. The model then runs twice.
-        n_permutations: number of permutations, at least 1.
         n_top: number of nearest texts in the table of readings.
         batch_size: prompts per forward pass.
-        seed: random seed of the permutations.
         progress: called after every batch.
 
     Raises:
@@ -79,9 +75,7 @@ def nearest_texts(
     """
     check_concepts(len(prompts), concepts=concepts)
     places = places_of(model, sites, spans)
-    comparison = TextComparison.of(
-        bank, center=center, k=k, n_permutations=n_permutations, seed=seed
-    )
+    comparison = TextComparison.of(bank, center=center, k=k)
     means: Mapping[Place, States] = {}
     if center:
         means = _means(model, prompts, places, batch_size, prefixed(progress, "means"))
@@ -99,7 +93,10 @@ def nearest_texts(
         model, prompts, compute, batch_size=batch_size, stage="nearest texts", progress=progress
     )
     items = item_names(results, concepts)
-    observed, shuffled = _values(bank, places, results.values, concepts)
+    numbers = {name: number for number, name in enumerate(bank.names)}
+    readings = {n: {p: near.values for p, near in v.items()} for n, v in results.values.items()}
+    targets = [numbers.get(concept) for concept in concepts]
+    observed, shuffled = own_and_shuffled(readings, places, targets, concepts)
     return LensResult(
         lens=f"nearest texts, {'centred' if center else 'not centred'}, k = {k}",
         curves=curves_of(MEASURES, places, items, observed, {"shuffled concepts": shuffled}),
@@ -107,29 +104,6 @@ def nearest_texts(
         words=DataTable({}),
         failures=results.failures,
     )
-
-
-def _values(
-    bank: TextBank,
-    places: Sequence[Place],
-    nearby: Mapping[int, Mapping[Place, NearbyTexts]],
-    concepts: Sequence[Hashable],
-) -> tuple[Float64Array, Float64Array]:
-    """Return the measures of each prompt, and their means over permutations.
-
-    Returns:
-        Arrays of shape (n_prompts, n_places, 2, n_measures); NaN where a value is undefined.
-    """
-    shape = (len(concepts), len(places), 2, len(MEASURES))
-    observed, shuffled = np.full(shape, np.nan), np.full(shape, np.nan)
-    numbers = {name: number for number, name in enumerate(bank.names)}
-    for n, by_place in nearby.items():
-        if concepts[n] in numbers:
-            for column, place in enumerate(places):
-                if place in by_place:
-                    values = by_place[place].values[:, :, numbers[concepts[n]]]
-                    observed[n, column], shuffled[n, column] = values
-    return observed, shuffled
 
 
 def _means(

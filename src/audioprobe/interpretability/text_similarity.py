@@ -14,16 +14,14 @@ from audioprobe.types import Float64Array
 MEASURES = ("share of neighbours", "reciprocal rank", "first")
 """Measures of a concept. More is better."""
 
-_CHUNK = 16  # positions for which all permutations are in memory at a time
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NearbyTexts:
     """Texts near the states of a span of one prompt at one site.
 
     Attributes:
-        values: shape (2, 2, n_concepts, n_measures): observed and mean over permutations of the
-            concepts of the bank; mean and best over the positions; for each concept of the bank.
+        values: shape (2, n_concepts, n_measures): mean and best over the positions, for each
+            concept of the bank and each of `MEASURES`.
         texts: indices of the texts with the highest cosine at any position.
         sites: site of the bank at which each of them is nearest.
         cosines: their cosines, from -1 to 1.
@@ -42,8 +40,7 @@ class TextComparison:
     Attributes:
         sites: sites of the bank.
         vectors: normalized states of the texts at each site, shape (n_texts, width) each.
-        labels: index of the concept of each text, shape (1 + n_permutations, n_texts): as observed,
-            then permuted.
+        labels: index of the concept of each text, shape (n_texts,).
         n_concepts: number of concepts.
         k: number of neighbours.
     """
@@ -55,35 +52,25 @@ class TextComparison:
     k: int
 
     @classmethod
-    def of(
-        cls, bank: TextBank, *, center: bool, k: int, n_permutations: int, seed: int
-    ) -> "TextComparison":
+    def of(cls, bank: TextBank, *, center: bool, k: int) -> "TextComparison":
         """Return the comparison with a bank.
 
         Args:
             bank: states of texts.
             center: whether to subtract the mean over texts at each site.
             k: number of neighbours, less than the number of texts.
-            n_permutations: number of permutations of the concepts, at least 1.
-            seed: random seed of the permutations.
 
         Raises:
-            InvalidInputError: if a number is out of range, or a state of the bank is 0.
+            InvalidInputError: if `k` is out of range, or a state of the bank is 0.
         """
-        if not 1 <= k < len(bank) or n_permutations < 1:
-            raise InvalidInputError(
-                f"Expected 1 <= k < {len(bank)} (number of texts) and n_permutations >= 1, got "
-                f"{k} and {n_permutations}."
-            )
-        rng = np.random.default_rng(seed)
+        if not 1 <= k < len(bank):
+            raise InvalidInputError(f"Expected 1 <= k < {len(bank)} (number of texts), got {k}.")
         numbers = {name: number for number, name in enumerate(bank.names)}
-        labels = np.array([numbers[concept] for concept in bank.concepts])
-        permuted = [rng.permutation(labels) for _ in range(n_permutations)]
         return cls(
             sites=tuple(bank.states),
             vectors=tuple(torch.from_numpy(bank.unit_vectors(s, center)) for s in bank.states),
-            labels=torch.from_numpy(np.stack([labels, *permuted])),
-            n_concepts=len(bank.names),
+            labels=torch.tensor([numbers[concept] for concept in bank.concepts]),
+            n_concepts=len(numbers),
             k=k,
         )
 
@@ -97,9 +84,9 @@ class TextComparison:
             )
         vectors = torch.from_numpy(states).float()
         norms = vectors.norm(dim=-1, keepdim=True)
-        shape = (2, 2, self.n_concepts, len(MEASURES))
         if not norms.all():  # a state without direction has no neighbours
-            return NearbyTexts(np.full(shape, np.nan), (), (), ())
+            undefined = np.full((2, self.n_concepts, len(MEASURES)), np.nan)
+            return NearbyTexts(undefined, (), (), ())
         vectors = vectors / norms
         cosines = vectors @ self.vectors[0].T
         at = torch.zeros(cosines.shape, dtype=torch.long)
@@ -107,13 +94,12 @@ class TextComparison:
             others = vectors @ texts.T
             at[others > cosines] = number
             cosines = torch.maximum(cosines, others)
-        values = torch.cat([self._measures(chunk) for chunk in torch.split(cosines, _CHUNK)])
-        combined = torch.stack([values.mean(dim=0), values.amax(dim=0)], dim=1)
-        null = combined[1:].mean(dim=0)
+        values = self._measures(cosines)
+        combined = torch.stack([values.mean(dim=0), values.amax(dim=0)])
         highest, position = cosines.max(dim=0)
         top = highest.topk(min(n_top, len(highest)))
         return NearbyTexts(
-            torch.stack([combined[0], null]).numpy(),
+            combined.numpy(),
             tuple(top.indices.tolist()),
             tuple(self.sites[at[position[text], text]] for text in top.indices.tolist()),
             tuple(top.values.tolist()),
@@ -126,15 +112,12 @@ class TextComparison:
             cosines: shape (n_positions, n_texts).
 
         Returns:
-            Shape (n_positions, 1 + n_permutations, n_concepts, n_measures), float64.
+            Shape (n_positions, n_concepts, n_measures), float64.
         """
-        order = cosines.argsort(dim=-1, descending=True, stable=True)
-        labels = self.labels[:, order].transpose(0, 1)  # (n_positions, n_labellings, n_texts)
-        ranks = torch.arange(1, order.shape[-1] + 1, dtype=torch.float64).expand(labels.shape)
-        shape = (*labels.shape[:2], self.n_concepts)
-        first = torch.full(shape, torch.inf, dtype=torch.float64)
-        first = first.scatter_reduce(-1, labels, ranks, "amin")
-        counts = torch.zeros(shape, dtype=torch.float64)
-        nearest = labels[..., : self.k]
-        counts = counts.scatter_add(-1, nearest, torch.ones(nearest.shape, dtype=torch.float64))
+        labels = self.labels[cosines.argsort(dim=-1, descending=True, stable=True)]
+        ranks = torch.arange(1, labels.shape[-1] + 1, dtype=torch.float64).expand(labels.shape)
+        empty = torch.zeros(len(labels), self.n_concepts, dtype=torch.float64)
+        first = (empty + torch.inf).scatter_reduce(-1, labels, ranks, "amin")
+        nearest = labels[:, : self.k]
+        counts = empty.scatter_add(-1, nearest, torch.ones_like(nearest, dtype=torch.float64))
         return torch.stack([counts / self.k, 1 / first, (first == 1).double()], dim=-1)

@@ -1,7 +1,7 @@
 """Tuned lens: affine translators from the states of layers to those of the last layer."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -61,20 +61,21 @@ class TunedLens:
         """
         if site == self.last:
             return states
-        if site not in self.matrices:
-            raise InvalidInputError(
-                f"Expected a site of the tuned lens ({', '.join(self.sites)}), got {site!r}. Train "
-                "the lens at this site, too."
-            )
+        self._check_site(site)
         return translated(states, self.matrices[site], self.offsets[site])
 
-    def check(self, model: Inspectable, spans: tuple[str, ...]) -> None:
-        """Raise `InvalidInputError` unless the lens was trained on a model, at these spans."""
+    def check(
+        self, model: Inspectable, sites: Sequence[str] = (), spans: Sequence[str] = ()
+    ) -> None:
+        """Raise `InvalidInputError` unless the lens can read a model at sites and spans."""
         if self.model != identity_of(model):
             raise InvalidInputError(
                 f"Expected a tuned lens of the model {model.info.name!r} with the same weights and "
                 "options, got a lens of another one. Train a lens for this model."
             )
+        for site in sites:
+            if site not in (self.last, "lm.norm", "lm.logits"):  # need no translator
+                self._check_site(site)
         for span in spans:
             trained = span.split("[")[0]  # a time range of the audio is part of the audio
             if span not in self.spans and trained not in self.spans:
@@ -82,6 +83,13 @@ class TunedLens:
                     f"Expected a span at which the tuned lens was trained ({', '.join(self.spans)}"
                     f"), got {span!r}. A lens says nothing about other positions: train one there."
                 )
+
+    def _check_site(self, site: str) -> None:
+        if site not in self.matrices:
+            raise InvalidInputError(
+                f"Expected a site of the tuned lens ({', '.join(self.sites)}), got {site!r}. Train "
+                "the lens at this site, too."
+            )
 
     def save(self, path: str | Path) -> Path:
         """Write the lens as safetensors, atomically; the folder must exist."""
@@ -123,7 +131,7 @@ class TunedLens:
                 f"{path}: cannot be read as a tuned lens ({type(error).__name__}: {error}). "
                 "Expected a file that TunedLens.save wrote."
             ) from error
-        lens.check(model, ())
+        lens.check(model)
         if tensors or any(not torch.isfinite(m).all() for m in lens.matrices.values()):
             raise WeightsError(
                 f"{path}: expected finite translators of sites of the model, got others "
