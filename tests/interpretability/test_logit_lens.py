@@ -17,7 +17,7 @@ from tests.tiny_chat_models import saved
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.interpretability.lens_reading import MEASURES, measures_of, ranks_among, read_span
+from audioprobe.interpretability.lens_reading import MEASURES, measures_of, ranks_among, read_site
 from audioprobe.interpretability.lens_result import POSITIONS, LensResult, compare_lenses
 from audioprobe.interpretability.lens_words import WordTokens
 from audioprobe.interpretability.logit_lens import logit_lens
@@ -91,9 +91,8 @@ def test_the_best_of_a_span_is_read_at_positions_and_not_from_the_mean_state() -
     prompts = [InspectedPrompt(Prompt("the", audio(np.concatenate([state, -state + 1e-3]))))] * 8
     result = read(model, prompts, sites=["lm.embed"], spans=["audio"])
     values = result.curve("log-probability", "best").values[0, 0]
-    alone = read_span(
-        model, "lm.embed", state.astype(np.float32), WordTokens.of(model, CONCEPTS), chosen=[0]
-    )
+    words = WordTokens.of(model, CONCEPTS)
+    (alone,) = read_site(model, "lm.embed", [state], words, chosen=[0])
     assert values == pytest.approx(alone.values[0, 0, MEASURES.index("log-probability")])
 
 
@@ -102,7 +101,8 @@ def test_measures_equal_a_direct_computation() -> None:
     rng = np.random.default_rng(3)
     states = rng.normal(size=(70, WIDTH)).astype(np.float32)  # more than one chunk
     words = WordTokens.of(model, ["crow", "hooded crow", "carrion hen"], "mean")
-    reading = read_span(model, "lm.resid.0", states, words, chosen=[2, 0], n_top=3)
+    other = rng.normal(size=(9, WIDTH)).astype(np.float32)  # is in the same chunk
+    _, reading = read_site(model, "lm.resid.0", [other, states], words, chosen=[2, 0], n_top=3)
     logs = model.vocabulary_logits(torch.from_numpy(states)).double().log_softmax(dim=-1).numpy()
     names = {word: n for n, word in enumerate(VOCABULARY)}
     scores = np.stack(
@@ -138,7 +138,7 @@ def test_ranks_equal_those_of_scipy_with_ties(seed: int, n_chosen: int, n_levels
 
 def test_equal_words_share_their_rank_and_none_is_first() -> None:
     words = WordTokens.of(RotationModel(), ["crow", "hen", "dog"])
-    measures = measures_of(torch.zeros(1, len(VOCABULARY)).log_softmax(-1), words)[0]
+    measures = measures_of(torch.zeros(1, len(VOCABULARY)).log_softmax(-1), words, range(3))[0]
     assert measures[:, MEASURES.index("reciprocal rank")].tolist() == [0.5] * 3  # rank 2 of 3
     assert measures[:, MEASURES.index("first")].tolist() == [0.0] * 3
 

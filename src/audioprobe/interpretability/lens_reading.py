@@ -84,22 +84,22 @@ def lens_logits(
 
 
 @torch.inference_mode()
-def read_span(
+def read_site(
     model: Inspectable,
     site: str,
-    states: States,
+    spans: Sequence[States],
     words: WordTokens,
     *,
     chosen: Sequence[int],
     lens: TunedLens | None = None,
     n_top: int = 5,
-) -> SpanReading:
-    """Return what a lens reads from the states of a span.
+) -> list[SpanReading]:
+    """Return what a lens reads from the states of several spans at one site.
 
     Args:
         model: the model.
         site: site of the states.
-        states: shape (n_positions, width).
+        spans: states of each span, shape (n_positions, width).
         words: the candidate words.
         chosen: indices of the words whose measures are returned.
         lens: translators of the sites; None for the logit lens.
@@ -108,26 +108,46 @@ def read_span(
     Raises:
         NonFiniteError: if logits are NaN or infinite.
     """
-    values, total, highest = [], torch.zeros(()), torch.zeros(())
-    for chunk in torch.split(torch.from_numpy(states), _CHUNK):
-        logs = log_probabilities(lens_logits(model, site, chunk, lens))
-        values.append(measures_of(logs, words)[:, list(chosen)].cpu().double())
+    values, totals, highest = [], [torch.zeros(())] * len(spans), [torch.zeros(())] * len(spans)
+    states = torch.from_numpy(np.concatenate(spans))
+    owners = np.repeat(np.arange(len(spans)), [len(span) for span in spans])
+    for first in range(0, len(states), _CHUNK):
+        rows = slice(first, first + _CHUNK)
+        logs = log_probabilities(lens_logits(model, site, states[rows], lens))
+        values.append(measures_of(logs, words, chosen).cpu().double())
         probabilities = logs.exp().cpu()
-        total = total + probabilities.double().sum(dim=0)
-        highest = torch.maximum(highest, probabilities.amax(dim=0))
-    positions = torch.cat(values)
-    combined = torch.stack([positions.mean(dim=0), positions.amax(dim=0)])
-    means, ids = (total / len(states)).topk(min(n_top, len(total)))
+        for number in np.unique(owners[rows]):
+            part = probabilities[torch.from_numpy(owners[rows] == number)]
+            totals[number] = totals[number] + part.sum(dim=0, dtype=torch.float64)
+            highest[number] = torch.maximum(highest[number], part.amax(dim=0))
+    positions = torch.split(torch.cat(values), [len(span) for span in spans])
+    return [
+        _reading(values, total / len(values), best, n_top)
+        for values, total, best in zip(positions, totals, highest, strict=True)
+    ]
+
+
+def _reading(values: Tensor, means: Tensor, highest: Tensor, n_top: int) -> SpanReading:
+    """Return the reading of a span.
+
+    Args:
+        values: measures at each position, shape (n_positions, n_chosen, n_measures).
+        means: mean probability of each token over the positions.
+        highest: highest probability of each token.
+        n_top: number of the most likely tokens.
+    """
+    combined = torch.stack([values.mean(dim=0), values.amax(dim=0)])
+    top = means.topk(min(n_top, len(means)))
     return SpanReading(
         np.asarray(combined.numpy(), dtype=np.float64),
-        tuple(ids.tolist()),
-        tuple(means.tolist()),
-        tuple(highest[ids].tolist()),
+        tuple(top.indices.tolist()),
+        tuple(top.values.tolist()),
+        tuple(highest[top.indices].tolist()),
     )
 
 
-def measures_of(log_probs: Tensor, words: WordTokens) -> Tensor:
-    """Return the measures of each word at each position.
+def measures_of(log_probs: Tensor, words: WordTokens, chosen: Sequence[int]) -> Tensor:
+    """Return the measures of chosen words at each position.
 
     Ranks count from 1; each tie with another word or token counts as half a rank. A word is first
     if its rank is 1. For words that are read by several tokens, the closed list compares the mean
@@ -136,29 +156,27 @@ def measures_of(log_probs: Tensor, words: WordTokens) -> Tensor:
     Args:
         log_probs: log-probabilities of the vocabulary, shape (n_positions, n_vocabulary).
         words: the candidate words.
+        chosen: indices of the words whose measures are returned.
 
     Returns:
-        Shape (n_positions, n_words, n_measures), in the order of `MEASURES`.
+        Shape (n_positions, n_chosen, n_measures), in the order of `MEASURES`.
     """
-    tokens = log_probs[:, list(words.unique_ids)]
-    scores = words.averaged(tokens)
-    ranks = ranks_among(scores, scores)
-    vocabulary_ranks = ranks_among(tokens, log_probs)
+    scores, indices = words.averaged(log_probs[:, list(words.unique_ids)]), list(chosen)
+    ranks = ranks_among(scores[:, indices], scores)
+    chosen_words = words.only(chosen)
+    tokens = log_probs[:, list(chosen_words.unique_ids)]
     measures = (
-        scores.log_softmax(dim=-1),
+        scores.log_softmax(dim=-1)[:, indices],
         1 / ranks,
         (ranks == 1).to(scores.dtype),
-        scores,
-        words.averaged(1 / vocabulary_ranks),
+        scores[:, indices],
+        chosen_words.averaged(1 / ranks_among(tokens, log_probs)),
     )
     return torch.stack(measures, dim=-1)
 
 
 def ranks_among(chosen: Tensor, values: Tensor) -> Tensor:
     """Return the rank of chosen values among all values of their row; ties count half.
-
-    The cost does not grow with the number of chosen values: each value is counted in the interval
-    between two chosen values to which it belongs.
 
     Args:
         chosen: values that are also in `values`, shape (n_rows, n_chosen).
@@ -168,21 +186,6 @@ def ranks_among(chosen: Tensor, values: Tensor) -> Tensor:
         1 plus the number of larger values plus half of the number of other equal values, shape
         (n_rows, n_chosen).
     """
-    ordered, order = chosen.sort(dim=-1)
-    ordered, values = ordered.contiguous(), values.contiguous()
-    n_larger = _n_above(torch.searchsorted(ordered, values), ordered)
-    n_at_least = _n_above(torch.searchsorted(ordered, values, right=True), ordered)
-    ranks = 1 + n_larger + (n_at_least - n_larger - 1) / 2
-    return torch.empty_like(ranks).scatter_(-1, order, ranks)
-
-
-def _n_above(intervals: Tensor, ordered: Tensor) -> Tensor:
-    """Return how many values are in an interval above each chosen value.
-
-    Args:
-        intervals: number of chosen values below each value, shape (n_rows, n_values).
-        ordered: the chosen values in ascending order, shape (n_rows, n_chosen).
-    """
-    counts = intervals.new_zeros(len(ordered), ordered.shape[-1] + 1)
-    counts.scatter_add_(-1, intervals, torch.ones_like(intervals))
-    return counts.flip(-1).cumsum(dim=-1).flip(-1)[:, 1:]
+    # The sum of signs is the number of larger values minus the number of smaller values.
+    signs = [(values - column[:, None]).sign_().sum(dim=-1) for column in chosen.unbind(dim=-1)]
+    return (values.shape[-1] + 1 + torch.stack(signs, dim=-1)) / 2

@@ -71,6 +71,13 @@ class WordTokens(TidyData):
         """The ids that are read, each once, sorted."""
         return tuple(sorted({number for tokens in self.ids for number in tokens}))
 
+    def only(self, chosen: Sequence[int]) -> "WordTokens":
+        """Return some of the words, given their indices."""
+        words, ids, texts = (
+            tuple(values[n] for n in chosen) for values in (self.words, self.ids, self.texts)
+        )
+        return WordTokens(words, ids, texts, self.rule)
+
     def averaged(self, values: Tensor) -> Tensor:
         """Return the mean over the tokens of each word.
 

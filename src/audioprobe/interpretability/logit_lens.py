@@ -36,7 +36,7 @@ from audioprobe.interpretability.lens_reading import (
     MEASURES,
     SpanReading,
     check_lens_sites,
-    read_span,
+    read_site,
 )
 from audioprobe.interpretability.lens_result import LensResult, curves_of, own_and_shuffled
 from audioprobe.interpretability.lens_words import TokenRule, WordTokens
@@ -163,24 +163,25 @@ class _Reader:
         """Return what the lens reads from each prompt."""
 
         def compute(batch: Sequence[Item]) -> list[Readings]:
-            return [
-                {place: self._read(model, place, values) for place, values in states.items()}
-                for states in read_places(model, batch, self.places)
-            ]
+            states = read_places(model, batch, self.places)
+            readings: list[dict[Place, SpanReading]] = [{} for _ in batch]
+            for site in sites_of(self.places):
+                keys = [(n, p) for n, each in enumerate(states) for p in each if p.site == site]
+                if not keys:
+                    continue
+                for (n, place), reading in zip(
+                    keys, self._read(model, site, [states[n][p] for n, p in keys]), strict=True
+                ):
+                    readings[n][place] = reading
+            return list(readings)
 
         return in_batches(
             model, prompts, compute, batch_size=batch_size, stage="lens", progress=progress
         )
 
-    def _read(self, model: Inspectable, place: Place, states: States) -> SpanReading:
-        return read_span(
-            model,
-            place.site,
-            states,
-            self.words,
-            chosen=self.chosen,
-            lens=self.lens,
-            n_top=self.n_top,
+    def _read(self, model: Inspectable, site: str, spans: list[States]) -> list[SpanReading]:
+        return read_site(
+            model, site, spans, self.words, chosen=self.chosen, lens=self.lens, n_top=self.n_top
         )
 
     def values(
