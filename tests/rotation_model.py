@@ -98,7 +98,8 @@ class RotationModel:
         return torch.cat([torch.from_numpy(prompt.audio.samples.copy()).view(-1, WIDTH), text])
 
     def vocabulary_logits(self, states: Tensor, *, normalized: bool = False) -> Tensor:
-        return (states if normalized else _root_mean_square(states)) @ self.unembedding.T
+        logits: Tensor = (states if normalized else _root_mean_square(states)) @ self.unembedding.T
+        return logits
 
     def continuation_ids(self, text: str) -> list[int]:
         unknown = set(text.split()) - set(VOCABULARY)

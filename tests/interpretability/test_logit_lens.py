@@ -31,7 +31,8 @@ CONCEPTS = VOCABULARY[:8]
 
 def states_of_words(model: RotationModel, *words: str) -> npt.NDArray[np.float32]:
     """Return the rows of the unembedding of words, which are read as these words."""
-    return model.unembedding[[VOCABULARY.index(word) for word in words]].numpy()
+    rows = model.unembedding[[VOCABULARY.index(word) for word in words]]
+    return np.asarray(rows.numpy(), dtype=np.float32)
 
 
 def planted(model: RotationModel, n_positions: int = 3) -> list[InspectedPrompt]:

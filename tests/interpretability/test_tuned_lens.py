@@ -73,14 +73,14 @@ def test_a_tuned_lens_reads_words_where_the_logit_lens_does_not() -> None:
 def test_training_is_repeatable_and_depends_on_neither_batch_size_nor_other_sites() -> None:
     short = LensTraining(n_epochs=2, learning_rate=0.01)
     model, prompts = RotationModel(), random_prompts(6)
-    both, one = (
+    both, single = (
         train_tuned_lens(
             model, prompts, CONCEPTS, spans=["audio"], sites=sites, training=short, batch_size=size
         ).lens
         for sites, size in (("lm.resid.*", 8), ("lm.resid.1", 1))
     )
-    assert torch.equal(both.matrices["lm.resid.1"], one.matrices["lm.resid.1"])
-    assert torch.equal(both.offsets["lm.resid.1"], one.offsets["lm.resid.1"])
+    assert torch.equal(both.matrices["lm.resid.1"], single.matrices["lm.resid.1"])
+    assert torch.equal(both.offsets["lm.resid.1"], single.offsets["lm.resid.1"])
     assert both.sites == ("lm.resid.0", "lm.resid.1")  # the last layer needs none
 
 
@@ -195,4 +195,4 @@ def test_training_needs_two_concepts_and_sensible_settings() -> None:
         train_tuned_lens(RotationModel(), prompts, CONCEPTS, spans=["concept"])  # has none
     for settings in ({"n_epochs": 0}, {"validation_share": 1.0}, {"learning_rate": -1.0}):
         with pytest.raises(InvalidInputError):
-            LensTraining(**settings)  # type: ignore[arg-type]
+            LensTraining(**settings)

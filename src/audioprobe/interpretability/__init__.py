@@ -5,6 +5,7 @@
 - `probe_prompts`: prompts of a concept probe, for a recording
 - `linear_probe`, `transfer_probe`: what a linear classifier reads from activations
 - `similarity`, `modality_distance`: text and audio states of the same concepts
+- `logit_lens`, `lens_training`, `nearest_texts`: activations read as words, and described by texts
 
 The names of sites and spans are defined in `audioprobe.sites`. The modules need torch or large
 arrays, so nothing is imported here.

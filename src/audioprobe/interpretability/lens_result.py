@@ -160,7 +160,7 @@ def curves_of(
     }
 
 
-def own_and_shuffled(
+def target_measures(
     readings: Mapping[int, Mapping[Place, Float64Array]],
     places: Sequence[Place],
     targets: Sequence[int | None],
@@ -184,8 +184,8 @@ def own_and_shuffled(
     """
     examples = [array for by_place in readings.values() for array in by_place.values()]
     n_targets, n_measures = examples[0].shape[1:] if examples else (0, 0)
-    own = np.full((len(targets), len(places), 2, n_measures), np.nan)
-    shuffled = own.copy()
+    measures = np.full((len(targets), len(places), 2, n_measures), np.nan)
+    shuffled = measures.copy()
     counts: dict[Hashable, Float64Array] = {}
     for target, concept in zip(targets, concepts, strict=True):
         if target is not None and examples:
@@ -198,7 +198,7 @@ def own_and_shuffled(
         shares = np.mean(others, axis=0) if others else None
         for column, place in enumerate(places):
             if place in by_place:
-                own[n, column] = by_place[place][:, target]
+                measures[n, column] = by_place[place][:, target]
                 if shares is not None:
                     shuffled[n, column] = np.einsum("t,ptm->pm", shares, by_place[place])
-    return own, shuffled
+    return measures, shuffled

@@ -73,10 +73,12 @@ class WordTokens(TidyData):
 
     def only(self, chosen: Sequence[int]) -> "WordTokens":
         """Return some of the words, given their indices."""
-        words, ids, texts = (
-            tuple(values[n] for n in chosen) for values in (self.words, self.ids, self.texts)
+        return WordTokens(
+            tuple(self.words[n] for n in chosen),
+            tuple(self.ids[n] for n in chosen),
+            tuple(self.texts[n] for n in chosen),
+            self.rule,
         )
-        return WordTokens(words, ids, texts, self.rule)
 
     def averaged(self, values: Tensor) -> Tensor:
         """Return the mean over the tokens of each word.
@@ -106,13 +108,13 @@ class WordTokens(TidyData):
 def _distinguishing(words: Sequence[str], ids: Sequence[tuple[int, ...]]) -> list[tuple[int, ...]]:
     """Return the first token of each word after which no other word has the same beginning."""
     tokens: list[tuple[int, ...]] = []
-    for word, own in enumerate(ids):
-        shared = [_n_shared(own, other) for n, other in enumerate(ids) if n != word]
+    for word, word_ids in enumerate(ids):
+        shared = [_n_shared(word_ids, other) for n, other in enumerate(ids) if n != word]
         longest = max(shared)
-        if longest == len(own):
+        if longest == len(word_ids):
             other = next(n for n, each in enumerate(ids) if n != word and each[:longest] == own)
             raise _indistinct(words[word], words[other])
-        tokens.append((own[longest],))
+        tokens.append((word_ids[longest],))
     return tokens
 
 

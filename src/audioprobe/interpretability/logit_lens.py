@@ -13,7 +13,7 @@ Controls: "shuffled targets" is the mean, over the other concepts, of the measur
 their prompts, so that a lens that prefers some words has no advantage. "random weights" is the
 measure in a copy of the model whose weights are permuted, without tuned lens.
 
-A lens that finds nothing is no evidence that nothing is represented: see `nearest_texts`.
+If a lens finds nothing, something may still be represented: see `nearest_texts`.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
@@ -38,7 +38,7 @@ from audioprobe.interpretability.lens_reading import (
     check_lens_sites,
     read_site,
 )
-from audioprobe.interpretability.lens_result import LensResult, curves_of, own_and_shuffled
+from audioprobe.interpretability.lens_result import LensResult, curves_of, target_measures
 from audioprobe.interpretability.lens_words import TokenRule, WordTokens
 from audioprobe.interpretability.site_curve import Place
 from audioprobe.interpretability.tuned_lens import TunedLens
@@ -192,7 +192,7 @@ class _Reader:
             n: {place: reading.values for place, reading in by_place.items()}
             for n, by_place in results.values.items()
         }
-        return own_and_shuffled(readings, self.places, self.targets, concepts)
+        return target_measures(readings, self.places, self.targets, concepts)
 
     @property
     def name(self) -> str:

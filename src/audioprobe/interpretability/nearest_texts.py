@@ -16,11 +16,12 @@ together, because they are alike, which alone changes ranks.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeAlias
 
 import numpy as np
 
 from audioprobe.interpretability.activations import States
-from audioprobe.interpretability.batches import Item, in_batches
+from audioprobe.interpretability.batches import BatchResults, Item, in_batches
 from audioprobe.interpretability.lens_places import (
     ItemName,
     check_concepts,
@@ -28,7 +29,7 @@ from audioprobe.interpretability.lens_places import (
     places_of,
     read_places,
 )
-from audioprobe.interpretability.lens_result import LensResult, curves_of, own_and_shuffled
+from audioprobe.interpretability.lens_result import LensResult, curves_of, target_measures
 from audioprobe.interpretability.site_curve import Place
 from audioprobe.interpretability.text_bank import TextBank
 from audioprobe.interpretability.text_similarity import MEASURES, NearbyTexts, TextComparison
@@ -36,6 +37,9 @@ from audioprobe.io.data_table import DataTable
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Inspectable
 from audioprobe.sites import InspectedPrompt
+
+Nearby: TypeAlias = Mapping[Place, NearbyTexts]
+"""Nearest texts of a prompt, by place; places that the prompt does not have are absent."""
 
 
 def nearest_texts(
@@ -63,8 +67,8 @@ def nearest_texts(
         spans: spans whose positions are compared.
         k: number of neighbours, less than the number of texts.
         center: whether to subtract means before: from texts their mean at each site of the bank,
-            from the states of prompts their mean at each site and span over all prompts. This
-            removes what only distinguishes the modalities. The model then runs twice.
+            from states their mean at each site and span over all prompts. This removes what only
+            distinguishes the modalities. The model then runs twice.
         n_top: number of nearest texts in the table of readings.
         batch_size: prompts per forward pass.
         progress: called after every batch.
@@ -80,25 +84,34 @@ def nearest_texts(
     if center:
         means = _means(model, prompts, places, batch_size, prefixed(progress, "means"))
 
-    def compute(batch: Sequence[Item]) -> list[dict[Place, NearbyTexts]]:
+    def compute(batch: Sequence[Item]) -> list[Nearby]:
         return [
-            {
-                place: comparison.compare(values - means.get(place, 0), n_top)
-                for place, values in states.items()
-            }
+            {p: comparison.compare(v - means.get(p, 0), n_top) for p, v in states.items()}
             for states in read_places(model, batch, places)
         ]
 
     results = in_batches(
         model, prompts, compute, batch_size=batch_size, stage="nearest texts", progress=progress
     )
+    lens = f"nearest texts, {'centred' if center else 'not centred'}, k = {k}"
+    return _result(lens, bank, places, concepts, results)
+
+
+def _result(
+    lens: str,
+    bank: TextBank,
+    places: tuple[Place, ...],
+    concepts: Sequence[Hashable],
+    results: BatchResults[Nearby],
+) -> LensResult:
+    """Return the curves and the table of texts."""
     items = item_names(results, concepts)
     numbers = {name: number for number, name in enumerate(bank.names)}
-    readings = {n: {p: near.values for p, near in v.items()} for n, v in results.values.items()}
+    values = {n: {p: near.values for p, near in v.items()} for n, v in results.values.items()}
     targets = [numbers.get(concept) for concept in concepts]
-    observed, shuffled = own_and_shuffled(readings, places, targets, concepts)
+    observed, shuffled = target_measures(values, places, targets, concepts)
     return LensResult(
-        lens=f"nearest texts, {'centred' if center else 'not centred'}, k = {k}",
+        lens=lens,
         curves=curves_of(MEASURES, places, items, observed, {"shuffled concepts": shuffled}),
         readings=_neighbours(bank, results.values, items),
         words=DataTable({}),
@@ -129,7 +142,7 @@ def _means(
 
 def _neighbours(
     bank: TextBank,
-    nearby: Mapping[int, Mapping[Place, NearbyTexts]],
+    nearby: Mapping[int, Nearby],
     items: Sequence[ItemName],
 ) -> DataTable:
     """Return a table of the nearest texts at each place of each prompt."""

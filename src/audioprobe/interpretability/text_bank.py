@@ -90,12 +90,12 @@ class TextBank:
         )
         missing = dict(results.failures)
         missing |= {n: f"has no span {span!r}" for n, s in results.values.items() if not s}
-        kept = sorted(set(results.values) - set(missing))
-        items = {n: results.items[n][0] for n in kept}
+        present = sorted(set(results.values) - set(missing))
+        items = {n: results.items[n][0] for n in present}
         return cls(
             tuple(item.concept or item.prompt.text for item in items.values()),
-            tuple(concepts[n] for n in kept),
-            {s: _stacked([results.values[n][s, span] for n in kept]) for s in names},
+            tuple(concepts[n] for n in present),
+            {s: _stacked([results.values[n][s, span] for n in present]) for s in names},
             missing,
         )
 
@@ -129,12 +129,12 @@ class TextBank:
         states = {s: recording.states(s, span) for s in find_sites(sites, recording.sites)}
         is_missing = np.any([np.isnan(v).any(axis=1) for v in states.values()], axis=0)
         failures = recording.failures
-        kept = np.flatnonzero(~is_missing)
-        rows = [dict(zip(COLUMNS, recording.rows[n], strict=True)) for n in kept]
+        present = np.flatnonzero(~is_missing)
+        rows = [dict(zip(COLUMNS, recording.rows[n], strict=True)) for n in present]
         return cls(
             tuple(str(row["concept"] or row["question"]) for row in rows),
-            tuple(concepts[n] for n in kept),
-            {site: values[kept] for site, values in states.items()},
+            tuple(concepts[n] for n in present),
+            {site: values[present] for site, values in states.items()},
             {int(n): failures.get(n, f"has no span {span!r}") for n in np.flatnonzero(is_missing)},
         )
 
