@@ -100,7 +100,7 @@ def test_neighbours_equal_those_of_scikit_learn() -> None:
     planted = TextBank(tuple(f"text {n}" for n in range(12)), concepts, states, {})
     queries = rng.normal(size=(40, WIDTH)).astype(np.float32)
     comparison = TextComparison.of(planted, center=False, k=4)
-    values = comparison.compare(queries, 3).values
+    values = comparison.compare(queries, None, 3).values
     both = np.concatenate(list(states.values()))
     distances, order = (
         NearestNeighbors(n_neighbors=24, metric="cosine").fit(both).kneighbors(queries)
@@ -115,7 +115,7 @@ def test_neighbours_equal_those_of_scikit_learn() -> None:
         expected = np.stack([shares, reciprocal, np.array(reciprocal) == 1], axis=1)
         np.testing.assert_allclose(values[0, concept], expected.mean(axis=0))
         np.testing.assert_allclose(values[1, concept], expected.max(axis=0))
-    best = comparison.compare(queries[:1], 3)
+    best = comparison.compare(queries[:1], None, 3)
     assert best.texts[0] == order[0, 0] % 12
     assert best.cosines[0] == pytest.approx(1 - distances[0, 0], abs=1e-5)
 
@@ -176,6 +176,26 @@ def test_unknown_concepts_and_missing_spans_are_undefined() -> None:
     assert result.failures == {}
 
 
+def test_states_that_are_equal_in_all_prompts_are_undefined_after_centring() -> None:
+    model = RotationModel()
+    prompts = [InspectedPrompt(Prompt("the sound"))] * len(CONCEPTS)
+    result = nearest_texts(model, prompts, CONCEPTS, bank(model), spans=["last"])
+    assert np.isnan(result.curve().values).all()
+    assert len(result.readings) == 0
+    raw = nearest_texts(model, prompts, CONCEPTS, bank(model), spans=["last"], center=False)
+    assert not np.isnan(raw.curve().values).any()
+
+
+def test_states_of_another_width_are_failures_with_a_cause() -> None:
+    model = RotationModel()
+    result = nearest_texts(
+        model, embeddings(model), CONCEPTS, bank(model), sites="lm.logits", center=False
+    )
+    assert np.isnan(result.curve().values).all()
+    assert set(result.failures) == set(range(8))
+    assert "width" in result.failures[0]
+
+
 def test_both_lenses_are_in_one_table() -> None:
     model, prompts = RotationModel(), embeddings(RotationModel())
     near = nearest_texts(model, prompts, CONCEPTS, bank(model), spans=["audio[1s:2s]"])
@@ -197,15 +217,17 @@ def test_a_bank_from_a_recording_equals_one_in_memory(tmp_path: Path) -> None:
     model = RotationModel()
     prompts, concepts = texts()
     prompts[3] = replace(prompts[3], concept="bell")  # is not in the text
+    prompts[5] = replace(prompts[5], prompt=Prompt("the dog", audio(np.ones((1, WIDTH)))))
     recording = record(model, prompts, ["lm.resid.*"], ["concept"], tmp_path / "texts")
     stored = TextBank.from_recording(recording, concepts, sites="lm.resid.*")
     memory = TextBank.of(model, prompts, concepts)
     assert (stored.texts, stored.concepts) == (memory.texts, memory.concepts)
-    assert list(stored.missing) == list(memory.missing) == [3]
+    assert sorted(stored.missing) == sorted(memory.missing) == [3, 5]
     assert list(stored.states) == list(memory.states)
     for site, states in stored.states.items():
         np.testing.assert_array_equal(states, memory.states[site])
-    assert len(stored) == 15
+    assert len(stored) == 14
+    assert "audio" in stored.missing[5]
     each = record(model, prompts, ["lm.resid.0"], ["concept"], tmp_path / "each", pooling="each")
     with pytest.raises(InvalidInputError, match="one vector per span"):
         TextBank.from_recording(each, concepts)
@@ -216,7 +238,7 @@ def test_prompts_with_audio_are_not_texts() -> None:
     prompts, concepts = texts()
     prompts[0] = replace(prompts[0], prompt=Prompt("the crow", audio(np.ones((1, WIDTH)))))
     memory = TextBank.of(model, prompts, concepts)
-    assert "without audio" in memory.missing[0]
+    assert "with audio" in memory.missing[0]
     assert len(memory) == 15
 
 

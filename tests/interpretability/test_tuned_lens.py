@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from tests.golden_ltu import character_tokenizer, new_net
 from tests.rotation_model import VOCABULARY, WIDTH, RotationModel, audio
 
-from audioprobe.errors import InvalidInputError, WeightsError
+from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
 from audioprobe.interpretability.lens_training import LensFit, LensTraining, train_tuned_lens
 from audioprobe.interpretability.logit_lens import logit_lens
 from audioprobe.interpretability.tuned_lens import TunedLens
@@ -185,6 +185,14 @@ def test_a_lens_is_refused_for_another_model_span_or_site() -> None:
 def test_sites_that_need_no_translator_are_refused(sites: str | list[str]) -> None:
     with pytest.raises(InvalidInputError, match="before the last layer"):
         train_tuned_lens(RotationModel(), random_prompts(2), CONCEPTS, sites=sites)
+
+
+def test_a_loss_that_is_not_finite_ends_training() -> None:
+    diverging = LensTraining(learning_rate=1e39)  # more than float32 can represent
+    with pytest.raises(TrainingError, match="learning_rate"):
+        train_tuned_lens(
+            RotationModel(), random_prompts(2), CONCEPTS, spans=["audio"], training=diverging
+        )
 
 
 def test_training_needs_two_concepts_and_sensible_settings() -> None:

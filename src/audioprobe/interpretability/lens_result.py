@@ -161,6 +161,7 @@ def curves_of(
 
 
 def target_measures(
+    n_measures: int,
     readings: Mapping[int, Mapping[Place, Float64Array]],
     places: Sequence[Place],
     targets: Sequence[int | None],
@@ -168,11 +169,12 @@ def target_measures(
 ) -> tuple[Float64Array, Float64Array]:
     """Return the measures of the target of each prompt, and those of targets of other concepts.
 
-    The second array is the mean over the other concepts of the measures of the targets of their
-    prompts. This is the exact mean over all ways to exchange the targets between concepts, so a
-    lens that prefers some targets, or finds some more easily, has no advantage.
+    The second array is the expected value if another concept is drawn at random, and then the
+    target of one of its prompts. Without information on the prompts, both arrays have the same mean
+    over concepts, also if a lens prefers some targets.
 
     Args:
+        n_measures: number of measures.
         readings: measures of all targets at the places of each prompt, keyed by its index, shape
             (2, n_targets, n_measures) each; places that a prompt does not have are absent.
         places: the places.
@@ -183,7 +185,7 @@ def target_measures(
         Arrays of shape (n_prompts, n_places, 2, n_measures); NaN where a value is undefined.
     """
     examples = [array for by_place in readings.values() for array in by_place.values()]
-    n_targets, n_measures = examples[0].shape[1:] if examples else (0, 0)
+    n_targets = examples[0].shape[1] if examples else 0
     measures = np.full((len(targets), len(places), 2, n_measures), np.nan)
     shuffled = measures.copy()
     counts: dict[Hashable, Float64Array] = {}

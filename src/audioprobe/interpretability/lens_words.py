@@ -112,7 +112,9 @@ def _distinguishing(words: Sequence[str], ids: Sequence[tuple[int, ...]]) -> lis
         shared = [_n_shared(word_ids, other) for n, other in enumerate(ids) if n != word]
         longest = max(shared)
         if longest == len(word_ids):
-            other = next(n for n, each in enumerate(ids) if n != word and each[:longest] == own)
+            other = next(
+                n for n, each in enumerate(ids) if n != word and each[:longest] == word_ids
+            )
             raise _indistinct(words[word], words[other])
         tokens.append((word_ids[longest],))
     return tokens

@@ -192,7 +192,7 @@ class _Reader:
             n: {place: reading.values for place, reading in by_place.items()}
             for n, by_place in results.values.items()
         }
-        return target_measures(readings, self.places, self.targets, concepts)
+        return target_measures(len(MEASURES), readings, self.places, self.targets, concepts)
 
     @property
     def name(self) -> str:

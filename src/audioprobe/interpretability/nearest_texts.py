@@ -86,7 +86,7 @@ def nearest_texts(
 
     def compute(batch: Sequence[Item]) -> list[Nearby]:
         return [
-            {p: comparison.compare(v - means.get(p, 0), n_top) for p, v in states.items()}
+            {p: comparison.compare(v, means.get(p), n_top) for p, v in states.items()}
             for states in read_places(model, batch, places)
         ]
 
@@ -109,7 +109,7 @@ def _result(
     numbers = {name: number for number, name in enumerate(bank.names)}
     values = {n: {p: near.values for p, near in v.items()} for n, v in results.values.items()}
     targets = [numbers.get(concept) for concept in concepts]
-    observed, shuffled = target_measures(values, places, targets, concepts)
+    observed, shuffled = target_measures(len(MEASURES), values, places, targets, concepts)
     return LensResult(
         lens=lens,
         curves=curves_of(MEASURES, places, items, observed, {"shuffled concepts": shuffled}),

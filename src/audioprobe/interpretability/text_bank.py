@@ -13,8 +13,10 @@ from audioprobe.interpretability.recording_files import COLUMNS, Recording
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import Inspectable
 from audioprobe.sites import InspectedPrompt, find_sites, span_range
+from audioprobe.types import FloatArray
 
-_ROUNDING = 1e-6  # relative size of a state that is 0 up to rounding
+_ROUNDING = 1e-5  # largest difference of equal states in different batches, relative
+_AUDIO = "Expected a text, got a prompt with audio, whose states are not of text alone."
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -82,7 +84,7 @@ class TextBank:
 
         def compute(batch: Sequence[Item]) -> list[SpanStates]:
             if any(prompt.prompt.audio is not None for prompt, _ in batch):
-                raise InvalidInputError("Expected texts without audio, got a prompt with audio.")
+                raise InvalidInputError(_AUDIO)
             return read_states(model, batch, names, [span])
 
         results = in_batches(
@@ -111,7 +113,7 @@ class TextBank:
         """Return the recorded states of a span.
 
         Args:
-            recording: recording of prompts without audio, with one vector per span.
+            recording: recording with one vector per span; prompts with audio are left out.
             concepts: concept of each row.
             span: a recorded span.
             sites: recorded sites, or patterns.
@@ -127,15 +129,17 @@ class TextBank:
                 'texts with pooling="mean".'
             )
         states = {s: recording.states(s, span) for s in find_sites(sites, recording.sites)}
-        is_missing = np.any([np.isnan(v).any(axis=1) for v in states.values()], axis=0)
-        failures = recording.failures
-        present = np.flatnonzero(~is_missing)
-        rows = [dict(zip(COLUMNS, recording.rows[n], strict=True)) for n in present]
+        without = np.any([np.isnan(v).any(axis=1) for v in states.values()], axis=0)
+        rows = [dict(zip(COLUMNS, row, strict=True)) for row in recording.rows]
+        missing = {int(n): f"has no span {span!r}" for n in np.flatnonzero(without)}
+        missing |= {n: _AUDIO for n, row in enumerate(rows) if row["seconds"]}
+        missing |= recording.failures
+        present = [n for n in range(len(rows)) if n not in missing]
         return cls(
-            tuple(str(row["concept"] or row["question"]) for row in rows),
+            tuple(str(rows[n]["concept"] or rows[n]["question"]) for n in present),
             tuple(concepts[n] for n in present),
             {site: values[present] for site, values in states.items()},
-            {int(n): failures.get(n, f"has no span {span!r}") for n in np.flatnonzero(is_missing)},
+            missing,
         )
 
     def __len__(self) -> int:
@@ -156,23 +160,36 @@ class TextBank:
         Raises:
             InvalidInputError: if a state is 0, up to rounding.
         """
-        states = self.states[site].astype(np.float64)
-        scale = np.abs(states).max()
-        centred = states - states.mean(axis=0) if center else states
-        norms = np.linalg.norm(centred, axis=1, keepdims=True)
-        if not (norms > _ROUNDING * scale).all():
-            text = self.texts[int(norms.argmin())]
+        states = self.states[site]
+        vectors = directions(states, states.mean(axis=0, dtype=np.float64) if center else None)
+        undefined = np.isnan(vectors).any(axis=1)
+        if undefined.any():
             raise InvalidInputError(
-                f"Expected states that differ between texts, but that of {text!r} at {site} is "
+                f"Expected states that differ between texts, but that of "
+                f"{self.texts[int(undefined.argmax())]!r} at {site} is "
                 f"{'the mean of all texts' if center else '0'}. Leave this site out of the bank."
             )
-        return np.asarray(centred / norms, dtype=np.float32)
+        return vectors
 
     def __repr__(self) -> str:
         return (
             f"TextBank({len(self)} texts of {len(self.names)} concepts, {len(self.states)} sites, "
             f"{len(self.missing)} prompts without states)"
         )
+
+
+def directions(states: States, mean: FloatArray | None) -> States:
+    """Return states minus a mean, divided by their norms; NaN if they equal it up to rounding.
+
+    Args:
+        states: shape (n_states, width).
+        mean: shape (width,); None to subtract nothing.
+    """
+    values = states.astype(np.float64)
+    centred = values if mean is None else values - mean
+    norms = np.linalg.norm(centred, axis=1, keepdims=True)
+    is_defined = norms > _ROUNDING * np.linalg.norm(values, axis=1, keepdims=True)
+    return np.asarray(centred / np.where(is_defined, norms, np.nan), dtype=np.float32)
 
 
 def _stacked(vectors: Sequence[States]) -> States:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.activations import States
-from audioprobe.interpretability.text_bank import TextBank
+from audioprobe.interpretability.text_bank import TextBank, directions
 from audioprobe.types import Float64Array
 
 MEASURES = ("share of neighbours", "reciprocal rank", "first")
@@ -75,19 +75,29 @@ class TextComparison:
         )
 
     @torch.inference_mode()
-    def compare(self, states: States, n_top: int) -> NearbyTexts:
-        """Return measures and nearest texts for states of shape (n_positions, width)."""
+    def compare(self, states: States, mean: States | None, n_top: int) -> NearbyTexts:
+        """Return measures and nearest texts of states.
+
+        Args:
+            states: shape (n_positions, width).
+            mean: vector that is subtracted first; None for no centring.
+            n_top: number of nearest texts.
+
+        Returns:
+            The nearest texts; all values are NaN if a state has no direction.
+
+        Raises:
+            InvalidInputError: if the width is not that of the bank.
+        """
         if states.shape[-1] != self.vectors[0].shape[-1]:
             raise InvalidInputError(
                 f"Expected states of the width of the bank ({self.vectors[0].shape[-1]}), got "
                 f"width {states.shape[-1]}. Compare sites of the language model."
             )
-        vectors = torch.from_numpy(states).float()
-        norms = vectors.norm(dim=-1, keepdim=True)
-        if not norms.all():  # a state without direction has no neighbours
+        vectors = torch.from_numpy(directions(states, mean))
+        if vectors.isnan().any():
             undefined = np.full((2, self.n_concepts, len(MEASURES)), np.nan)
             return NearbyTexts(undefined, (), (), ())
-        vectors = vectors / norms
         cosines = vectors @ self.vectors[0].T
         at = torch.zeros(cosines.shape, dtype=torch.long)
         for number, texts in enumerate(self.vectors[1:], 1):

@@ -126,13 +126,14 @@ class TunedLens:
                 {site: tensors.pop(site + _MATRIX) for site in sites},
                 {site: tensors.pop(site + _OFFSET) for site in sites},
             )
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
             raise WeightsError(
                 f"{path}: cannot be read as a tuned lens ({type(error).__name__}: {error}). "
                 "Expected a file that TunedLens.save wrote."
             ) from error
         lens.check(model)
-        if tensors or any(not torch.isfinite(m).all() for m in lens.matrices.values()):
+        parts = (*lens.matrices.values(), *lens.offsets.values())
+        if tensors or not all(torch.isfinite(part).all() for part in parts):
             raise WeightsError(
                 f"{path}: expected finite translators of sites of the model, got others "
                 f"({', '.join(tensors) or 'NaN or infinity'}). Train the lens again."
