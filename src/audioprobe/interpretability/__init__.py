@@ -9,6 +9,7 @@
 - `similarity`, `modality_distance`: text and audio states of the same concepts
 - `patching`, `attribution`: which states, copied from another prompt, change the answer
 - `curve_files`: files of curves over sites
+- `logit_lens`, `lens_training`, `nearest_texts`: activations read as words, and described by texts
 
 The names of sites and spans are defined in `audioprobe.sites`. The modules need torch or large
 arrays, so nothing is imported here.
