@@ -17,7 +17,6 @@ Conventions:
     what is missing, so effects of spans do not add up.
 """
 
-import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +36,7 @@ from audioprobe.interpretability.answer_effects import (
     answer_values,
     answer_values_and_starts,
     check_concepts,
+    layer_before,
 )
 from audioprobe.interpretability.answer_logits import AnswerReader
 from audioprobe.interpretability.batches import BatchResults, Item, in_batches
@@ -49,8 +49,6 @@ from audioprobe.sites import InspectedPrompt, find_sites, span_range
 from audioprobe.types import Float64Array
 
 CONTROLS = ("same concept", "other positions")
-
-_LAYER = re.compile(r"lm\.(?:attn|mlp|resid)\.(\d+)")
 
 
 def time_spans(duration: float, step: float) -> tuple[str, ...]:
@@ -156,7 +154,7 @@ class _Ablation:
     def effects(self, batch: Sequence[Item]) -> list[PromptEffects]:
         """Return the effects at all sites and spans on each prompt of a batch."""
         prompts = [prompt for prompt, _ in batch]
-        layers = {layer for layer in map(_layer_before, self.sites) if layer >= 0}
+        layers = {layer for layer in map(layer_before, self.sites) if layer >= 0}
         before, starts = answer_values_and_starts(self.reader, prompts, layers)
         samples = [
             answer_changes(before[:, None, None, None], self._sample(prompts, starts, k))
@@ -191,7 +189,7 @@ class _Ablation:
                     pairs = [find(n, d, site, span) for n, d in zip(numbers, chosen, strict=True)]
                     if any(pairs):
                         hook = partial(_replace, pairs, chosen, states[chosen][site])
-                        options = ForwardOptions(start=starts.get(_layer_before(site)))
+                        options = ForwardOptions(start=starts.get(layer_before(site)))
                         after = answer_values(self.reader, prompts, {site: hook}, options)
                         after[[pair is None for pair in pairs]] = np.nan
                         values[:, variant, place, s] = after
@@ -209,12 +207,6 @@ class _Ablation:
             hooks = {site: partial(store, site) for site in self.sites}
             self.reader.model.run_with_hooks([self.donors.items[n][0] for n in numbers], hooks)
         return states
-
-
-def _layer_before(site: str) -> int:
-    """Return the last layer that is computed before a site; -1 if there is none."""
-    match = _LAYER.fullmatch(site)
-    return int(match[1]) - 1 if match else -1
 
 
 def _replace(

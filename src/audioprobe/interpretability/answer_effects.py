@@ -9,6 +9,7 @@ Conventions:
     probability can hide parts that favour the wrong answer, so read the logit difference first.
 """
 
+import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -33,6 +34,8 @@ from audioprobe.types import Float64Array
 
 MEASURES = ("change of the logit difference", "relative change of the probability")
 """Names of the measures, in the order of the last dimension of arrays of this module."""
+
+_LAYER = re.compile(r"lm\.(?:attn|mlp|resid)\.(\d+)")
 
 
 class AnswerPrompts(Sequence[InspectedPrompt]):
@@ -185,6 +188,12 @@ def answer_values_and_starts(
         layer: ResidualStart(layer, [states[n] for n in range(len(prompts))])
         for layer, states in streams.items()
     }
+
+
+def layer_before(site: str) -> int:
+    """Return the last layer that is computed before a site; -1 if there is none."""
+    match = _LAYER.fullmatch(site)
+    return int(match[1]) - 1 if match else -1
 
 
 def answer_changes(before: Float64Array, after: Float64Array) -> Float64Array:

@@ -25,6 +25,7 @@ from audioprobe.interpretability.probe_estimates import (
     DEFAULT_SETTINGS,
     ProbeSettings,
     check_counts,
+    check_testable,
     is_correct,
 )
 from audioprobe.interpretability.probe_fitting import LabelledStates
@@ -183,12 +184,7 @@ def _accuracy(items: LabelledRecording, place: Place, settings: ProbeSettings) -
     result = np.full(len(items.recording), np.nan)
     if len(rows):
         data = LabelledStates.of(*labelled)
-        if reason := data.why_undefined():
-            raise InvalidInputError(
-                f"Expected two labels or more, each in at least two groups, for a probe at "
-                f"{place.site} ({place.span}), got {len(rows)} items: {reason}. Add prompts of "
-                "other groups."
-            )
+        check_testable(data, f"{place.site} ({place.span})")
         result[rows[data.order]] = is_correct(held_out(data, settings)[0], data.targets)
     return result
 
