@@ -46,17 +46,13 @@ class LabelledRecording:
         grouping = grouped(n, self.concepts, "concepts")
         n_missing = grouped(n, self.labels).n_missing + grouping.n_missing
         grouped(n, self.groups)
-        if n_missing or grouping.n_groups < (needed := least_units(_LEVEL)):
+        needed = least_units(_LEVEL)
+        if n_missing or grouping.n_groups < needed:
             raise InvalidInputError(
                 f"Expected a label and a concept for each prompt, and at least {needed} concepts "
                 f"(with fewer, no p-value can be below {1 - _LEVEL:.2g}), got "
                 f"{grouping.n_groups} concepts and {n_missing} missing labels or concepts."
             )
-
-    @property
-    def concept_indices(self) -> IntArray:
-        """Index of the concept of each prompt."""
-        return np.asarray(grouped(len(self.recording), self.concepts).of_item, dtype=np.int64)
 
     def items(self, site: str, span: str) -> tuple[IntArray, Items]:
         """Return the prompts that have states at a place, and their states, labels and groups."""

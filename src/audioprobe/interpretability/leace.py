@@ -56,8 +56,8 @@ class Leace:
     ) -> "Leace":
         """Return the map for labelled states.
 
-        The erasure of the states that it is fitted to is exact for any shrinkage. Shrinkage
-        makes the map better for other states if there are few items per dimension.
+        The erasure of the states that it is fitted to is exact for any shrinkage. Shrinkage limits
+        the change of other states if there are few items per dimension.
 
         Args:
             states: shape (n_items, width), finite.

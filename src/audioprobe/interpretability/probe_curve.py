@@ -32,6 +32,7 @@ from audioprobe.interpretability.probe_fitting import LabelledStates
 from audioprobe.interpretability.recording_files import COLUMNS, Recording
 from audioprobe.interpretability.site_curve import Place, SiteCurve
 from audioprobe.interpretability.transfer_probe import Standardize, TransferComparison
+from audioprobe.metrics.grouping import grouped
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.sites import find_sites
 from audioprobe.types import Float64Array
@@ -198,10 +199,11 @@ def _control(
     if len(rows):
         data = LabelledStates.of(*labelled)
         ordered = rows[data.order]
-        per_item = np.arange(len(rows))
-        types = items.concept_indices[ordered] if control == CONTROL_TASKS else per_item
-        _, types = np.unique(types, return_inverse=True)  # without concepts that have no states
-        tasks = control_tasks(data, types, n_controls, settings)
+        # Types are numbered in the order of the sorted items, so that the order of prompts does not
+        # matter; each item is a type of its own if labels are shuffled.
+        types = [items.concepts[n] for n in ordered] if control == CONTROL_TASKS else None
+        kinds = np.asarray(grouped(len(rows), types).of_item, dtype=np.int64)
+        tasks = control_tasks(data, kinds, n_controls, settings)
         result[ordered] = accuracy_by_class(tasks, data.targets)
     return result
 
