@@ -101,6 +101,8 @@ class TimeAxis:
 
     def positions(self, start: float = 0.0, end: float = math.inf) -> tuple[int, ...]:
         """Return the positions of the time steps that overlap with a range in seconds."""
+        if not self.n_steps:  # the audio is shorter than a time step
+            return ()
         first = math.floor(start / self.seconds + _ROUNDING)
         last = self.n_steps
         if math.isfinite(end):

@@ -9,9 +9,9 @@ Conventions:
 
     Controls: "same concept" replaces the span by that of a prompt with the same concept and other
     audio: what changes here as well is not the concept. "other positions" replaces as many random
-    positions outside the span by those of the donor of another concept: other audio if there is enough,
-    otherwise any position before the last one. Values are NaN where there is no such donor, or not
-    enough other positions, as for "audio" in a prompt with little text.
+    positions outside the span by those of the donor with another concept: other audio if there is
+    enough, otherwise any position before the last one. Values are NaN where there is no such
+    donor, or not enough other positions, as for "audio" in a prompt with little text.
 
     The rest of the model was trained without such mixtures, and later layers can compensate for
     what is missing, so effects of spans do not add up.

@@ -76,10 +76,10 @@ class Donors:
         return self._drawn[key]
 
     def pairs(self, number: int, donor: int | None, site: str, span: str) -> Pairs | None:
-        """Return the positions of a span, aligned from its start; None without a donor."""
-        if donor is None:
-            return None
+        """Return the positions of a span, aligned from its start; None without span or donor."""
         positions = list(self._positions(number, site, span))
+        if donor is None or not positions:
+            return None
         return positions, list(self._positions(donor, site, span)[: len(positions)])
 
     def others(self, number: int, donor: int | None, site: str, span: str) -> Pairs | None:
@@ -87,9 +87,9 @@ class Donors:
 
         They are positions of the audio if it has enough, otherwise any before the span "last".
         """
-        if donor is None:
-            return None
         replaced = set(self._positions(number, site, span))
+        if donor is None or not replaced:
+            return None
         sounds, lasts = (
             [self._positions(n, site, name) for n in (number, donor)] for name in ("audio", "last")
         )
@@ -115,8 +115,9 @@ class Donors:
         return stable_hash(f"{self._seed}|{self._digests[number]}|{self._digests[donor]}|{span}")
 
     def _has_enough(self, number: int, donor: int, span: str) -> bool:
-        """Return whether the span of the donor is at least as long, at all sites."""
-        return all(
-            0 < len(self._positions(number, site, span)) <= len(self._positions(donor, site, span))
+        """Return whether the span of the donor is at least as long, at all sites that have it."""
+        lengths = [
+            (len(self._positions(number, site, span)), len(self._positions(donor, site, span)))
             for site in self._sites
-        )
+        ]
+        return any(n for n, _ in lengths) and all(n <= n_donor for n, n_donor in lengths)
