@@ -281,7 +281,7 @@ _IS_NOISY = np.array([n in (AUDIO_CODE, *range(NOISE.start, WIDTH)) for n in ran
 
 
 def recovered_shares(model: PlantedModel, prompts: Planted) -> SiteCurve:
-    """Return the recovered share of text states that replace those of audio at the last position."""
+    """Return the recovered share if text states replace those of audio at the last position."""
     sites = [f"lm.resid.{n}" for n in range(N_LAYERS)]
     source = {site: _last_states(model, prompts.text, site) for site in sites}
     clean, corrupted = (_differences(model, each) for each in (prompts.text, prompts.audio))

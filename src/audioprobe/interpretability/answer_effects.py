@@ -190,10 +190,15 @@ def answer_values_and_starts(
     }
 
 
+def layer_of(site: str) -> int | None:
+    """Return the layer of the language model that computes a site; None for other sites."""
+    match = _LAYER.fullmatch(site)
+    return int(match[1]) if match else None
+
+
 def layer_before(site: str) -> int:
     """Return the last layer that is computed before a site; -1 if there is none."""
-    match = _LAYER.fullmatch(site)
-    return int(match[1]) - 1 if match else -1
+    return (layer_of(site) or 0) - 1
 
 
 def answer_changes(before: Float64Array, after: Float64Array) -> Float64Array:

@@ -1,11 +1,11 @@
 """Curves from which `locate` draws conclusions, and the evidence of some of their items."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from audioprobe.interpretability.answer_effects import layer_of
 from audioprobe.interpretability.curve_bands import column_means
 from audioprobe.interpretability.location_evidence import (
     NOT_MEASURED,
@@ -20,7 +20,6 @@ from audioprobe.interpretability.probe_curve import CEILING
 from audioprobe.interpretability.site_curve import Place, SiteCurve
 from audioprobe.types import BoolArray, Float64Array
 
-_LAYER = re.compile(r"lm\.(?:attn|mlp|resid)\.(\d+)")
 _ROUNDING = 1e-3  # change of a logit difference, relative to its size
 _CONNECTOR = ("connector.out", "lm.embed")
 
@@ -120,8 +119,8 @@ class LocationInputs:
 
     def _depths(self, curve: SiteCurve) -> list[float]:
         """Return the relative depth of each place of the language model."""
-        layers = [_LAYER.fullmatch(place.site) for place in self.probes.places]
-        n_layers = self.n_layers or max((1 + int(m[1]) for m in layers if m), default=1)
+        layers = [layer_of(place.site) for place in self.probes.places]
+        n_layers = self.n_layers or max((1 + n for n in layers if n is not None), default=1)
         return [_depth(place.site, n_layers) for place in curve.places]
 
     def _used(self, sizes: Float64Array) -> StageEvidence:
@@ -220,7 +219,7 @@ def _is_layer(place: Place) -> bool:
 
 def _depth(site: str, n_layers: int) -> float:
     """Return the depth of a site of the language model: 0 for its input, 1 for its last layer."""
-    match = _LAYER.fullmatch(site)
-    if match:
-        return min(1.0, (1 + int(match[1])) / n_layers)
+    layer = layer_of(site)
+    if layer is not None:
+        return min(1.0, (1 + layer) / n_layers)
     return 0.0 if site == "lm.embed" else 1.0
