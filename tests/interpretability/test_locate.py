@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from tests.interpretability.planted_models import (
+    N_CONCEPTS,
     N_LAYERS,
     Defect,
     Planted,
@@ -59,10 +60,14 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> tuple[Recording, SiteCurve
 
 
 def located(
-    defect: Defect, text: tuple[Recording, SiteCurve], folder: Path, *, with_transfer: bool
+    model: PlantedModel,
+    text: tuple[Recording, SiteCurve],
+    folder: Path,
+    *,
+    with_transfer: bool = False,
 ) -> Locations:
     """Return the location from curves of a planted model."""
-    model, labels, concepts = PlantedModel(defect), PLANTED.labels, PLANTED.concepts
+    labels, concepts = PLANTED.labels, PLANTED.concepts
     sites = ["encoder.out", "connector.out", "lm.resid.*"]
     audio = record(model, PLANTED.audio, sites, ["audio", "last"], folder, batch_size=48)
     transfer = with_transfer and transfer_curve(
@@ -109,7 +114,7 @@ def test_the_planted_stage_is_named(
     defect: Defect, lost: str, text: tuple[Recording, SiteCurve], tmp_path: Path
 ) -> None:
     with_transfer = defect in ("none", "codes")
-    locations = located(defect, text, tmp_path, with_transfer=with_transfer)
+    locations = located(PlantedModel(defect), text, tmp_path, with_transfer=with_transfer)
     assert locations.of().lost == lost
     for answers in ("right", "wrong"):
         assert locations.of(answers).lost in (lost, "cannot be decided")  # type: ignore[arg-type]
@@ -128,6 +133,16 @@ def test_the_planted_stage_is_named(
         assert "0 concepts" in locations.of("wrong").reason
     if defect == "codes":
         assert "different codes" in locations.of().reason
+
+
+def test_right_and_wrong_answers_are_located_apart(
+    text: tuple[Recording, SiteCurve], tmp_path: Path
+) -> None:
+    faulty = frozenset(n for n in range(N_CONCEPTS) if n % 4 in (0, 1))
+    locations = located(PlantedModel("overruled", faulty), text, tmp_path)
+    assert locations.of("right").lost == "nowhere"
+    assert locations.of("wrong").lost == "overruled in the last layers"
+    assert locations.of("wrong").n_concepts == 6  # the birds among them
 
 
 Rates = dict[str, float]

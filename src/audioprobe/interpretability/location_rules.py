@@ -71,7 +71,7 @@ def loss_of(evidence: Evidence) -> tuple[Loss, str]:
     """Return the stage at which a label is lost, and the reason as a sentence."""
     used = evidence.used.presence
     if used == "yes" and evidence.answers == 1:
-        return "nowhere", "Answers are right, and depend on the audio."
+        return "nowhere", "Answers are right on average, and depend on the audio."
     if evidence.last.presence == "yes":
         return _after_reading(evidence)
     if used == "yes":
