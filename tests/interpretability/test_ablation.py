@@ -21,7 +21,7 @@ def difference(lm: Inspectable, item: InspectedPrompt) -> float:
     return float(AnswerTokens.of(lm, item).difference(logits))
 
 
-@pytest.mark.parametrize("kind", ["ltu", "qwen2-audio"])
+@pytest.mark.parametrize("kind", ["ltu", pytest.param("qwen2-audio", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("site", ["lm.embed", "connector.out"])
 def test_replaced_audio_has_the_effect_of_the_other_clip(kind: str, site: str) -> None:
     lm = model(kind)

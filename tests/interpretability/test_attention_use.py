@@ -13,6 +13,7 @@ from audioprobe.forward_options import AttentionStates
 from audioprobe.interpretability.answer_logits import AnswerReader
 from audioprobe.interpretability.attention_edges import edge_positions
 from audioprobe.interpretability.attention_use import CONTROL, attention_use, edge_use
+from audioprobe.models.chat.inspection import ChatInspector
 from audioprobe.models.chat.model import TransformersLM
 
 QUESTIONS = [question(0), question(1, "Is it rain?"), question(None)]
@@ -85,10 +86,11 @@ def test_mass_is_that_of_the_weights_of_transformers() -> None:
     assert isinstance(lm, TransformersLM)
     use = attention_use(lm, QUESTIONS, "abc", batch_size=2)
     assert not use.failures
-    net = lm._net
+    net, inspector = lm._net, lm._inspector
+    assert isinstance(inspector, ChatInspector)
     for n in (0, 1):
         item = AnswerReader(lm).prompt(QUESTIONS[n])
-        inputs = lm._inspector._on_device(lm._inspector._tokenize(item).inputs)
+        inputs = inspector._on_device(inspector._tokenize(item).inputs)
         net.set_attn_implementation("eager")
         with torch.inference_mode():
             layers = net(**inputs, use_cache=False, output_attentions=True).attentions

@@ -24,7 +24,7 @@ QUESTIONS = [question(0), question(1, "Is it rain, or a crow?"), question(None),
 CONCEPTS = ("crow", "rain", "crow", "dog")
 
 
-@pytest.mark.parametrize("kind", ["ltu", "qwen2-audio"])
+@pytest.mark.parametrize("kind", ["ltu", pytest.param("qwen2-audio", marks=pytest.mark.slow)])
 def test_effects_are_those_of_blocked_passes_from_the_beginning(kind: str) -> None:
     lm = model(kind)
     effects = knock_out(lm, QUESTIONS, CONCEPTS, window=1, batch_size=3)
@@ -53,7 +53,7 @@ def test_effects_are_those_of_blocked_passes_from_the_beginning(kind: str) -> No
             assert relative == pytest.approx(p[1] / p[0] - 1, rel=1e-3, abs=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["ltu", "voxtral"])
+@pytest.mark.parametrize("kind", ["ltu", pytest.param("voxtral", marks=pytest.mark.slow)])
 def test_edges_to_other_positions_have_no_effect_in_the_last_layer(kind: str) -> None:
     effects = knock_out(model(kind), [QUESTIONS[n] for n in AUDIO], "abc", window=1)
     last = effects.logit_difference.at(sites=["lm.edge.1"])

@@ -1,6 +1,5 @@
 """Tiny random models, and questions with two possible answers for them."""
 
-from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -42,5 +41,5 @@ def question(
 
 def values_of(effects: AnswerEffects) -> np.ndarray:
     """Return all values and controls, shape (n_items, n_curves, n_places)."""
-    curves: Sequence = (effects.logit_difference, effects.probability)
+    curves = (effects.logit_difference, effects.probability)
     return np.stack([a for c in curves for a in (c.values, *c.controls.values())], axis=1)

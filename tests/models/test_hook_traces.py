@@ -13,11 +13,13 @@ from torch import Tensor
 from audioprobe.forward_options import AttentionStates, ForwardOptions, ResidualStart
 from audioprobe.models.activation_hooks import active_hooks, decoder_points
 from audioprobe.models.chat.model import TransformersLM
+from audioprobe.models.chat.module_paths import paths_of
 from audioprobe.models.ltu.model import LTU
 from audioprobe.sites import InspectedPrompt
 from audioprobe.types import Decoding, Prompt
 
-KINDS = ("ltu", "qwen2-audio", "qwen3-omni", "llama")
+SLOW = ("qwen2-audio", "qwen3-omni")
+KINDS = ["ltu", "llama", *(pytest.param(kind, marks=pytest.mark.slow) for kind in SLOW)]
 BRIEF = Decoding(max_new_tokens=12)
 
 
@@ -30,7 +32,8 @@ def network(lm: LTU | TransformersLM) -> tuple[Any, Any]:
     """Return the decoder with `layers`, and the module that computes logits."""
     if isinstance(lm, LTU):
         return lm._net.llama.model, lm._net.llama.lm_head
-    return lm._inspector._decoder(), lm._net.get_submodule("lm_head")
+    paths = paths_of(lm._net)
+    return lm._net.get_submodule(paths.decoder), lm._net.get_submodule(paths.head)
 
 
 def answers(lm: LTU | TransformersLM, kind: str) -> tuple[object, ...]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -72,53 +73,42 @@ class Shifted(LTU):
         return replace(layout, axes=axes)
 
 
-class Disturbed(LTU):
+class _OtherHooks(LTU):
+    """A model that changes hooks."""
+
+    def call(self, name: str, hook: SiteHook, number: int, states: Tensor) -> Tensor | None:
+        raise NotImplementedError
+
+    def run_with_hooks(
+        self,
+        prompts: Sequence[InspectedPrompt],
+        hooks: Hooks,
+        options: ForwardOptions = NO_OPTIONS,
+    ) -> None:
+        self.n_prompts = len(prompts)
+        changed = {name: partial(self.call, name, hook) for name, hook in hooks.items()}
+        super().run_with_hooks(prompts, changed, options)
+
+
+class Disturbed(_OtherHooks):
     """Reading at a layer changes its states by a little."""
 
-    def run_with_hooks(
-        self,
-        prompts: Sequence[InspectedPrompt],
-        hooks: Hooks,
-        options: ForwardOptions = NO_OPTIONS,
-    ) -> None:
-        def disturb(name: str, hook: SiteHook, number: int, states: Tensor) -> Tensor | None:
-            result = hook(number, states)
-            return states * (1 + 1e-6) if result is None and name == "lm.resid.0" else result
-
-        wrapped = {
-            name: lambda n, x, name=name, hook=hook: disturb(name, hook, n, x)
-            for name, hook in hooks.items()
-        }
-        super().run_with_hooks(prompts, wrapped, options)
+    def call(self, name: str, hook: SiteHook, number: int, states: Tensor) -> Tensor | None:
+        result = hook(number, states)
+        return states * (1 + 1e-6) if result is None and name == "lm.resid.0" else result
 
 
-class BatchDependent(LTU):
-    def run_with_hooks(
-        self,
-        prompts: Sequence[InspectedPrompt],
-        hooks: Hooks,
-        options: ForwardOptions = NO_OPTIONS,
-    ) -> None:
-        wrapped = {
-            name: lambda n, x, hook=hook: hook(n, x * (1 + 0.1 * len(prompts)))
-            for name, hook in hooks.items()
-        }
-        super().run_with_hooks(prompts, wrapped if len(prompts) == 1 else hooks, options)
+class BatchDependent(_OtherHooks):
+    def call(self, name: str, hook: SiteHook, number: int, states: Tensor) -> Tensor | None:
+        return hook(number, states * (1 + 0.1 * self.n_prompts))
 
 
-class ReadOnly(LTU):
+class ReadOnly(_OtherHooks):
     """Returned states have no effect."""
 
-    def run_with_hooks(
-        self,
-        prompts: Sequence[InspectedPrompt],
-        hooks: Hooks,
-        options: ForwardOptions = NO_OPTIONS,
-    ) -> None:
-        wrapped: Hooks = {
-            name: lambda n, x, h=hook: (h(n, x), None)[1] for name, hook in hooks.items()
-        }
-        super().run_with_hooks(prompts, wrapped, options)
+    def call(self, name: str, hook: SiteHook, number: int, states: Tensor) -> Tensor | None:
+        hook(number, states)
+        return None
 
 
 class Leaking(LTU):

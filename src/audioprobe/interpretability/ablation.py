@@ -43,6 +43,7 @@ from audioprobe.interpretability.batches import BatchResults, Item, in_batches
 from audioprobe.interpretability.curve_bands import column_means
 from audioprobe.interpretability.donors import Donors, Pairs
 from audioprobe.interpretability.site_curve import Place
+from audioprobe.interpretability.span_transfer import Replacement
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import Inspectable
 from audioprobe.sites import InspectedPrompt, find_sites, span_range
@@ -105,12 +106,7 @@ def ablate(
         InvalidInputError: if there are no prompts, or a site, span or number is impossible.
     """
     check_concepts(prompts, concepts)
-    if n_resamples < 1 or not spans:
-        raise InvalidInputError(
-            f"Expected at least one span and n_resamples >= 1, got {spans} and {n_resamples}."
-        )
-    for span in spans:
-        span_range(span)
+    _check(spans, n_resamples)
     reader, chosen = AnswerReader(model), find_sites(sites, model.sites)
     plain = in_batches(
         model,
@@ -120,26 +116,48 @@ def ablate(
         stage="plain answers",
         progress=progress,
     )
-    numbers = sorted(plain.values)
-    items = {n: plain.items[n] for n in numbers}
-    ablation = _Ablation(
-        reader, Donors(items, concepts, chosen, n_resamples, seed), chosen, tuple(spans)
-    )
+    items = {n: plain.items[n] for n in sorted(plain.values)}
+    donors = Donors(items, concepts, chosen, n_resamples, seed)
     changed = in_batches(
         model,
         [prompt for prompt, _ in items.values()],
-        ablation.effects,
+        _Ablation(reader, donors, chosen, tuple(spans)).effects,
         batch_size=batch_size,
         stage="ablation",
         progress=progress,
     )
-    results = BatchResults(
+    results = _merged(plain, changed, list(items))
+    places = [Place(site, span) for site in chosen for span in spans]
+    return AnswerEffects.of(results, concepts, places, CONTROLS)
+
+
+def _check(spans: Sequence[str], n_resamples: int) -> None:
+    """Raise `InvalidInputError` unless there are known spans, and at least one donor."""
+    if n_resamples < 1 or not spans:
+        raise InvalidInputError(
+            f"Expected at least one span and n_resamples >= 1, got {spans} and {n_resamples}."
+        )
+    for span in spans:
+        span_range(span)
+
+
+def _merged(
+    plain: BatchResults[Float64Array],
+    changed: BatchResults[PromptEffects],
+    numbers: Sequence[int],
+) -> BatchResults[PromptEffects]:
+    """Return the results of all prompts.
+
+    Args:
+        plain: results without ablation.
+        changed: results of the prompts that did not fail without ablation.
+        numbers: index of each of these prompts among all.
+    """
+    return BatchResults(
         {numbers[k]: effects for k, effects in changed.values.items()},
         plain.failures | {numbers[k]: cause for k, cause in changed.failures.items()},
         plain.items,
     )
-    places = [Place(site, span) for site in chosen for span in spans]
-    return AnswerEffects.of(results, concepts, places, CONTROLS)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,6 +239,4 @@ def _replace(
     if pair is None or donor is None:
         return None
     replaced, replacing = pair
-    changed = current.clone()
-    changed[replaced] = states[donor][replacing].to(current)
-    return changed
+    return Replacement(tuple(replaced), states[donor][replacing]).applied(current)

@@ -9,7 +9,6 @@ Conventions:
     probability can hide parts that favour the wrong answer, so read the logit difference first.
 """
 
-import re
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +26,7 @@ from audioprobe.interpretability.answer_logits import (
     log_probabilities,
 )
 from audioprobe.interpretability.batches import BatchResults
+from audioprobe.interpretability.patched_runs import layer_of
 from audioprobe.interpretability.site_curve import Place, SiteCurve
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.sites import InspectedPrompt, SiteHook
@@ -34,8 +34,6 @@ from audioprobe.types import Float64Array
 
 MEASURES = ("change of the logit difference", "relative change of the probability")
 """Names of the measures, in the order of the last dimension of arrays of this module."""
-
-_LAYER = re.compile(r"lm\.(?:attn|mlp|resid)\.(\d+)")
 
 
 class AnswerPrompts(Sequence[InspectedPrompt]):
@@ -188,12 +186,6 @@ def answer_values_and_starts(
         layer: ResidualStart(layer, [states[n] for n in range(len(prompts))])
         for layer, states in streams.items()
     }
-
-
-def layer_of(site: str) -> int | None:
-    """Return the layer of the language model that computes a site; None for other sites."""
-    match = _LAYER.fullmatch(site)
-    return int(match[1]) if match else None
 
 
 def layer_before(site: str) -> int:

@@ -18,7 +18,7 @@ Conventions:
     it depends only on positions and on the lengths of values. Attention windows of a model are
     not part of it.
 
-    High mass or contribution is no evidence of use: compare it with `knock_out`.
+    High mass or contribution does not show that a model uses a span: compare it with `knock_out`.
 """
 
 from collections.abc import Hashable, Mapping, Sequence

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from audioprobe.interpretability.answer_effects import layer_of
 from audioprobe.interpretability.curve_bands import column_means
 from audioprobe.interpretability.location_evidence import (
     NOT_MEASURED,
@@ -16,6 +15,7 @@ from audioprobe.interpretability.location_evidence import (
     onset,
 )
 from audioprobe.interpretability.location_rules import Evidence
+from audioprobe.interpretability.patched_runs import layer_of
 from audioprobe.interpretability.probe_curve import CEILING
 from audioprobe.interpretability.site_curve import Place, SiteCurve
 from audioprobe.types import BoolArray, Float64Array

@@ -155,7 +155,7 @@ def _check_replacing(
             def replace(number: int, states: "Tensor", factor: int = factor) -> "Tensor | None":
                 return states * factor if number == 0 else None
 
-            hooks = {site: replace, "lm.logits": logits.__setitem__}
+            hooks: dict[str, SiteHook] = {site: replace, "lm.logits": logits.__setitem__}
             model.run_with_hooks(prompts, hooks)
             is_same = close_states(logits[0], whole[0, "lm.logits"])
             require(is_same == (factor == 1), f"run_with_hooks: {rule} at {site}")
