@@ -23,8 +23,6 @@ from torch import Tensor
 
 from audioprobe.errors import UnsupportedInputError
 from audioprobe.forward_options import NO_OPTIONS, ForwardOptions
-from audioprobe.interpretability.answer_logits import NO_HOOKS, AnswerReader, AnswerTokens
-from audioprobe.interpretability.site_curve import Place, SiteCurve
 from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook, TimeAxis, hooks_by_site
 from audioprobe.types import (
     ComponentInfo,
@@ -278,48 +276,3 @@ def _options(concept: int) -> tuple[str, ...]:
 
 
 _IS_NOISY = np.array([n in (AUDIO_CODE, *range(NOISE.start, WIDTH)) for n in range(WIDTH)])
-
-
-def recovered_shares(model: PlantedModel, prompts: Planted) -> SiteCurve:
-    """Return the recovered share if text states replace those of audio at the last position."""
-    sites = [f"lm.resid.{n}" for n in range(N_LAYERS)]
-    source = {site: _last_states(model, prompts.text, site) for site in sites}
-    clean, corrupted = (_differences(model, each) for each in (prompts.text, prompts.audio))
-    values = np.zeros((len(prompts.concepts), N_LAYERS))
-    for column, site in enumerate(sites):
-
-        def put(number: int, states: Tensor, site: str = site) -> Tensor:
-            return torch.cat([states[:-1], source[site][number]])
-
-        patched = _differences(model, prompts.audio, {site: put})
-        values[:, column] = (patched - corrupted) / (clean - corrupted)
-    return SiteCurve(
-        measure="recovered share",
-        places=tuple(Place(site, "last") for site in sites),
-        concepts=tuple(prompts.concepts),
-        values=values,
-        controls={},
-    )
-
-
-def _last_states(
-    model: PlantedModel, prompts: Sequence[InspectedPrompt], site: str
-) -> dict[int, Tensor]:
-    states: dict[int, Tensor] = {}
-
-    def store(number: int, values: Tensor) -> None:
-        states[number] = values[-1:]
-
-    model.run_with_hooks(prompts, {site: store})
-    return states
-
-
-def _differences(
-    model: PlantedModel,
-    prompts: Sequence[InspectedPrompt],
-    hooks: Mapping[str, SiteHook] = NO_HOOKS,
-) -> npt.NDArray[np.float64]:
-    """Return the logit difference of each prompt."""
-    logits = AnswerReader(model).logits(prompts, hooks)
-    pairs = zip(prompts, logits, strict=True)
-    return np.array([float(AnswerTokens.of(model, p).difference(row)) for p, row in pairs])

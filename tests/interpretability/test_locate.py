@@ -12,7 +12,6 @@ from tests.interpretability.planted_models import (
     Defect,
     Planted,
     PlantedModel,
-    recovered_shares,
 )
 
 from audioprobe.errors import InvalidInputError
@@ -26,6 +25,7 @@ from audioprobe.interpretability.location_evidence import (
     onset,
 )
 from audioprobe.interpretability.location_rules import Evidence, loss_of
+from audioprobe.interpretability.patching import patch
 from audioprobe.interpretability.probe_curve import probe_curve, transfer_curve
 from audioprobe.interpretability.probe_estimates import ProbeSettings
 from audioprobe.interpretability.recording import record
@@ -83,6 +83,7 @@ def located(
         n_permutations=2,
         settings=SETTINGS,
     )
+    patched = patch(model, PLANTED.audio, PLANTED.text, concepts, batch_size=48)
     effects = knock_out(model, PLANTED.audio, concepts, edges=[("audio", "last")], batch_size=48)
     return locate(
         [
@@ -90,7 +91,7 @@ def located(
             probe(audio, "last", ["lm.resid.[12]"]),
         ],
         answers=effects.baseline,
-        patch=recovered_shares(model, PLANTED),
+        patch=patched.recovered,
         knock_out=effects.logit_difference,
         text=text[1],
         transfer=transfer or None,
@@ -117,7 +118,7 @@ def test_the_planted_stage_is_named(
     locations = located(PlantedModel(defect), text, tmp_path, with_transfer=with_transfer)
     assert locations.of().lost == lost
     for answers in ("right", "wrong"):
-        assert locations.of(answers).lost in (lost, "cannot be decided")  # type: ignore[arg-type]
+        assert locations.of(answers).lost in (lost, "cannot be decided")
     evidence = locations.of().evidence
     presence = [getattr(evidence, stage).presence for stage in STAGES[:4]]
     n_passed = {"encoder": 0, "connector": 1, "unread": 3, "codes": 3}.get(defect, 4)
@@ -156,7 +157,7 @@ def simulated(accuracy: Rates, effect: float, seed: int, n_concepts: int = 24) -
 
     def correct(rate: float) -> npt.NDArray[np.float64]:
         logit = np.log(rate / (1 - rate)) + difficulty
-        return (rng.random(len(concepts)) < 1 / (1 + np.exp(-logit))).astype(np.float64)
+        return np.asarray(rng.random(len(concepts)) < 1 / (1 + np.exp(-logit)), dtype=np.float64)
 
     def curve(places: list[Place], values: list[npt.NDArray[np.float64]]) -> SiteCurve:
         array = np.stack(values, axis=1)

@@ -132,7 +132,7 @@ def test_a_unit_direction_has_norm_one() -> None:
             CONCEPTS,
             LABELS,
             factors=(1.0,),
-            norm=norm,  # type: ignore[arg-type]
+            norm=norm,
             sites=["connector.out"],
             n_controls=1,
             n_folds=3,
@@ -188,7 +188,7 @@ def test_arguments_that_do_not_fit_are_refused() -> None:
         (LABELS, {"n_folds": 1}),
     ):
         with pytest.raises(InvalidInputError):
-            erase(PlantedModel(), prompts, CONCEPTS, labels, **options)  # type: ignore[arg-type]
+            erase(PlantedModel(), prompts, CONCEPTS, labels, **options)
     for steering in ({"factors": ()}, {"factors": (np.inf,)}, {"norm": "large"}):
         with pytest.raises(InvalidInputError):
-            steer(PlantedModel(), prompts, CONCEPTS, LABELS, **steering)  # type: ignore[arg-type]
+            steer(PlantedModel(), prompts, CONCEPTS, LABELS, **steering)
