@@ -36,12 +36,12 @@ from audioprobe.interpretability.answer_effects import (
     answer_values,
     answer_values_and_starts,
     check_concepts,
+    layer_before,
 )
 from audioprobe.interpretability.answer_logits import AnswerReader
 from audioprobe.interpretability.batches import BatchResults, Item, in_batches
 from audioprobe.interpretability.curve_bands import column_means
 from audioprobe.interpretability.donors import Donors, Pairs
-from audioprobe.interpretability.patched_runs import layer_of
 from audioprobe.interpretability.site_curve import Place
 from audioprobe.interpretability.span_transfer import Replacement
 from audioprobe.progress import ProgressCallback, ignore_progress
@@ -172,7 +172,7 @@ class _Ablation:
     def effects(self, batch: Sequence[Item]) -> list[PromptEffects]:
         """Return the effects at all sites and spans on each prompt of a batch."""
         prompts = [prompt for prompt, _ in batch]
-        layers = {layer for layer in map(_layer_before, self.sites) if layer >= 0}
+        layers = {layer for layer in map(layer_before, self.sites) if layer >= 0}
         before, starts = answer_values_and_starts(self.reader, prompts, layers)
         samples = [
             answer_changes(before[:, None, None, None], self._sample(prompts, starts, k))
@@ -207,7 +207,7 @@ class _Ablation:
                     pairs = [find(n, d, site, span) for n, d in zip(numbers, chosen, strict=True)]
                     if any(pairs):
                         hook = partial(_replace, pairs, chosen, states[chosen][site])
-                        options = ForwardOptions(start=starts.get(_layer_before(site)))
+                        options = ForwardOptions(start=starts.get(layer_before(site)))
                         after = answer_values(self.reader, prompts, {site: hook}, options)
                         after[[pair is None for pair in pairs]] = np.nan
                         values[:, variant, place, s] = after
@@ -225,12 +225,6 @@ class _Ablation:
             hooks = {site: partial(store, site) for site in self.sites}
             self.reader.model.run_with_hooks([self.donors.items[n][0] for n in numbers], hooks)
         return states
-
-
-def _layer_before(site: str) -> int:
-    """Return the last layer that is computed before a site; -1 if there is none."""
-    layer = layer_of(site)
-    return -1 if layer is None else layer - 1
 
 
 def _replace(

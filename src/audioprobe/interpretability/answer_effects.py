@@ -26,6 +26,7 @@ from audioprobe.interpretability.answer_logits import (
     log_probabilities,
 )
 from audioprobe.interpretability.batches import BatchResults
+from audioprobe.interpretability.patched_runs import layer_of
 from audioprobe.interpretability.site_curve import Place, SiteCurve
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.sites import InspectedPrompt, SiteHook
@@ -185,6 +186,11 @@ def answer_values_and_starts(
         layer: ResidualStart(layer, [states[n] for n in range(len(prompts))])
         for layer, states in streams.items()
     }
+
+
+def layer_before(site: str) -> int:
+    """Return the last layer that is computed before a site; -1 if there is none."""
+    return (layer_of(site) or 0) - 1
 
 
 def answer_changes(before: Float64Array, after: Float64Array) -> Float64Array:
