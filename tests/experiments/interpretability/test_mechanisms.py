@@ -9,7 +9,7 @@ from tests.experiments.interpretability.tiny_interpretability import (
     planted,
 )
 
-from audioprobe.experiments.interpretability.measurements import (
+from audioprobe.experiments.interpretability.interventions import (
     TEXT_PATCHED,
     WORD_ERASED,
     WORD_PATCHED,

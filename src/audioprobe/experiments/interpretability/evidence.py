@@ -12,7 +12,7 @@ from audioprobe.experiments.interpretability.answers import (
     of_shared_questions,
     recognition,
 )
-from audioprobe.experiments.interpretability.measurements import WORD_READABLE
+from audioprobe.experiments.interpretability.interventions import WORD_READABLE
 from audioprobe.experiments.interpretability.probe_data import CLASS, estimate_in
 from audioprobe.experiments.interpretability.representations import LINEAR, SIMILARITY, TRANSFER
 from audioprobe.experiments.interpretability.rules import (

@@ -2,8 +2,7 @@
 
 A measurement is a function of a model and matched trials. It returns curves over sites, whose
 items are ids of trials (`StudyTrials.ids`) or names of clips (`StudyTrials.clips`), and tables of
-what has no value per item. To add one, write such a function and an entry in `MEASUREMENTS`. The
-verdicts of `mechanisms` use the curves whose names are defined here.
+what has no value per item. To add one, write such a function and an entry in `MEASUREMENTS`.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +10,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from audioprobe.experiments.interpretability.interventions import (
+    BLOCKING,
+    ERASING,
+    NEAREST,
+    PATCHING,
+    blocked_attention,
+    erased_words,
+    passes_of_blocking,
+    passes_of_erasing,
+    passes_of_patching,
+    passes_of_words,
+    patched_texts,
+    words_of_clips,
+)
 from audioprobe.experiments.interpretability.representations import (
     DISTANCE,
     LINEAR,
@@ -34,15 +47,6 @@ MeasurementFunction: TypeAlias = Callable[
 ]
 """Function of model, trials, options, folder for intermediate files (shared by all measurements,
 and kept when a run resumes) and progress. It returns curves and tables by name."""
-
-WORD_READABLE = "word readable"
-"""Curve of a lens: evidence for the word of the concept, at the positions of its clip."""
-WORD_ERASED = "word erased"
-"""Curve: how much the logit difference of the answer falls if the word's direction is erased."""
-WORD_PATCHED = "word patched"
-"""Curve: share of the answer that states of the word, put at the positions of the clip, recover."""
-TEXT_PATCHED = "text patched into audio"
-"""Curve: share of the text answer that states of the text prompt recover in the audio prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,33 @@ MEASUREMENTS: Mapping[str, Measurement] = {
         _none,
         "Separability is the AUC of a linear classifier of the modality. Retrieval is the share of "
         "concepts whose nearest state in the other modality is their own, after centring.",
+    ),
+    NEAREST: Measurement(
+        words_of_clips,
+        passes_of_words,
+        "Each position of a clip is compared with the phrases of all concepts in text, in all "
+        "layers of the language model, by cosine after centring of each modality. The value is the "
+        "share of positions whose nearest text is that of the concept; the control exchanges "
+        "concepts.",
+    ),
+    PATCHING: Measurement(
+        patched_texts,
+        passes_of_patching,
+        "States of the text prompt replace those of the audio prompt, one layer at a time: the "
+        "last position, and the mean of the phrase of the concept at all positions of the clip. "
+        "The value is the recovered share of the logit difference; 1 is the answer in text.",
+    ),
+    BLOCKING: Measurement(
+        blocked_attention,
+        passes_of_blocking,
+        "Attention edges are removed in windows of layers; the control removes as many random "
+        "edges.",
+    ),
+    ERASING: Measurement(
+        erased_words,
+        passes_of_erasing,
+        "The direction of the phrase of the concept in text is removed from the positions of the "
+        "clip, one layer at a time; the control removes that of another concept.",
     ),
 }
 """All measurements by name, in the order in which they are made."""

@@ -15,7 +15,7 @@ from audioprobe.experiments.interpretability.evidence import (
     no_transfer,
     recognition_by_familiarity,
 )
-from audioprobe.experiments.interpretability.measurements import (
+from audioprobe.experiments.interpretability.interventions import (
     TEXT_PATCHED,
     WORD_ERASED,
     WORD_PATCHED,
