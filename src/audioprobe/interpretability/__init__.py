@@ -8,6 +8,9 @@
 - `attention_use`: attention mass and norm-weighted contribution
 - `similarity`, `modality_distance`: text and audio states of the same concepts
 - `patching`, `attribution`: which states, copied from another prompt, change the answer
+- `probe_curve`: linear probes at every site of a recording, also trained on text
+- `erasing`, `steering`, `leace`: answers without what a linear probe reads, or with more of it
+- `locate`: the stage at which a concept is lost, from the curves of these modules
 
 The names of sites and spans are defined in `audioprobe.sites`. The modules need torch or large
 arrays, so nothing is imported here.
