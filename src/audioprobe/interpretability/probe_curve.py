@@ -133,8 +133,7 @@ def transfer_curve(
         sites: names of sites that both recorded; "*" stands for any text.
         train_span: span of the training states.
         test_span: span of the test states, the span of the places of the curve.
-        standardize: "each" removes a shift between the modalities that all items share, "train"
-            does not.
+        standardize: "each" removes a shift that all items of a modality share, "train" does not.
         n_permutations: number of permutations of the labels, at least 1.
         settings: folds, L2 penalty and seed.
 
@@ -161,8 +160,7 @@ def transfer_curve(
         if len(train_items[0]) and len(rows):
             comparison = _comparison(train_items, test_items, standardize, settings, place.site)
             ordered = rows[comparison.data.order[comparison.is_test] - len(train_items[0])]
-            measured = _transferred(comparison, n_permutations, settings.seed)
-            for name, values in measured.items():
+            for name, values in _transferred(comparison, n_permutations, settings.seed).items():
                 column[name][ordered] = values
         columns.append(column)
     return second.curve(columns, places)
