@@ -151,3 +151,5 @@ def test_impossible_arguments_are_refused() -> None:
         ablate(model("ltu"), items, "ab", spans=())
     with pytest.raises(InvalidInputError, match=r"lm\.resid"):
         ablate(model("ltu"), items, "ab", sites=["lm.residue.*"])
+    with pytest.raises(InvalidInputError, match="before the logits"):
+        ablate(model("ltu"), items, "ab", sites=["lm.logits"])

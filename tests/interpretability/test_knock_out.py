@@ -63,6 +63,14 @@ def test_edges_to_other_positions_have_no_effect_in_the_last_layer(kind: str) ->
     assert (abs(first.at(span="audio -> question").values) > 1e-3).all()
 
 
+def test_without_any_edge_from_the_audio_the_answer_does_not_depend_on_the_clip() -> None:
+    items = [question(seed) for seed in range(3)]
+    effects = knock_out(model("ltu"), items, "abc", edges=[("audio", "all")], window=2)
+    remaining = effects.baseline + effects.logit_difference.values[:, 0]
+    assert np.ptp(effects.baseline) > 1e-2
+    np.testing.assert_allclose(remaining, remaining[0], atol=1e-4)
+
+
 def test_values_do_not_depend_on_batches_or_order() -> None:
     lm = model("ltu")
     together = values_of(knock_out(lm, QUESTIONS, CONCEPTS))

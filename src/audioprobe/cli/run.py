@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHIPPED = shipped("audioprobe.experiments", "configs")
 _SHOWN = 600  # number of characters of a prompt that a dry run shows
 _CHARACTERS_PER_TOKEN = 4  # approximately, in English text
-KINDS = ("classification", "probe", "finetuning")
+KINDS = ("classification", "probe", "finetuning", "interpretability")
 
 
 @app.command
@@ -46,7 +46,7 @@ def run(
         bool, Parameter(help="Only show prompts or training runs and their number.", negative=())
     ] = False,
 ) -> int:
-    """Run an experiment: classification by captions, concept probes, or a fine-tuning study.
+    """Run an experiment: classification, concept probes, a fine-tuning or interpretability study.
 
     OUT/report.html is the report, OUT/summary.md and .tex have its tables, and OUT/scores.parquet
     or OUT/trials.parquet has all data. Each response is written to OUT/responses.jsonl at once: the
@@ -55,6 +55,7 @@ def run(
     Example: audioprobe run recordings --out runs/recordings
     """
     from audioprobe.cli.finetuning import run_study
+    from audioprobe.cli.interpretability import run_interpretability
     from audioprobe.cli.probe import run_probe
     from audioprobe.experiments.components import SHIPPED_CONFIGS
     from audioprobe.io.config import find_config
@@ -70,6 +71,8 @@ def run(
     text = path.read_text(encoding="utf-8-sig")
     if kind == "probe":
         return run_probe(text, str(path), folder, embed=embed_audio, dry_run=dry_run)
+    if kind == "interpretability":
+        return run_interpretability(path, folder, dry_run=dry_run)
     if kind == "finetuning":
         return run_study(text, str(path), folder, n_workers=workers, dry_run=dry_run)
     prepared = classification_run(path)
@@ -93,11 +96,13 @@ def report(
     """Compute the tables and the report of a run again from its folder; no model is used.
 
     The reports of classification and concept probes show audio, which must still exist. The report
-    of a fine-tuning study needs only its folder, and contains the training runs that finished.
+    of a fine-tuning or interpretability study needs only its folder, and contains the training
+    runs or measurements that finished.
 
     Example: audioprobe report runs/recordings --out again
     """
     from audioprobe.cli.finetuning import report_study
+    from audioprobe.cli.interpretability import report_interpretability
     from audioprobe.cli.probe import read_probe_run, report_probe
 
     check_run_folder(folder)
@@ -106,6 +111,8 @@ def report(
     kind = run_kind(config)
     if kind == "finetuning":
         return report_study(folder, title, out)
+    if kind == "interpretability":
+        return report_interpretability(folder, title, out)
     if kind == "probe":
         text = config.read_text(encoding="utf-8-sig")
         probe = read_probe_run(text, str(config))
@@ -194,8 +201,7 @@ def run_kind(config: Path) -> str:
     kind = read_toml(config).get("kind")
     if kind not in KINDS:
         raise InvalidInputError(
-            f"{config}: expected kind = 'classification', 'probe' or 'finetuning'; received "
-            f"{kind!r}."
+            f"{config}: expected kind = {', '.join(map(repr, KINDS))}; received {kind!r}."
         )
     return str(kind)
 

@@ -8,6 +8,8 @@
 - `attention_use`: attention mass and norm-weighted contribution
 - `similarity`, `modality_distance`: text and audio states of the same concepts
 - `patching`, `attribution`: which states, copied from another prompt, change the answer
+- `curve_files`: files of curves over sites
+- `logit_lens`, `lens_training`, `nearest_texts`: activations read as words, and described by texts
 - `probe_curve`: linear probes at every site of a recording, also trained on text
 - `erasing`, `steering`, `leace`: answers without what a linear probe reads, or with more of it
 - `locate`: the stage at which a concept is lost, from the curves of these modules

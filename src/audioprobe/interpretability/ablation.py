@@ -42,11 +42,12 @@ from audioprobe.interpretability.answer_logits import AnswerReader
 from audioprobe.interpretability.batches import BatchResults, Item, in_batches
 from audioprobe.interpretability.curve_bands import column_means
 from audioprobe.interpretability.donors import Donors, Pairs
+from audioprobe.interpretability.patched_runs import patchable_sites
 from audioprobe.interpretability.site_curve import Place
 from audioprobe.interpretability.span_transfer import Replacement
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import Inspectable
-from audioprobe.sites import InspectedPrompt, find_sites, span_range
+from audioprobe.sites import InspectedPrompt, span_range
 from audioprobe.types import Float64Array
 
 CONTROLS = ("same concept", "other positions")
@@ -107,7 +108,7 @@ def ablate(
     """
     check_concepts(prompts, concepts)
     _check(spans, n_resamples)
-    reader, chosen = AnswerReader(model), find_sites(sites, model.sites)
+    reader, chosen = AnswerReader(model), patchable_sites(sites, model.sites)
     plain = in_batches(
         model,
         AnswerPrompts(reader, prompts),

@@ -153,6 +153,43 @@ def edit_spans(
     return EditedPrompts(sites, results)
 
 
+def apply_edits(
+    model: Inspectable,
+    prompts: Sequence[InspectedPrompt],
+    edits: Mapping[tuple[str, int], Sequence[Edit]],
+    sites: Sequence[str],
+    span: str,
+    *,
+    batch_size: int,
+    progress: ProgressCallback,
+) -> BatchResults[tuple[float, Float64Array]]:
+    """Apply given changes to a span at one site at a time, and return their effects.
+
+    Args:
+        model: the model.
+        prompts: prompts with options, the first of which is correct.
+        edits: changes of a prompt, one per variant, keyed by site and index of the prompt.
+        sites: sites of the changes.
+        span: the span.
+        batch_size: prompts per forward pass.
+        progress: called after every batch.
+
+    Returns:
+        See `EditedPrompts.results`.
+    """
+    span_range(span)
+    reader = AnswerReader(model)
+
+    def no_result(batch: Sequence[Item]) -> list[None]:
+        return [None] * len(batch)
+
+    plain = in_batches(model, AnswerPrompts(reader, prompts), no_result, batch_size=batch_size)
+    effects = _EditedBatch(reader, tuple(sites), span, edits).effects
+    return in_batches_again(
+        model, plain, effects, batch_size=batch_size, stage="changes", progress=progress
+    )
+
+
 def _fitted(
     plain: BatchResults[SpanStates],
     sites: Sequence[str],
@@ -213,7 +250,7 @@ class _EditedBatch:
         prompts = [prompt for prompt, _ in batch]
         layers = {layer for layer in map(layer_before, self.sites) if layer >= 0}
         before, starts = answer_values_and_starts(self.reader, prompts, layers)
-        n_variants = len(next(iter(self.edits.values())))
+        n_variants = len(next(iter(self.edits.values()), ()))
         changes = np.full((len(batch), n_variants, len(self.sites), len(MEASURES)), np.nan)
         for place, site in enumerate(self.sites):
             edits = [self.edits.get((site, n)) for n in numbers]

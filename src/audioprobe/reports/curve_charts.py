@@ -34,7 +34,7 @@ def roc(curves: Mapping[str, RocCurve], caption: str) -> Chart:
             rows.append((name, *(f"{value:.3f}" for value in values), band))
     x = quantitative("x", "false-positive rate", scale={"domain": [0, 1]})
     y = quantitative("y", "true-positive rate, mean over labels", scale={"domain": [0, 1]})
-    series = _series([printable(name) for name in curves])
+    series = series_style([printable(name) for name in curves])
     spec = {
         "data": {"values": data},
         "height": 340,
@@ -80,7 +80,7 @@ def reliability(curves: Mapping[str, Sequence[CalibrationBin]], caption: str) ->
     x = quantitative("x", "mean predicted probability", scale={"domain": [0, 1]})
     y = quantitative("y", "share of positives", scale={"domain": [0, 1]})
     names = [printable(name) for name in curves]
-    series = _series(names)
+    series = series_style(names)
     shape = {**series["color"], "scale": {"domain": names, "range": _cycle(SHAPES, len(names))}}
     size = quantitative("n", "items", legend=None, scale={"range": [30, 220]})
     spec = {
@@ -143,7 +143,7 @@ def curves(
         ]
     x = quantitative("x", across, axis={"tickMinStep": 1}, scale={"zero": False, "nice": False})
     y = quantitative("y", up, scale={"zero": False})
-    style = _series([printable(name) for name in series])
+    style = series_style([printable(name) for name in series])
     spec = {
         "height": 300,
         "layer": [
@@ -176,7 +176,7 @@ def _points(name: str, values: Float64Array, first: int) -> list[dict[str, objec
     ]
 
 
-def _series(names: Sequence[str]) -> dict[str, dict[str, object]]:
+def series_style(names: Sequence[str]) -> dict[str, dict[str, object]]:
     """Return encodings that give each curve its colour and its dash pattern."""
     ranges = {"color": _cycle(SERIES, len(names)), "strokeDash": _cycle(DASHES, len(names))}
     return {

@@ -1,6 +1,7 @@
 """Facts about models and versions on report pages."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from audioprobe.io.text_table import Table
 from audioprobe.reports.html import DataGrid, Links, Section
@@ -75,6 +76,17 @@ def provenance_rows(provenance: Provenance) -> Iterator[tuple[str, str]]:
         yield f"evaluated clips that {model} was trained on", str(len(clips))
     for library, version in provenance.versions.items():
         yield f"version of {library}", version
+
+
+def start_rows(starts: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield times, number and versions of the starts of a run, as (name, value)."""
+    if not starts:
+        return
+    yield "first start", created_text([str(starts[0]["time"])])
+    yield "last start", created_text([str(starts[-1]["time"])])
+    yield "starts", str(len(starts))
+    for library, version in starts[-1].get("versions", {}).items():
+        yield f"version of {library}", str(version)
 
 
 def component_rows(role: str, info: ComponentInfo) -> Iterator[tuple[str, str]]:

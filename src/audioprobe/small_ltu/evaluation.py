@@ -50,8 +50,8 @@ from audioprobe.small_ltu.measures import (
     score_labels,
 )
 from audioprobe.small_ltu.relations import (
+    ROLE_NAMES,
     RelationPair,
-    SplitRole,
     hypernym_pairs,
     relations_of_other_concepts,
 )
@@ -61,11 +61,6 @@ PARTS = ("encoder", "text", "audio", "labels", "captions", "recordings")
 LABELS = "labels.txt"  # file with the labels of the training clips
 TABLE, SETTINGS = "evaluation.md", "settings.json"
 
-_ROLES: dict[SplitRole, str] = {
-    "audio_and_text": "trained in audio and text",
-    "text_only": "trained in text only",
-    "held_out": "held out",
-}
 _UNLIMITED = 10**9  # number of scenes in the data set; a scene is synthesised when it is read
 
 
@@ -223,12 +218,12 @@ class SmallLTUEvaluation:
         if self._recordings is not None:
             groups[", recordings"] = spread_clips(self._held_out_recordings, n)
         measures = []
-        for done, (role, description) in enumerate(_ROLES.items(), 1):
+        for done, (role, description) in enumerate(ROLE_NAMES.items(), 1):
             for suffix, clips in groups.items():
                 relations = relations_with_role(self._pairs, [role], clips)
                 if relations:
                     measures += self._audio_and_text(relations, clips, description + suffix)
-            self._progress(ProgressEvent(stage="audio", done=done, total=len(_ROLES)))
+            self._progress(ProgressEvent(stage="audio", done=done, total=len(ROLE_NAMES)))
         return measures
 
     def _audio_and_text(

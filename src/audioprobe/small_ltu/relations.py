@@ -4,7 +4,7 @@ Each pair has a role: it is trained in audio and text, in text only, or not at a
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +23,13 @@ SplitRole = Literal["audio_and_text", "text_only", "held_out"]
 """Role of a pair of relations in training: in audio and text, in text only, or not trained.
 
 Audio questions about "text_only" pairs measure the transfer from text to audio."""
+
+ROLE_NAMES: Mapping[SplitRole, str] = {
+    "audio_and_text": "trained in audio and text",
+    "text_only": "trained in text only",
+    "held_out": "held out",
+}
+"""Names of the roles for readers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,12 @@ def _check_layouts(
         has_audio = bool(layout.positions("lm.embed", "audio"))
         require(has_audio == (prompt.prompt.audio is not None), 'layout: "audio" if there is any')
         require(len(layout.positions("lm.embed", "last")) == 1, 'layout: one position is "last"')
-        text = {p for span in TEXT_SPANS for p in layout.positions("lm.embed", span)}
+        require(
+            layout.positions("lm.embed", "all") == tuple(range(layout.n_tokens)),
+            'layout: "all" has all positions of the language model',
+        )
+        spans = [span for span in TEXT_SPANS if span != "all"]
+        text = {p for span in spans for p in layout.positions("lm.embed", span)}
         overlap = text & set(layout.positions("lm.embed", "audio"))
         require(not overlap, "layout: no position is both text and audio")
 

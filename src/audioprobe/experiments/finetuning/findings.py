@@ -19,6 +19,7 @@ from audioprobe.reports.provenance import (
     component_text,
     created_text,
     option_text,
+    start_rows,
 )
 from audioprobe.types import ComponentInfo
 
@@ -73,13 +74,7 @@ def study_provenance(summary: StudySummary) -> Iterator[tuple[str, str]]:
     for name in ("clips", "texts", "questions", "novel_class_questions"):
         if name in pinned:
             yield f"{name.replace('_', ' ')} (digest)", option_text(pinned[name])
-    starts = record.manifest.get("starts", ())
-    if starts:
-        yield "first start", created_text([str(starts[0]["time"])])
-        yield "last start", created_text([str(starts[-1]["time"])])
-        yield "starts", str(len(starts))
-        for library, version in starts[-1].get("versions", {}).items():
-            yield f"version of {library}", str(version)
+    yield from start_rows(record.manifest.get("starts", ()))
 
 
 def model_info(record: StudyRecord) -> ComponentInfo | None:

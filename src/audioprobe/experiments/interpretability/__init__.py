@@ -1,0 +1,3 @@
+"""Studies of where a concept is lost: config, questions, measurements, run, verdicts, report."""
+
+__all__: list[str] = []

@@ -1,0 +1,92 @@
+"""Tables of an interpretability study: verdicts, their evidence, questions and failures."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from audioprobe.experiments.interpretability.answers import MODALITIES, answers_table
+from audioprobe.experiments.interpretability.mechanisms import verdicts
+from audioprobe.experiments.interpretability.rules import Evidence, Verdict
+from audioprobe.experiments.interpretability.storage import InterpretabilityRecord
+from audioprobe.experiments.interpretability.trials import FAMILIARITY, TrialRecord, role_name
+from audioprobe.io.text_table import Table, with_rate
+from audioprobe.probing.trial import count_failures
+
+NONE = "–"
+
+
+def all_tables(record: InterpretabilityRecord) -> dict[str, Table]:
+    """Return all tables with rows, by title: verdicts, evidence, answers, trials, failures."""
+    found = verdicts(record)
+    tables = {
+        "Verdicts": verdicts_table(found),
+        "Evidence": evidence_table(found),
+        "Answers": answers_table(record.trials, record.config.bootstrap),
+        "Trials": trials_table(record.trials),
+        "Failures": failures_table(record.trials),
+    }
+    return {title: table for title, table in tables.items() if table.rows}
+
+
+def verdicts_table(found: Sequence[Verdict]) -> Table:
+    """Return a table with one row per mechanism, and the number of predictions by outcome."""
+    rows = []
+    for verdict in found:
+        counts = Counter(each.outcome for each in verdict.evidence)
+        shown = (counts[name] for name in ("agrees", "disagrees", "undecided", "not measured"))
+        rows.append((verdict.mechanism, verdict.name, *map(str, shown)))
+    header = ("mechanism", "verdict", "agree", "disagree", "undecided", "not measured")
+    return Table(header, tuple(rows), numeric=(2, 3, 4, 5))
+
+
+def evidence_table(found: Sequence[Verdict]) -> Table:
+    """Return a table with one row per prediction of a mechanism."""
+    rows = tuple(
+        (verdict.mechanism, *_evidence_row(each)) for verdict in found for each in verdict.evidence
+    )
+    header = (
+        "mechanism",
+        "prediction",
+        "necessary",
+        "outcome",
+        "measure",
+        "value",
+        "place",
+        "note",
+    )
+    return Table(header, rows)
+
+
+def _evidence_row(evidence: Evidence) -> tuple[str, ...]:
+    return (
+        evidence.prediction,
+        "yes" if evidence.necessary else "no",
+        evidence.outcome,
+        evidence.source,
+        NONE if evidence.estimate is None else str(evidence.estimate),
+        evidence.place or NONE,
+        evidence.note or NONE,
+    )
+
+
+def trials_table(record: TrialRecord) -> Table:
+    """Return a table with the number of trials, concepts and clips per evaluation set and role."""
+    keys = dict.fromkeys((t.evaluation_set, t.familiar, t.role) for t in record.trials)
+    rows = []
+    for name, familiar, role in keys:
+        trials = [t for t in record.trials if (t.evaluation_set, t.role) == (name, role)]
+        n_recognised = sum(t.recognised is True for t in trials)
+        counts = (len(trials), len({t.concept for t in trials}), len({t.clip for t in trials}))
+        recognised = with_rate(n_recognised, len(trials))
+        rows.append((name, FAMILIARITY[familiar], role_name(role), *map(str, counts), recognised))
+    header = ("evaluation set", "recordings", "role of the relations", "trials", "concepts")
+    return Table((*header, "clips", "trials with recognised concept"), tuple(rows), (3, 4, 5, 6))
+
+
+def failures_table(record: TrialRecord) -> Table:
+    """Return a table with the number of trials without an answer, by modality and cause."""
+    rows = tuple(
+        (modality, cause, str(n))
+        for modality in MODALITIES
+        for cause, n in count_failures([t.trial(modality) for t in record.trials]).items()
+    )
+    return Table(("modality", "cause", "trials"), rows, numeric=(2,))
