@@ -131,7 +131,7 @@ def test_the_planted_stage_is_named(
         assert evidence.last.depth.value == 0.5  # layer 1 of 4
     if defect == "none":
         assert locations.of("wrong").n_items == 0
-        assert "0 concepts" in locations.of("wrong").reason
+        assert "concepts: 0" in locations.of("wrong").reason
     if defect == "codes":
         assert "different codes" in locations.of().reason
 
@@ -215,7 +215,7 @@ def test_a_partial_loss_is_not_named() -> None:
 def test_nothing_is_named_with_too_few_concepts(n_concepts: int) -> None:
     location = simulated(RATES["nowhere"], 2.0, seed=0, n_concepts=n_concepts).of()
     assert location.lost == "cannot be decided"
-    assert f"{n_concepts} concepts; at least 6" in location.reason
+    assert f"concepts: {n_concepts}; at least 6" in location.reason
 
 
 def test_groups_are_located_apart() -> None:

@@ -10,6 +10,9 @@
 - `patching`, `attribution`: which states, copied from another prompt, change the answer
 - `curve_files`: files of curves over sites
 - `logit_lens`, `lens_training`, `nearest_texts`: activations read as words, and described by texts
+- `probe_curve`: linear probes at every site of a recording, also trained on text
+- `erasing`, `steering`, `leace`: answers without what a linear probe reads, or with more of it
+- `locate`: the stage at which a concept is lost, from the curves of these modules
 
 The names of sites and spans are defined in `audioprobe.sites`. The modules need torch or large
 arrays, so nothing is imported here.

@@ -6,16 +6,15 @@ linear classifier reads, or be available at other positions.
 """
 
 from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from audioprobe.interpretability.answer_effects import AnswerEffects, PromptEffects
-from audioprobe.interpretability.batches import BatchResults
+from audioprobe.interpretability.answer_effects import AnswerEffects
 from audioprobe.interpretability.leace import Leace
 from audioprobe.interpretability.probe_estimates import check_counts
-from audioprobe.interpretability.site_curve import Place
 from audioprobe.interpretability.span_edits import Edit, EditSettings, EditsOfLabel, edit_spans
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.protocols import Inspectable
@@ -70,24 +69,36 @@ def erase(
     """
     check_counts(n_controls=n_controls)
 
-    def fit(states: Float64Array, names: Sequence[Hashable], key: tuple[int, int]) -> EditsOfLabel:
-        eraser = Leace.fit(states, names, shrinkage=shrinkage)
-        controls = [eraser.random([seed, *key, number]) for number in range(n_controls)]
-        edits = [_edit(each) for each in (eraser, *controls)]
-        return lambda _: edits
-
     settings = EditSettings(
         sites=sites, span=span, n_folds=n_folds, seed=seed, batch_size=batch_size, progress=progress
     )
-    held_out = concepts if groups is None else groups
-    edited = edit_spans(model, prompts, labels=labels, groups=held_out, fit=fit, settings=settings)
-    effects = {
-        n: PromptEffects(value, np.stack([changes[0], changes[1:].mean(axis=0)]))
-        for n, (value, changes) in edited.results.values.items()
-    }
-    results = BatchResults(effects, edited.results.failures, edited.results.items)
-    places = [Place(site, span) for site in edited.sites]
-    return AnswerEffects.of(results, concepts, places, [CONTROL])
+    edited = edit_spans(
+        model,
+        prompts,
+        labels=labels,
+        groups=concepts if groups is None else groups,
+        fit=_Erasure(shrinkage, n_controls, seed).fit,
+        settings=settings,
+    )
+    return edited.effects(concepts, CONTROL, span)[0]
+
+
+@dataclass(frozen=True, slots=True)
+class _Erasure:
+    """Settings of erasing edits."""
+
+    shrinkage: float | None
+    n_controls: int
+    seed: int
+
+    def fit(
+        self, states: Float64Array, labels: Sequence[Hashable], key: tuple[int, int]
+    ) -> EditsOfLabel:
+        """Return the erasing edits, the same for each label: the eraser, then random ones."""
+        eraser = Leace.fit(states, labels, shrinkage=self.shrinkage)
+        controls = [eraser.random([self.seed, *key, n]) for n in range(self.n_controls)]
+        edits = [_edit(each) for each in (eraser, *controls)]
+        return lambda _: edits
 
 
 def _edit(eraser: Leace) -> Edit:

@@ -101,8 +101,9 @@ class Locations(TidyData, Displayed):
         )
         level, share = self.criteria.bootstrap.level, self.criteria.share
         sentence = (
-            f"yes: significantly above the control; no: significantly below {share:g} of the stage "
-            f"before (level {level:.0%}, sign flips of concepts). Depth 1 is the last layer."
+            "Numbers are differences to the control; depth 1 is the last layer. yes: significantly "
+            f"above the control; no: significantly below {share:g} of the stage before (level "
+            f"{level:.0%}, tests over concepts)."
         )
         return (Table((*header, "last position", "used", "lost"), rows, (2,)),), (sentence,)
 
@@ -174,7 +175,7 @@ def _located(inputs: LocationInputs, group: Hashable, answers: Answers) -> Locat
     n_concepts, needed = len(set(concepts)), least_units(inputs.criteria.bootstrap.level)
     if n_concepts < needed:
         lost = "cannot be decided"
-        reason = f"There are {n_concepts} concepts; at least {needed} are needed."
+        reason = f"Number of concepts: {n_concepts}; at least {needed} are needed."
     return Location(
         group=group,
         answers=answers,
@@ -222,10 +223,18 @@ def _check(
 def _cell(evidence: StageEvidence) -> str:
     """Return the presence at a stage, with its depth or its difference to the control."""
     if evidence.depth is not None and evidence.depth.value is not None:
-        return f"{evidence.presence}, from depth {evidence.depth}"
+        return f"{evidence.presence} from depth {_short(evidence.depth)}"
     if evidence.difference is None:
         return evidence.presence
-    return f"{evidence.presence}, {evidence.difference}"
+    return f"{evidence.presence} {_short(evidence.difference)}"
+
+
+def _short(estimate: Estimate) -> str:
+    """Return an estimate with its interval, with two decimals and without counts."""
+    value, low, high = _values(estimate)
+    if value is None:
+        return "–"
+    return f"{value:.2f}" + ("" if low is None else f" [{low:.2f}, {high:.2f}]")
 
 
 def _row(location: Location, stage: str) -> tuple[object, ...]:

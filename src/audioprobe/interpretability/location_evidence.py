@@ -2,11 +2,11 @@
 
 Conventions:
     The contrast of a place is the mean of a concept minus its control. "yes" means that the
-    contrast is significantly above 0 at any place of the stage (sign flips of concepts, corrected
-    over the places). "no" means that it is not, and that at every place the contrast is
-    significantly below a share of the reference: what an earlier stage has, or a perfect value.
-    This is a test of its own, so a "no" is never a missing "yes". Otherwise, as with too few
-    concepts, the presence is "undecided".
+    contrast is significantly above 0 at any place of the stage (sign flips of concepts and the
+    simultaneous band, both corrected over the places). "no" means that it is not, and that at every
+    place the contrast is significantly below a share of the reference: what an earlier stage has,
+    or a perfect value. This is a test of its own, so a "no" is never a missing "yes". Otherwise, as
+    with too few concepts, the presence is "undecided".
 
     Every place must pass the test of "no", so that its p-values need no correction (intersection-
     union test; Berger 1982).
@@ -49,14 +49,18 @@ class LocationCriteria:
     def signs(self, contrasts: Float64Array) -> list[int]:
         """Return 1 or -1 for each place whose mean is significantly above or below 0, else 0.
 
+        The corrected p-value must be small enough, and the simultaneous band must not contain 0.
+        Places without a band, where all concepts have the same value, need the p-value alone.
+
         Args:
             contrasts: shape (n_concepts, n_places); NaN if undefined.
         """
         limit = 1 - self.bootstrap.level + ROUNDING
         p_values = corrected_p_values(contrasts, self.bootstrap.seed)
+        bands = banded(contrasts, self.bootstrap)
         return [
-            0 if p is None or p > limit else int(np.sign(mean))
-            for p, mean in zip(p_values, column_means(contrasts).tolist(), strict=True)
+            0 if p is None or p > limit else _sign(band)
+            for p, band in zip(p_values, bands, strict=True)
         ]
 
 
@@ -159,15 +163,21 @@ def onset(contrasts: Float64Array, depths: Sequence[float], criteria: LocationCr
     return criteria.bootstrap.estimate(statistic, len(contrasts), unit="concepts")
 
 
+def _sign(band: Estimate) -> int:
+    """Return 1 or -1 for a mean whose band is above or below 0, and 0 if it contains 0."""
+    if band.value is None:
+        return 0
+    low, high = (band.value if end is None else end for end in (band.low, band.high))
+    return int(low > 0) - int(high < 0)
+
+
 def _limit(band: Estimate, sign: int) -> float:
     """Return the mean from which on a place counts as readable in a resample.
 
-    The limit agrees with the test of the place: its own mean is not below the limit if it is
-    significant, and is below it if not.
+    It is half of the width of the band. If a place is not readable although its band is above 0,
+    the limit exceeds its mean, so that resamples agree with the test.
     """
     if band.value is None:
         return np.inf
     width = 0.0 if band.low is None else band.value - band.low
-    if sign == 1:
-        return min(width, band.value) - ROUNDING
-    return max(width, band.value) + ROUNDING
+    return width - ROUNDING if sign == 1 else max(width, band.value) + ROUNDING

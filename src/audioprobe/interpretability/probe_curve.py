@@ -31,7 +31,11 @@ from audioprobe.interpretability.probe_estimates import (
 from audioprobe.interpretability.probe_fitting import LabelledStates
 from audioprobe.interpretability.recording_files import COLUMNS, Recording
 from audioprobe.interpretability.site_curve import Place, SiteCurve
-from audioprobe.interpretability.transfer_probe import Standardize, TransferComparison
+from audioprobe.interpretability.transfer_probe import (
+    Items,
+    Standardize,
+    TransferComparison,
+)
 from audioprobe.metrics.grouping import grouped
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.sites import find_sites
@@ -93,15 +97,9 @@ def probe_curve(
     if randomized is not None:
         _check_same_prompts(recording, randomized)
         floor = LabelledRecording(randomized, labels, concepts, items.groups)
-    columns: list[dict[str, Float64Array]] = []
+    columns = []
     for number, site in enumerate(names, 1):
-        place = Place(site, span)
-        column = {ACCURACY: _accuracy(items, place, settings)}
-        for control in (CONTROL_TASKS, SHUFFLED):
-            column[control] = _control(items, place, control, n_controls, settings)
-        if floor is not None:
-            column[RANDOMIZED] = _accuracy(floor, place, settings)
-        columns.append(column)
+        columns.append(_column(items, floor, Place(site, span), n_controls, settings))
         progress(ProgressEvent(stage="probe", done=number, total=len(names)))
     return items.curve(columns, [Place(site, span) for site in names])
 
@@ -135,8 +133,7 @@ def transfer_curve(
         sites: names of sites that both recorded; "*" stands for any text.
         train_span: span of the training states.
         test_span: span of the test states, the span of the places of the curve.
-        standardize: "each" removes a shift between the modalities that all items share, "train"
-            does not.
+        standardize: "each" removes a shift that all items of a modality share, "train" does not.
         n_permutations: number of permutations of the labels, at least 1.
         settings: folds, L2 penalty and seed.
 
@@ -155,24 +152,34 @@ def transfer_curve(
         Place(site, test_span)
         for site in find_sites(sites, [site for site in test.sites if site in train.sites])
     ]
-    columns: list[dict[str, Float64Array]] = []
+    columns = []
     for place in places:
-        column = {name: np.full(len(test), np.nan) for name in (ACCURACY, PERMUTED, CEILING)}
-        _, train_items = first.items(place.site, train_span)
         rows, test_items = second.items(place.site, test_span)
+        _, train_items = first.items(place.site, train_span)
+        column = {name: np.full(len(test), np.nan) for name in (ACCURACY, PERMUTED, CEILING)}
         if len(train_items[0]) and len(rows):
-            comparison = TransferComparison.of(train_items, test_items, standardize, settings)
-            if isinstance(comparison, str):
-                raise InvalidInputError(
-                    f"Expected labels in enough concepts of both modalities, got: {comparison} "
-                    f"({place.site}). Add prompts of other concepts."
-                )
+            comparison = _comparison(train_items, test_items, standardize, settings, place.site)
             ordered = rows[comparison.data.order[comparison.is_test] - len(train_items[0])]
-            measured = _transferred(comparison, n_permutations, settings.seed)
-            for name, values in measured.items():
+            for name, values in _transferred(comparison, n_permutations, settings.seed).items():
                 column[name][ordered] = values
         columns.append(column)
     return second.curve(columns, places)
+
+
+def _column(
+    items: LabelledRecording,
+    floor: LabelledRecording | None,
+    place: Place,
+    n_controls: int,
+    settings: ProbeSettings,
+) -> dict[str, Float64Array]:
+    """Return the value of each item and its controls at a place; `floor` is another network."""
+    column = {ACCURACY: _accuracy(items, place, settings)}
+    for control in (CONTROL_TASKS, SHUFFLED):
+        column[control] = _control(items, place, control, n_controls, settings)
+    if floor is not None:
+        column[RANDOMIZED] = _accuracy(floor, place, settings)
+    return column
 
 
 def _accuracy(items: LabelledRecording, place: Place, settings: ProbeSettings) -> Float64Array:
@@ -206,6 +213,23 @@ def _control(
         tasks = control_tasks(data, kinds, n_controls, settings)
         result[ordered] = accuracy_by_class(tasks, data.targets)
     return result
+
+
+def _comparison(
+    train_items: Items,
+    test_items: Items,
+    standardize: Standardize,
+    settings: ProbeSettings,
+    site: str,
+) -> TransferComparison:
+    """Return the splits of both modalities; raise `InvalidInputError` if they cannot be tested."""
+    comparison = TransferComparison.of(train_items, test_items, standardize, settings)
+    if isinstance(comparison, str):
+        raise InvalidInputError(
+            f"Expected labels in enough concepts of both modalities at {site}, got: {comparison}. "
+            "Add prompts of other concepts."
+        )
+    return comparison
 
 
 def _transferred(

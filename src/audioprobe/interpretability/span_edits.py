@@ -19,7 +19,9 @@ from audioprobe.forward_options import ForwardOptions
 from audioprobe.interpretability.activations import SpanStates, read_states
 from audioprobe.interpretability.answer_effects import (
     MEASURES,
+    AnswerEffects,
     AnswerPrompts,
+    PromptEffects,
     answer_changes,
     answer_values,
     answer_values_and_starts,
@@ -30,6 +32,7 @@ from audioprobe.interpretability.answer_logits import AnswerReader
 from audioprobe.interpretability.batches import BatchResults, Item, in_batches, in_batches_again
 from audioprobe.interpretability.probe_estimates import ProbeSettings, check_testable
 from audioprobe.interpretability.probe_fitting import IntArray, LabelledStates
+from audioprobe.interpretability.site_curve import Place
 from audioprobe.metrics.grouping import grouped
 from audioprobe.progress import ProgressCallback
 from audioprobe.protocols import Inspectable
@@ -58,6 +61,30 @@ class EditedPrompts:
 
     sites: tuple[str, ...]
     results: BatchResults[tuple[float, Float64Array]]
+
+    def effects(
+        self, concepts: Sequence[Hashable], control: str, span: str, n_kinds: int = 1
+    ) -> tuple[AnswerEffects, ...]:
+        """Return the effects of each kind of change.
+
+        Args:
+            concepts: concept of each prompt.
+            control: name of the control.
+            span: name of the span.
+            n_kinds: number of kinds, such as factors. The variants of a kind follow each other; the
+                first is the change, and the mean of the others is the control.
+        """
+        effects = []
+        for kind in range(n_kinds):
+            values = {}
+            for n, (baseline, changes) in self.results.values.items():
+                change, *controls = np.split(changes, n_kinds)[kind]
+                both = np.stack([change, np.mean(controls, axis=0)])
+                values[n] = PromptEffects(baseline, both)
+            results = BatchResults(values, self.results.failures, self.results.items)
+            places = [Place(site, span) for site in self.sites]
+            effects.append(AnswerEffects.of(results, concepts, places, [control]))
+        return tuple(effects)
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)

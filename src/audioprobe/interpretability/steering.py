@@ -19,15 +19,11 @@ from torch import Tensor
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.answer_effects import (
     AnswerEffects,
-    PromptEffects,
     failure_sentence,
 )
-from audioprobe.interpretability.batches import BatchResults
 from audioprobe.interpretability.probe_estimates import check_counts
-from audioprobe.interpretability.site_curve import Place
 from audioprobe.interpretability.span_edits import (
     Edit,
-    EditedPrompts,
     EditSettings,
     EditsOfLabel,
     edit_spans,
@@ -125,44 +121,46 @@ def steer(
     check_counts(n_controls=n_controls)
     _check(factors, norm)
 
-    def fit(states: Float64Array, names: Sequence[Hashable], key: tuple[int, int]) -> EditsOfLabel:
-        edits: dict[Hashable, list[Edit]] = {}
-        for number, label in enumerate(sorted(set(names), key=repr)):
-            rng = np.random.default_rng([seed, *key, number])
-            has = np.array([name == label for name in names])
-            direction = states[has].mean(axis=0) - states[~has].mean(axis=0)
-            size = float(np.linalg.norm(direction))
-            if norm == "unit" and size:
-                direction, size = direction / size, 1.0
-            random = rng.normal(size=(n_controls, len(direction)))
-            random *= size / np.linalg.norm(random, axis=1, keepdims=True)
-            added = [direction, *random]
-            edits[label] = [_edit(factor * each) for factor in factors for each in added]
-        return edits.__getitem__
-
     settings = EditSettings(
         sites=sites, span=span, n_folds=n_folds, seed=seed, batch_size=batch_size, progress=progress
     )
-    held_out = concepts if groups is None else groups
-    edited = edit_spans(model, prompts, labels=labels, groups=held_out, fit=fit, settings=settings)
-    effects = _by_factor(edited, concepts, span, len(factors))
-    return SteeringEffects(tuple(factors), effects)
+    edited = edit_spans(
+        model,
+        prompts,
+        labels=labels,
+        groups=concepts if groups is None else groups,
+        fit=_Directions(tuple(factors), norm, n_controls, seed).fit,
+        settings=settings,
+    )
+    return SteeringEffects(tuple(factors), edited.effects(concepts, CONTROL, span, len(factors)))
 
 
-def _by_factor(
-    edited: EditedPrompts, concepts: Sequence[Hashable], span: str, n_factors: int
-) -> tuple[AnswerEffects, ...]:
-    """Return the effects of each factor, with the mean of the random directions as control."""
-    places = [Place(site, span) for site in edited.sites]
-    effects = []
-    for number in range(n_factors):
-        values = {}
-        for n, (value, changes) in edited.results.values.items():
-            own, *controls = np.split(changes, n_factors)[number]
-            values[n] = PromptEffects(value, np.stack([own, np.mean(controls, axis=0)]))
-        results = BatchResults(values, edited.results.failures, edited.results.items)
-        effects.append(AnswerEffects.of(results, concepts, places, [CONTROL]))
-    return tuple(effects)
+@dataclass(frozen=True, slots=True)
+class _Directions:
+    """Settings of edits that add a direction."""
+
+    factors: tuple[float, ...]
+    norm: DirectionNorm
+    n_controls: int
+    seed: int
+
+    def fit(
+        self, states: Float64Array, labels: Sequence[Hashable], key: tuple[int, int]
+    ) -> EditsOfLabel:
+        """Return the edits of each label: for each factor its direction, then random ones."""
+        edits: dict[Hashable, list[Edit]] = {}
+        for number, label in enumerate(sorted(set(labels), key=repr)):
+            has = np.array([name == label for name in labels])
+            direction = states[has].mean(axis=0) - states[~has].mean(axis=0)
+            size = float(np.linalg.norm(direction))
+            if self.norm == "unit" and size:
+                direction, size = direction / size, 1.0
+            rng = np.random.default_rng([self.seed, *key, number])
+            random = rng.normal(size=(self.n_controls, len(direction)))
+            random *= size / np.linalg.norm(random, axis=1, keepdims=True)
+            added = (direction, *random)
+            edits[label] = [_edit(factor * each) for factor in self.factors for each in added]
+        return edits.__getitem__
 
 
 def _check(factors: Sequence[float], norm: DirectionNorm) -> None:
