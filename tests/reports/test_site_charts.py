@@ -31,7 +31,7 @@ def test_sites_are_in_the_order_of_the_forward_pass() -> None:
     assert len(chart.table.rows) == 6
 
 
-def test_missing_values_are_no_boxes_and_signs_are_kept() -> None:
+def test_missing_values_are_left_empty_and_signs_are_kept() -> None:
     values = np.array([[0.5, np.nan], [-1.0, 0.0]])
     chart = site_heat_map(["crow", "<b>owl</b>"], ["lm.embed", "lm.resid.0"], values, "effect", "")
     data = chart.spec["data"]["values"]  # type: ignore[index]

@@ -53,7 +53,7 @@ def test_a_study_measures_stores_resumes_and_reports(kind: str, tmp_path: Path) 
     page = tmp_path / "page"
     page.mkdir()
     written = write_outputs(read_record(out), page, "tiny")
-    assert list(written)[:3] == ["Verdicts", "Evidence", "Answers"]
+    assert list(written)[:3] == ["Conclusions", "Evidence", "Answers"]
     trials = parquet.read_table(page / "trials.parquet").to_pylist()
     assert [row["item"] for row in trials] == [trial.id for trial in record.trials.trials]
     assert len({row["item"] for row in trials}) == len(trials)

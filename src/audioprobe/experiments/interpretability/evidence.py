@@ -16,10 +16,10 @@ from audioprobe.experiments.interpretability.measurements import WORD_READABLE
 from audioprobe.experiments.interpretability.probe_data import CLASS, estimate_in
 from audioprobe.experiments.interpretability.representations import LINEAR, SIMILARITY, TRANSFER
 from audioprobe.experiments.interpretability.rules import (
+    ConclusionRules,
     Evidence,
     Outcome,
     Prediction,
-    VerdictRules,
     independent_difference,
     shifted,
 )
@@ -246,7 +246,7 @@ def _familiar_minus_unfamiliar(
     return _known(rules, known, chance, prediction.measured(outcome, difference, note=note))
 
 
-def _known(rules: VerdictRules, known: Estimate, chance: float, evidence: Evidence) -> Evidence:
+def _known(rules: ConclusionRules, known: Estimate, chance: float, evidence: Evidence) -> Evidence:
     """Return evidence, whose outcome is undecided unless a value is above chance."""
     if rules.outcome(shifted(known, -chance), rules.accuracy_margin) == "agrees":
         return evidence

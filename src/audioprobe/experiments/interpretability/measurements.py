@@ -3,7 +3,7 @@
 A measurement is a function of a model and matched trials. It returns curves over sites, whose
 items are ids of trials (`StudyTrials.ids`) or names of clips (`StudyTrials.clips`), and tables of
 what has no value per item. To add one, write such a function and an entry in `MEASUREMENTS`. The
-verdicts of `mechanisms` use the curves whose names are defined here.
+conclusions of `mechanisms` use the curves whose names are defined here.
 """
 
 from collections.abc import Callable, Mapping
@@ -46,7 +46,7 @@ TEXT_PATCHED = "text patched into audio"
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class StudyMeasurement:
     """A measurement of a study.
 
     Attributes:
@@ -66,27 +66,27 @@ def _none(n_trials: int) -> int:
     return 0 * n_trials
 
 
-MEASUREMENTS: Mapping[str, Measurement] = {
-    LINEAR: Measurement(
+MEASUREMENTS: Mapping[str, StudyMeasurement] = {
+    LINEAR: StudyMeasurement(
         probe_sites,
         _none,
         "Logistic regressions read the broad class of a concept from its clip or its phrase, and "
         "the correct answer from the last position. No concept is in both training and test set. "
         "Selectivity is accuracy minus that of random labels.",
     ),
-    TRANSFER: Measurement(
+    TRANSFER: StudyMeasurement(
         transfer_between_modalities,
         _none,
         "The same classifiers are trained in one modality and tested in the other. The ceiling is "
         "a classifier that is trained on the test modality; p-values are of permuted labels.",
     ),
-    SIMILARITY: Measurement(
+    SIMILARITY: StudyMeasurement(
         compare_text_and_audio,
         _none,
         "Unbiased linear CKA of the concepts in text (phrase) and in audio (clip), each layer with "
         "each site; p-values are corrected for all pairs of sites.",
     ),
-    DISTANCE: Measurement(
+    DISTANCE: StudyMeasurement(
         modality_distances,
         _none,
         "Separability is the AUC of a linear classifier of the modality. Retrieval is the share of "

@@ -9,12 +9,12 @@ from audioprobe.types import Estimate
 
 Outcome: TypeAlias = Literal["agrees", "disagrees", "undecided", "not measured"]
 """Relation of a measurement to a prediction."""
-VerdictName: TypeAlias = Literal["supported", "contradicted", "cannot be decided"]
+ConclusionName: TypeAlias = Literal["supported", "contradicted", "cannot be decided"]
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictRules:
-    """Thresholds of the verdicts.
+class ConclusionRules:
+    """Thresholds of the conclusions.
 
     Attributes:
         significance: corrected p-value below which an effect at a place counts, in (0, 1).
@@ -138,7 +138,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Conclusion:
     """Whether a mechanism is supported by its evidence.
 
     Attributes:
@@ -150,8 +150,8 @@ class Verdict:
     evidence: tuple[Evidence, ...]
 
     @property
-    def name(self) -> VerdictName:
-        """The verdict.
+    def name(self) -> ConclusionName:
+        """The conclusion.
 
         A mechanism is contradicted if a necessary prediction disagrees, and supported if all
         necessary predictions agree. Otherwise it cannot be decided.

@@ -44,7 +44,7 @@ class MatchedTrial:
         familiar: whether the model was trained on such audio; None if unknown.
         role: role of the true relation in training; a false relation has the role of the true one
             that it is matched with.
-        recognised: whether the model says that the concept is heard in the clip; None if unknown.
+        recognised: whether the model recognises the concept in the clip; None if unknown.
     """
 
     text: Trial
