@@ -67,7 +67,7 @@ def probe_table(familiar: float, unfamiliar: float, word_site: float = 0.3) -> D
     }
     for name, position in (("auc", 2), ("selectivity", 3)):
         for suffix, shift in (("", 0.0), ("_low", -0.04), ("_high", 0.04)):
-            columns[name + suffix] = [float(row[position]) + shift for row in rows]  # type: ignore[arg-type]
+            columns[name + suffix] = [float(row[position]) + shift for row in rows]
         columns[f"{name}_concepts"] = [16] * len(rows)
     return DataTable(columns)
 
@@ -153,10 +153,8 @@ def test_only_answers_that_text_can_repair_are_patched() -> None:
     assert evidence.estimate is not None
     assert evidence.estimate.n == 1  # the concept with a wrong answer
     all_right = [answered(concept) for concept in CONCEPTS]
-    evidence = conclusion(
-        planted(all_right, {TEXT_PATCHED: effect_curve(all_right, STRONG)}), SEPARATE
-    )
-    assert evidence.evidence[3].note == "no trial has such answers"
+    record = planted(all_right, {TEXT_PATCHED: effect_curve(all_right, STRONG)})
+    assert conclusion(record, SEPARATE).evidence[3].note == "no trial has such answers"
 
 
 def test_a_significant_similarity_speaks_against_separation() -> None:
