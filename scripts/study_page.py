@@ -1,4 +1,4 @@
-"""Update docs/finetuning-study.md from the results in studies/finetuning: tables, figures, report.
+"""Update docs/finetuning-study.md from the results in `studies`: tables, figures, report.
 
 Computed parts of the page stand between marks; the rest is written by hand.
 
@@ -22,6 +22,7 @@ from audioprobe.reports.html import write_page
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "studies" / "finetuning"
+SHORT_RECORD = ROOT / "studies" / "finetuning-recordings"
 PAGE = ROOT / "docs" / "finetuning-study.md"
 ASSETS = PAGE.with_suffix("")
 TRANSFER = (
@@ -56,6 +57,27 @@ def computed_parts(summary: StudySummary) -> dict[str, str]:
     }
 
 
+def parts_of_short_study(summary: StudySummary) -> dict[str, str]:
+    """Return the computed parts about the short study with recordings."""
+    tables = all_tables(summary)
+    columns = ("trainable", "regularization", "alignment", *SHOWN, "seeds")
+    n, seconds = len(summary.record.runs), sum(run.seconds for run in summary.record.runs)
+    conclusions = [f"**{q}** {answer}" for q, answer in conclusions_table(summary).rows]
+    strategies = tables["Strategies"].only(columns).to_markdown()
+    return {
+        "recordings": "\n\n".join(
+            [
+                f"{n} of {summary.record.n_planned} training runs have finished, "
+                f"{len(summary.failures)} of them failed; they took {seconds / 60:.0f} minutes.",
+                *conclusions,
+                strategies,
+            ]
+        ),
+        "recordings before": before_table(summary).to_markdown(),
+        "recordings ablations": main_measures(tables["Ablations"]),
+    }
+
+
 def main_measures(table: Table) -> str:
     """Return the rows of the measures that the page discusses."""
     return replace(table, rows=tuple(r for r in table.rows if r[0] in COMPARED)).to_markdown()
@@ -73,9 +95,9 @@ def progress(summary: StudySummary) -> str:
     )
 
 
-def updated(page: str, summary: StudySummary) -> str:
+def updated(page: str, parts: dict[str, str]) -> str:
     """Return the page with its computed parts filled in."""
-    for name, text in computed_parts(summary).items():
+    for name, text in parts.items():
         page = replace_section(page, name, f"\n{text}\n", PAGE)
     return page
 
@@ -101,7 +123,8 @@ def write_assets(summary: StudySummary, page: str, folder: Path) -> None:
 def main() -> None:
     """Compute everything and write it."""
     summary = summarize(read_record(RECORD))
-    page = updated(PAGE.read_text(encoding="utf-8"), summary)
+    page = updated(PAGE.read_text(encoding="utf-8"), computed_parts(summary))
+    page = updated(page, parts_of_short_study(summarize(read_record(SHORT_RECORD))))
     PAGE.write_text(page, encoding="utf-8")
     write_assets(summary, page, ASSETS)
 

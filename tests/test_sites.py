@@ -118,6 +118,10 @@ def test_time_range_gives_the_steps_that_overlap(
     assert TimeAxis(4, 0.32, first=5).positions(start, end) == expected
 
 
+def test_audio_shorter_than_a_time_step_has_no_positions() -> None:
+    assert TimeAxis(0, 0.32, first=5).positions() == ()
+
+
 def test_each_band_has_the_time_steps() -> None:
     assert TimeAxis(3, 0.1, n_bands=2).positions(0.1, 0.3) == (1, 2, 4, 5)
 

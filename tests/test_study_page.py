@@ -30,10 +30,16 @@ def summary(script: ModuleType) -> StudySummary:
 
 @pytest.mark.slow
 def test_page_shows_the_results_of_the_record(script: ModuleType, summary: StudySummary) -> None:
-    page = script.PAGE.read_text(encoding="utf-8")
-    assert script.updated(page, summary) == page
+    page, parts = script.PAGE.read_text(encoding="utf-8"), script.computed_parts(summary)
+    assert script.updated(page, parts) == page
     with pytest.raises(SystemExit, match="'<!-- effects -->"):
-        script.updated(page.replace("<!-- effects -->", ""), summary)
+        script.updated(page.replace("<!-- effects -->", ""), parts)
+
+
+def test_page_shows_the_results_of_the_short_study(script: ModuleType) -> None:
+    summary = summarize(read_record(script.SHORT_RECORD))
+    page = script.PAGE.read_text(encoding="utf-8")
+    assert script.updated(page, script.parts_of_short_study(summary)) == page
 
 
 @pytest.mark.slow
@@ -52,6 +58,10 @@ def test_page_has_all_figures_and_no_others(script: ModuleType) -> None:
     assert "report.html" in shown
 
 
-def test_shipped_study_is_the_stored_one(script: ModuleType) -> None:
-    text = (script.RECORD / "config.toml").read_text(encoding="utf-8")
-    assert parse_study(text, "stored study") == read_study("finetuning-study")
+@pytest.mark.parametrize(
+    ("record", "name"),
+    [("RECORD", "finetuning-study"), ("SHORT_RECORD", "finetuning-recordings")],
+)
+def test_shipped_studies_are_the_stored_ones(script: ModuleType, record: str, name: str) -> None:
+    text = (getattr(script, record) / "config.toml").read_text(encoding="utf-8")
+    assert parse_study(text, "stored study") == read_study(name)

@@ -61,6 +61,7 @@ class ForwardOptions:
         gradients: whether gradients can be computed. A hook at a site of the language model must
             then return the states that it received (or others), and `torch.autograd.grad` of a
             value of a later site gives the gradient with respect to the returned states.
+            With quantized weights, gradients are inexact or missing.
     """
 
     start: ResidualStart | None = None

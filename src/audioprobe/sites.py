@@ -15,7 +15,8 @@ Sites, in the order of the forward pass; `{i}` counts from 0:
 
 Spans: "bos" (the first token), "audio", "audio[1.2s:2.0s]" (a time range of the audio), "question",
 "concept" (a phrase in the question), "options" (the possible answers that the question lists),
-"last" (the position that predicts the first token of the answer), and "answer" (the continuation).
+"last" (the position that predicts the first token of the answer), "answer" (the continuation), and
+"all" (all positions of the language model).
 """
 
 import math
@@ -36,7 +37,7 @@ SiteHook: TypeAlias = Callable[[int, "Tensor"], "Tensor | None"]
 
 It returns None, or states of the same shape that replace them in the rest of the forward pass."""
 
-TEXT_SPANS = ("bos", "question", "concept", "options", "last", "answer")
+TEXT_SPANS = ("bos", "question", "concept", "options", "last", "answer", "all")
 SPANS = (*TEXT_SPANS, "audio", "audio[1.2s:2.0s]")
 """All spans, with an example of a time range."""
 
@@ -101,6 +102,8 @@ class TimeAxis:
 
     def positions(self, start: float = 0.0, end: float = math.inf) -> tuple[int, ...]:
         """Return the positions of the time steps that overlap with a range in seconds."""
+        if not self.n_steps:  # the audio is shorter than a time step
+            return ()
         first = math.floor(start / self.seconds + _ROUNDING)
         last = self.n_steps
         if math.isfinite(end):
@@ -137,6 +140,8 @@ class PromptLayout:
         """
         limits = span_range(span)
         in_decoder = site.startswith("lm.")
+        if span == "all" and in_decoder:
+            return tuple(range(self.n_tokens))
         if limits is None:
             return self.text.get(span, ()) if in_decoder else ()
         block = "encoder.block" if site.startswith("encoder.block.") else site

@@ -44,9 +44,7 @@ def curve(values: Float64Array) -> SiteCurve:
     n_items, n_places = values.shape
     places = tuple(Place(f"lm.resid.{n}", "last") for n in range(n_places))
     concepts = tuple(f"c{n}" for n in range(n_items))
-    return SiteCurve(
-        measure="effect", places=places, concepts=concepts, values=values, controls={}
-    )
+    return SiteCurve(measure="effect", places=places, concepts=concepts, values=values, controls={})
 
 
 @settings(max_examples=40)

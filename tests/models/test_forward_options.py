@@ -9,21 +9,44 @@ from tests.golden_ltu import character_tokenizer, new_net
 from tests.tiny_chat_models import saved
 from torch import Tensor
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.forward_options import AttentionStates, ForwardOptions, ResidualStart
 from audioprobe.models.chat.model import TransformersLM
+from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.model import LTU
+from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, quantize
 from audioprobe.protocols import Inspectable
 from audioprobe.sites import InspectedPrompt
 from audioprobe.types import ComponentInfo, Prompt, Waveform
 
 AUDIO = ("ltu", "qwen2-audio", "audio-flamingo", "qwen-omni", "qwen3-omni", "phi4", "voxtral")
-KINDS = (*AUDIO, "llama")
+QUANTIZED = ("ltu-8bit", "ltu-4bit")
+KINDS = (*AUDIO, "llama", *QUANTIZED)
 READABLE = tuple(kind for kind in KINDS if kind != "phi4")  # phi4 joins queries, keys and values
+
+
+def wide_net() -> LTUNetwork:
+    """Return a random network; 4-bit layers on CPUs need widths that are multiples of 32."""
+    torch.manual_seed(0)
+    audio = CavMaeConfig(width=48, n_heads=4, n_blocks=2, mlp_width=96)
+    llama = {
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "vocab_size": len(character_tokenizer()),
+    }
+    config = LTUConfig(audio=audio, llama=llama)
+    return LTUNetwork(config).eval().requires_grad_(requires_grad=False)
 
 
 @cache
 def model(kind: str) -> LTU | TransformersLM:
+    if kind.startswith("ltu-"):
+        net = wide_net()
+        quantize(net.llama, "8bit" if kind == "ltu-8bit" else "4bit", torch.float32)
+        net = net.to("cpu").eval()
+        return LTU(net, character_tokenizer(), ComponentInfo("language_model", kind))
     if kind == "ltu":
         return LTU(new_net(), character_tokenizer(), ComponentInfo("language_model", "tiny"))
     return TransformersLM(saved(kind))
@@ -31,7 +54,7 @@ def model(kind: str) -> LTU | TransformersLM:
 
 def prompts(kind: str) -> list[InspectedPrompt]:
     values = np.random.default_rng(0).uniform(-0.3, 0.3, (2, 52_800)).astype(np.float32)
-    sounds = [Waveform(row, 16_000) if kind in AUDIO else None for row in values]
+    sounds = [Waveform(row, 16_000) if kind in (*AUDIO, *QUANTIZED) else None for row in values]
     return [
         InspectedPrompt(Prompt("Is a crow a bird?", sounds[0]), "Yes"),
         InspectedPrompt(Prompt("Which crow?", sounds[1])),
@@ -106,7 +129,7 @@ def test_attention_explains_the_output_of_the_layer(kind: str) -> None:
     assert read[1].weights[:, -1, 4:].any()
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*AUDIO, "llama"])
 def test_gradients_predict_the_effect_of_a_small_change(kind: str) -> None:
     lm, items = model(kind), prompts(kind)[:2]
     returned: dict[int, Tensor] = {}
@@ -179,3 +202,14 @@ def test_options_that_do_not_fit_are_refused() -> None:
     ):
         with pytest.raises(InvalidInputError):
             states_of(lm, items, options, "lm.logits")
+
+
+def test_quantized_weights_cannot_be_permuted() -> None:
+    with pytest.raises(UnsupportedInputError, match="without quantization"):
+        model("ltu-8bit").randomized(0)
+
+
+def test_attention_of_joined_projections_cannot_be_read() -> None:
+    lm, items = model("phi4"), prompts("phi4")
+    with pytest.raises(UnsupportedInputError, match="v_proj"):
+        states_of(lm, items, ForwardOptions(attention={0: lambda _, __: None}), "lm.logits")

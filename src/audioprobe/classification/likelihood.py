@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from audioprobe.audio.sources import Source, clips_of
-from audioprobe.audio.training_clips import training_clips
 from audioprobe.audio.windowing import AudioWindow, Windowing
+from audioprobe.classification.measured_windows import result_of_windows
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.inference import InferenceResult, WindowModel, run_inference
 from audioprobe.progress import ProgressOption
@@ -17,11 +17,10 @@ from audioprobe.progress_bars import shown_progress
 from audioprobe.prompts.label_texts import LabelTexts
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.registry import check_name, load
-from audioprobe.results import ClassificationResult, Failure, LabelScores, Provenance
-from audioprobe.results.scores import groups_of, truth_of
+from audioprobe.results import ClassificationResult, Failure
 from audioprobe.spending import with_spending
 from audioprobe.texts import checked_labels
-from audioprobe.types import Clip, Float64Array, LogLikelihood, Option, Prompt, Waveform
+from audioprobe.types import Clip, Float64Array, FloatArray, LogLikelihood, Option, Prompt, Waveform
 
 LABEL_QUESTION = "What is the sound in this recording? Answer with its name."
 """Default question; the default template answers it with the label alone."""
@@ -152,30 +151,19 @@ class LikelihoodClassifier:
             inference = run_inference(model, clips, self._windowing, report)
         if self._prior == "silence":
             self._subtract_silence(inference, names)
-        scores: dict[str, LabelScores] = {
-            measure: LabelScores.pooled(
-                {clip_id: [w.values[n] for w in ws] for clip_id, ws in inference.outputs.items()},
-                names,
-                self._windowing.pooling,
-            )
+        scores: dict[str, dict[str, list[FloatArray]]] = {
+            measure: {k: [w.values[n] for w in ws] for k, ws in inference.outputs.items()}
             for n, measure in enumerate(_MEASURES)
         }
-        failures = inference.failures
-        return ClassificationResult(
-            label_scores=scores.pop(self._rank_by),
-            captions=(),
-            failures=tuple(failures[clip.id] for clip in clips if clip.id in failures),
-            provenance=Provenance.record(
-                {"model": self._model.info},
-                {**self._options(), **self._windowing.options},
-                seed=0,
-                data=inference.digest,
-                training_clips=training_clips(clips, self._model),
-            ),
-            truth=truth_of(clips),
-            measure=self._rank_by,
-            alternatives=scores,
-            groups=groups_of(clips),
+        return result_of_windows(
+            clips,
+            inference,
+            scores,
+            labels=names,
+            rank_by=self._rank_by,
+            windowing=self._windowing,
+            component=("model", self._model),
+            options=self._options(),
         )
 
     def _options(self) -> dict[str, Option]:

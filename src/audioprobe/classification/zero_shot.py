@@ -9,8 +9,8 @@ import numpy as np
 from scipy.special import softmax
 
 from audioprobe.audio.sources import Source, clips_of
-from audioprobe.audio.training_clips import training_clips
 from audioprobe.audio.windowing import AudioWindow, Windowing
+from audioprobe.classification.measured_windows import result_of_windows
 from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.inference import UnusableResponseError, WindowModel, run_inference
 from audioprobe.progress import ProgressOption
@@ -18,8 +18,7 @@ from audioprobe.progress_bars import shown_progress
 from audioprobe.prompts.label_texts import LabelTexts, mean_directions
 from audioprobe.protocols import JointEncoder
 from audioprobe.registry import check_name, load
-from audioprobe.results import ClassificationResult, LabelScores, Provenance
-from audioprobe.results.scores import groups_of, truth_of
+from audioprobe.results import ClassificationResult
 from audioprobe.texts import checked_labels
 from audioprobe.types import Float64Array, FloatArray, Option, Waveform
 
@@ -128,26 +127,15 @@ class ZeroShotClassifier:
             clip_id: [softmax(scale * cosines) for cosines in windows]
             for clip_id, windows in inference.outputs.items()
         }
-        pooling = self._windowing.pooling
-        scores = {
-            "cosine": LabelScores.pooled(inference.outputs, names, pooling),
-            "probability": LabelScores.pooled(probabilities, names, pooling),
-        }
-        return ClassificationResult(
-            label_scores=scores.pop(self._rank_by),
-            captions=(),
-            failures=tuple(inference.failures.values()),
-            provenance=Provenance.record(
-                {"encoder": self._encoder.info},
-                {**self._options(), **self._windowing.options},
-                seed=0,
-                data=inference.digest,
-                training_clips=training_clips(clips, self._encoder),
-            ),
-            truth=truth_of(clips),
-            measure=self._rank_by,
-            alternatives=scores,
-            groups=groups_of(clips),
+        return result_of_windows(
+            clips,
+            inference,
+            {"cosine": inference.outputs, "probability": probabilities},
+            labels=names,
+            rank_by=self._rank_by,
+            windowing=self._windowing,
+            component=("encoder", self._encoder),
+            options=self._options(),
         )
 
     def _options(self) -> dict[str, Option]:

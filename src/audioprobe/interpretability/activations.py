@@ -55,10 +55,19 @@ def read_states(
     return list(results)
 
 
+def states_at(states: Tensor, positions: Sequence[int]) -> Tensor:
+    """Return the states of some positions in ascending order, as a view if they are adjacent."""
+    first, last = positions[0], positions[-1]
+    if last - first == len(positions) - 1:  # much faster than an index
+        return states[first : last + 1]
+    return states[list(positions)]
+
+
 def _pooled(states: Tensor, positions: Sequence[int], pooling: Pooling, site: str) -> States:
     """Return the pooled states of some positions."""
-    rows = states[list(positions[-1:] if pooling == "last" else positions)].float()
-    pooled: States = (rows if pooling == "each" else rows.mean(dim=0)).cpu().numpy()
+    rows = states_at(states, positions[-1:] if pooling == "last" else positions).float()
+    # The model may overwrite its states, so that they are copied unless a mean is.
+    pooled: States = (rows.clone() if pooling == "each" else rows.mean(dim=0)).cpu().numpy()
     if not np.isfinite(pooled).all():
         raise NonFiniteError(
             f"Expected finite states at {site}, got NaN or infinity. {NonFiniteError.ADVICE}"

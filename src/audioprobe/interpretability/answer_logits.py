@@ -10,7 +10,7 @@ from torch import Tensor
 from audioprobe.errors import InvalidInputError, NonFiniteError
 from audioprobe.forward_options import NO_OPTIONS, ForwardOptions
 from audioprobe.protocols import Inspectable
-from audioprobe.sites import InspectedPrompt, SiteHook
+from audioprobe.sites import InspectedPrompt, SiteHook, canonical_site
 
 NO_HOOKS: Mapping[str, SiteHook] = MappingProxyType({})
 """No hooks."""
@@ -95,13 +95,20 @@ class AnswerReader:
             hooks: hooks of the forward pass, none of them at "lm.logits".
             options: options of the forward pass.
         """
-        logits: dict[int, Tensor] = {}
+        states: dict[int, Tensor] = {}
 
-        def read(number: int, states: Tensor) -> None:
-            logits[number] = states[-1]
+        def read(number: int, values: Tensor) -> None:
+            states[number] = values[-1]
 
-        self.model.run_with_hooks(prompts, {**hooks, "lm.logits": read}, options)
-        return [logits[n] for n in range(len(prompts))]
+        # Logits of a large vocabulary are expensive, so they are computed for one position only.
+        normalized = all(canonical_site(name) != "lm.norm" for name in hooks)
+        site = "lm.norm" if normalized else "lm.logits"
+        self.model.run_with_hooks(prompts, {**hooks, site: read}, options)
+        last = [states[n] for n in range(len(prompts))]
+        if not normalized:
+            return last
+        with torch.set_grad_enabled(options.gradients):
+            return list(self.model.vocabulary_logits(torch.stack(last), normalized=True))
 
 
 def log_probabilities(logits: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
 """Batches of prompts in which a failing prompt does not stop the others."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeAlias, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from audioprobe.errors import PER_ITEM_ERRORS, AudioReadError, InvalidInputError
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
@@ -70,6 +70,47 @@ def in_batches(
         done, n_failed = first + len(batch), len(results.failures)
         progress(ProgressEvent(stage=stage, done=done, total=len(chosen), n_failed=n_failed))
     return results
+
+
+def in_batches_again(
+    model: Inspectable,
+    earlier: BatchResults[Any],
+    compute: Callable[[Sequence[int], Sequence[Item]], Sequence[Result]],
+    *,
+    batch_size: int = 8,
+    stage: str = "prompts",
+    progress: ProgressCallback = ignore_progress,
+) -> BatchResults[Result]:
+    """Compute a second result for each prompt that has a first one; see `in_batches`.
+
+    Args:
+        model: model whose layouts are computed.
+        earlier: first results.
+        compute: function that returns one result per prompt of a batch; it receives the index of
+            each prompt and its prompt and layout.
+        batch_size: prompts per batch, at least 1.
+        stage: name of the stage for `progress`.
+        progress: called after every batch.
+
+    Returns:
+        The second results. Items and failures are those of both.
+    """
+    numbers = sorted(earlier.values)
+    copies = {n: replace(earlier.items[n][0]) for n in numbers}  # equal prompts become distinct
+    number_of = {id(prompt): n for n, prompt in copies.items()}
+
+    def numbered(batch: Sequence[Item]) -> Sequence[Result]:
+        return compute([number_of[id(prompt)] for prompt, _ in batch], batch)
+
+    prompts = [copies[n] for n in numbers]
+    later = in_batches(
+        model, prompts, numbered, batch_size=batch_size, stage=stage, progress=progress
+    )
+    return BatchResults(
+        {numbers[k]: value for k, value in later.values.items()},
+        earlier.failures | {numbers[k]: cause for k, cause in later.failures.items()},
+        earlier.items,
+    )
 
 
 def inspected(prompt: InspectedPrompt | Prompt) -> InspectedPrompt:

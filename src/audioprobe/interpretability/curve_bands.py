@@ -10,14 +10,18 @@ from audioprobe.metrics.significance import ROUNDING, exchanges_of
 from audioprobe.types import Estimate, Float64Array
 
 _N_FLIPS = 2000
+_CHUNK = 4_000_000  # largest number of values of resamples in memory
 _LEAST_CONCEPTS = 3  # with fewer, neither a band nor a test says anything
 
 
 def column_means(values: Float64Array) -> Float64Array:
-    """Return the mean of the defined values of each column; NaN if there are none."""
+    """Return the mean of the defined values of each column; NaN if there are none.
+
+    Columns may have any shape: the result has the shape of `values` without its first dimension.
+    """
     counts = (~np.isnan(values)).sum(axis=0)
     sums = np.nansum(values, axis=0)
-    out = np.full(values.shape[1], np.nan)
+    out = np.full(values.shape[1:], np.nan)
     return np.asarray(np.divide(sums, counts, out=out, where=counts > 0), dtype=np.float64)
 
 
@@ -28,20 +32,10 @@ def banded(means: Float64Array, bootstrap: Bootstrap) -> list[Estimate]:
     """
     defined = ~np.isnan(means)
     centre, errors = column_means(means), _standard_errors(means)
-    rng = np.random.default_rng(bootstrap.seed)
-    n_concepts = len(means)
     usable = (defined.sum(axis=0) >= _LEAST_CONCEPTS) & (errors > ROUNDING)
     largest = np.zeros(bootstrap.n_resamples)
-    for number in range(bootstrap.n_resamples if usable.any() else 0):
-        sample = means[rng.integers(n_concepts, size=n_concepts)][:, usable]
-        spread = _standard_errors(sample)
-        ratio = np.divide(
-            np.abs(column_means(sample) - centre[usable]),
-            spread,
-            out=np.zeros(sample.shape[1]),
-            where=spread > ROUNDING,
-        )
-        largest[number] = np.nanmax(ratio, initial=0.0)
+    if usable.any():
+        largest = _largest_deviations(means[:, usable], centre[usable], bootstrap)
     factor = float(np.quantile(largest, bootstrap.level))
     return [
         _estimate(
@@ -52,6 +46,25 @@ def banded(means: Float64Array, bootstrap: Bootstrap) -> list[Estimate]:
         )
         for n in range(means.shape[1])
     ]
+
+
+def _largest_deviations(
+    means: Float64Array, centre: Float64Array, bootstrap: Bootstrap
+) -> Float64Array:
+    """Return the largest studentized deviation from the centre of each resample of concepts."""
+    rng, (n_concepts, n_places) = np.random.default_rng(bootstrap.seed), means.shape
+    size = max(1, _CHUNK // (n_concepts * n_places))
+    parts = []
+    for first in range(0, bootstrap.n_resamples, size):
+        n = min(size, bootstrap.n_resamples - first)
+        drawn = rng.integers(n_concepts, size=(n, n_concepts))
+        samples = means[drawn].swapaxes(0, 1)  # concepts, resamples, places
+        deviations = np.abs(column_means(samples) - centre)
+        spread = _standard_errors(samples)
+        ratio = np.zeros(spread.shape)
+        np.divide(deviations, spread, out=ratio, where=spread > ROUNDING)
+        parts.append(ratio.max(axis=1))
+    return np.concatenate(parts)
 
 
 def _estimate(
@@ -89,7 +102,7 @@ def _standard_errors(means: Float64Array) -> Float64Array:
     counts = (~np.isnan(means)).sum(axis=0)
     deviations = means - column_means(means)
     squares = np.nansum(deviations**2, axis=0)
-    out = np.full(means.shape[1], np.nan)
+    out = np.full(means.shape[1:], np.nan)
     variances = np.divide(squares, counts * (counts - 1.0), out=out, where=counts > 1)
     return np.asarray(np.sqrt(variances), dtype=np.float64)
 

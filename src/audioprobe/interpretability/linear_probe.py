@@ -10,7 +10,7 @@ Conventions:
     whose `method` states the reason.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -132,30 +132,34 @@ def linear_probe(
             bits=nothing, compression=nothing, chance=None, p_value=None, labels=data.classes,
             n_controls=n_controls,
         )  # fmt: skip
-    controls = _controls(data, kinds, n_controls, settings)
+    tasks = control_tasks(data, kinds, n_controls, settings)
+    controls = np.array([correct for _, correct in tasks])
     strength, seed = settings.inverse_strength, settings.seed
     bits = online_code(data, inverse_strength=strength, n_orders=n_orders, seed=seed)
     return _measured(data, controls, bits, settings)
 
 
-def _controls(
-    data: LabelledStates, kinds: IntArray, n_controls: int, settings: ProbeSettings
-) -> Float64Array:
-    """Return whether each item is correct in each control task, shape (n_controls, n_items)."""
-    correct = np.zeros((n_controls, len(data.targets)))
+def control_tasks(
+    data: LabelledStates, types: IntArray, n_controls: int, settings: ProbeSettings
+) -> Iterator[tuple[IntArray, Float64Array]]:
+    """Yield the random classes of each control task, and whether each item is correct in it.
+
+    Args:
+        data: states, sorted.
+        types: index of the type of each sorted item, see `probe_fitting.control_targets`.
+        n_controls: number of control tasks.
+        settings: folds, L2 penalty and seed.
+    """
     for number in range(n_controls):
         rng = np.random.default_rng([settings.seed, number])
-        targets = control_targets(data.targets, kinds, data.groups, rng)
+        targets = control_targets(data.targets, types, data.groups, rng)
         # The folds are stratified by the control labels: otherwise accuracy would be below chance.
-        probabilities, _ = _predicted(replace(data, targets=targets), settings)
-        correct[number] = is_correct(probabilities, targets)
-    return correct
+        probabilities, _ = held_out(replace(data, targets=targets), settings)
+        yield targets, is_correct(probabilities, targets)
 
 
-def _predicted(
-    data: LabelledStates, settings: ProbeSettings
-) -> tuple[Float64Array, list[IntArray]]:
-    """Return the probabilities of all items, and the items of each test fold."""
+def held_out(data: LabelledStates, settings: ProbeSettings) -> tuple[Float64Array, list[IntArray]]:
+    """Return held-out probabilities, shape (n_items, n_classes), and the items of each fold."""
     folds = data.folds(settings.n_folds, settings.seed)
     splits = (Split.of(data.states, *fold) for fold in folds)
     n_classes = len(data.classes)
@@ -167,7 +171,7 @@ def _measured(
     data: LabelledStates, controls: Float64Array, bits: Float64Array, settings: ProbeSettings
 ) -> LinearProbe:
     """Return the probe of the labels, given the control tasks and the bits per item."""
-    probabilities, tested = _predicted(data, settings)
+    probabilities, tested = held_out(data, settings)
     correct, control = is_correct(probabilities, data.targets), controls.mean(axis=0)
     n_controls, n_as_high = len(controls), int((controls.sum(axis=1) >= correct.sum()).sum())
     estimator = ProbeEstimator(settings.bootstrap, data.groups.tolist())

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.interpretability.probe_fitting import IntArray, auc_within_folds
+from audioprobe.interpretability.probe_fitting import (
+    IntArray,
+    LabelledStates,
+    auc_within_folds,
+)
 from audioprobe.io.text_table import Table
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.vectorized_metrics import mean, ratio
@@ -95,6 +99,20 @@ def measures_table(rows: Sequence[tuple[str, Estimate, float | None]]) -> Table:
         for name, estimate, chance in rows
     )
     return Table(("measure", "value", "chance"), cells, (2,))
+
+
+def check_testable(data: LabelledStates, where: str) -> None:
+    """Raise `InvalidInputError` if no probe of these items can be tested on other groups.
+
+    Args:
+        data: the items.
+        where: name of the place of the states, for the message.
+    """
+    if reason := data.why_undefined():
+        raise InvalidInputError(
+            f"Expected at least two labels, each in at least two groups, for a probe at {where}, "
+            f"got {len(data.targets)} items: {reason}. Add prompts of other groups."
+        )
 
 
 def check_counts(**counts: int) -> None:

@@ -5,7 +5,7 @@ Conventions:
     stream of one layer for text and for audio.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -40,9 +40,8 @@ from audioprobe.types import BoolArray, Estimate, Float64Array
 Standardize: TypeAlias = Literal["train", "each"]
 """Whose mean and standard deviation standardize the states of the test modality."""
 
-_Items: TypeAlias = tuple[
-    Float64Array, Sequence[Hashable], Sequence[Hashable]
-]  # states, labels and groups of a modality
+Items: TypeAlias = tuple[Float64Array, Sequence[Hashable], Sequence[Hashable]]
+"""States, labels and groups of the items of a modality."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -133,24 +132,28 @@ def transfer_probe(
         raise InvalidInputError(f"standardize must be 'train' or 'each', got {standardize!r}.")
     first = validate_representation(train_states), train_labels, train_groups
     second = validate_representation(test_states), test_labels, test_groups
-    data, is_test = _joined(first, second)
-    reason = data.why_undefined()
-    folds = [] if reason else data.folds(settings.n_folds, settings.seed)
-    if reason := reason or _why_untestable(data, is_test, folds):
-        nothing = undefined(int(is_test.sum()), reason)
+    comparison = TransferComparison.of(first, second, standardize, settings)
+    if isinstance(comparison, str):
+        nothing = undefined(len(second[0]), comparison)
         return TransferProbe(
             accuracy=nothing, auc=nothing, ceiling_accuracy=nothing, ceiling_auc=nothing,
             shortfall=nothing, chance=None, null_auc=None, p_value=None, n_permutations=0,
         )  # fmt: skip
-    strength = settings.inverse_strength
-    comparison = _Comparison.of(data, is_test, folds, standardize, strength)
     null = comparison.null_aucs(n_permutations, settings.seed)
     return _measured(comparison, null, settings.bootstrap)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Comparison:
-    """Splits with the same test items, and training items of either modality."""
+class TransferComparison:
+    """Splits with the same test items, and training items of either modality.
+
+    Attributes:
+        data: items of both modalities, sorted.
+        is_test: whether each sorted item is of the test modality.
+        transfers: splits that are trained on the other modality.
+        ceilings: splits that are trained on the test modality.
+        inverse_strength: inverse strength of the L2 penalty.
+    """
 
     data: LabelledStates
     is_test: BoolArray
@@ -160,13 +163,21 @@ class _Comparison:
 
     @classmethod
     def of(
-        cls,
-        data: LabelledStates,
-        is_test: BoolArray,
-        folds: Sequence[tuple[IntArray, IntArray]],
-        standardize: Standardize,
-        inverse_strength: float,
-    ) -> "_Comparison":
+        cls, first: Items, second: Items, standardize: Standardize, settings: ProbeSettings
+    ) -> "TransferComparison | str":
+        """Return the splits of two modalities, or why they cannot be tested.
+
+        Args:
+            first: items of the training modality.
+            second: items of the test modality.
+            standardize: see `transfer_probe`.
+            settings: folds, L2 penalty and seed.
+        """
+        data, is_test = _joined(first, second)
+        reason = data.why_undefined()
+        folds = [] if reason else data.folds(settings.n_folds, settings.seed)
+        if reason := reason or _why_untestable(data, is_test, folds):
+            return reason
         transfers, ceilings = [], []
         for train, test in folds:
             other, same, tested = train[~is_test[train]], train[is_test[train]], test[is_test[test]]
@@ -174,7 +185,7 @@ class _Comparison:
             if len(tested):
                 transfers.append(Split.of(data.states, other, tested, like_test))
                 ceilings.append(Split.of(data.states, same, tested))
-        return cls(data, is_test, transfers, ceilings, inverse_strength)
+        return cls(data, is_test, transfers, ceilings, settings.inverse_strength)
 
     @property
     def tested(self) -> list[IntArray]:
@@ -187,20 +198,25 @@ class _Comparison:
         n_classes = len(self.data.classes)
         return cross_validated(splits, targets, n_classes, self.inverse_strength)[self.is_test]
 
-    def null_aucs(self, n_permutations: int, seed: int) -> Float64Array:
-        """Return the AUC of each permutation of the labels in which it is defined."""
-        aucs, once = np.zeros(n_permutations), np.ones((1, int(self.is_test.sum())))
-        groups, tested = self.data.groups, self.tested
+    def permuted(self, n_permutations: int, seed: int) -> Iterator[tuple[IntArray, Float64Array]]:
+        """Yield permuted classes and the probabilities that are then predicted, of test items."""
+        blocks = 2 * self.data.groups + self.is_test
         for number in range(n_permutations):
             rng = np.random.default_rng([seed, number])
-            blocks = 2 * groups + self.is_test
-            targets = control_targets(self.data.targets, groups, blocks, rng)
-            probabilities = self.predicted(self.transfers, targets)
-            aucs[number] = auc_within_folds(targets[self.is_test], probabilities, tested)(once)[0]
+            targets = control_targets(self.data.targets, self.data.groups, blocks, rng)
+            yield targets[self.is_test], self.predicted(self.transfers, targets)
+
+    def null_aucs(self, n_permutations: int, seed: int) -> Float64Array:
+        """Return the AUC of each permutation of the labels in which it is defined."""
+        once, tested = np.ones((1, int(self.is_test.sum()))), self.tested
+        permuted = self.permuted(n_permutations, seed)
+        aucs = np.array([auc_within_folds(*task, tested)(once)[0] for task in permuted])
         return np.asarray(aucs[~np.isnan(aucs)], dtype=np.float64)
 
 
-def _measured(comparison: _Comparison, null: Float64Array, bootstrap: Bootstrap) -> TransferProbe:
+def _measured(
+    comparison: TransferComparison, null: Float64Array, bootstrap: Bootstrap
+) -> TransferProbe:
     """Return the measures of both kinds of training, given the AUCs of permutations."""
     data, is_test = comparison.data, comparison.is_test
     targets = data.targets[is_test]
@@ -222,7 +238,7 @@ def _measured(comparison: _Comparison, null: Float64Array, bootstrap: Bootstrap)
     )
 
 
-def _joined(first: _Items, second: _Items) -> tuple[LabelledStates, BoolArray]:
+def _joined(first: Items, second: Items) -> tuple[LabelledStates, BoolArray]:
     """Return the items of both modalities, and which of them are of the second one."""
     for states, labels, groups in (first, second):
         if not len(states) == len(labels) == len(groups):

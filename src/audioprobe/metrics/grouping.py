@@ -173,3 +173,9 @@ def _is_missing(value: object) -> bool:
         return True
     is_equal = value == value  # noqa: PLR0124
     return not isinstance(is_equal, bool | np.bool_) or not is_equal
+
+
+def named_groups(groups: Sequence[Hashable] | None, n_items: int) -> list[Hashable]:
+    """Return the group of each item; an item without a group is a group of its own."""
+    known = [None] * n_items if groups is None else groups
+    return [("clip", n) if group is None else ("group", group) for n, group in enumerate(known)]

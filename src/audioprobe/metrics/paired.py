@@ -19,7 +19,7 @@ from scipy import stats
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.grouping import Grouping, grouped
+from audioprobe.metrics.grouping import Grouping, grouped, named_groups, rare_label_strata
 from audioprobe.metrics.significance import (
     ROUNDING,
     PairedTest,
@@ -122,7 +122,7 @@ def permutation(
         unit: plural name of the groups; "" means "groups", or "clips" if `groups` is None.
         bootstrap: settings of the bootstrap that computes a confidence interval and a standard
             error of the difference; None computes neither.
-        strata: stratum of each clip in the bootstrap.
+        strata: stratum of each clip in the bootstrap; None uses those of `rare_label_strata`.
     """
     present, first_scores = validate(targets, first, n_dimensions=2)
     _, second_scores = validate(targets, second, n_dimensions=2)
@@ -149,7 +149,7 @@ def permutation(
             lambda counts: aucs[0](counts) - aucs[1](counts),
             n_clips,
             groups=groups,
-            strata=strata,
+            strata=strata or rare_label_strata(named_groups(groups, n_clips), present),
             present=present,
             unit=units.unit,
         )

@@ -112,6 +112,11 @@ def smallest_p_value(n_units: int, n_permutations: int) -> float:
     return 1 / (n_permutations + 1)
 
 
+def least_units(level: float) -> int:
+    """Return the number of units from which on a two-sided p-value can be at most `1 - level`."""
+    return math.ceil(1 - math.log2(1 - level) - ROUNDING)
+
+
 def smallest_text(smallest: float | None) -> str:
     """Return the smallest possible p-value as text to print after a p-value: " (smallest 0.125)".
 

@@ -60,7 +60,7 @@ def logits_of(states: Tensor, norm: nn.Module, head: nn.Module, *, normalized: b
         head: the module that computes logits.
         normalized: whether the norm was applied already, as at "lm.norm".
     """
-    weight = next(head.parameters())
+    weight = next(norm.parameters())  # the head may have quantized weights
     moved = states.to(weight.device, weight.dtype)
     logits: Tensor = head(moved if normalized else norm(moved))
     return logits.float()

@@ -13,7 +13,7 @@ from audioprobe.metrics import (
     macro,
 )
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
-from audioprobe.metrics.grouping import rare_label_strata
+from audioprobe.metrics.grouping import named_groups, rare_label_strata
 from audioprobe.metrics.vectorized_metrics import macro_average_precision, macro_f1, macro_roc_auc
 from audioprobe.plots.forest_plot import ForestPlot, ForestPlotted, ForestRow
 from audioprobe.results.label_evaluation import IntervalFunction, LabelEvaluation, evaluate_labels
@@ -198,7 +198,7 @@ def _interval_function(
 ) -> IntervalFunction:
     """Return a function that adds a bootstrap interval to an estimate of these clips."""
     unit = "clips" if groups is None else "groups"
-    of_clips = _named_groups(groups, len(targets))
+    of_clips = named_groups(groups, len(targets))
     strata = rare_label_strata(of_clips, targets)
 
     def with_interval(statistic: Statistic, point: Estimate, present: BoolArray) -> Estimate:
@@ -215,12 +215,6 @@ def _interval_function(
         )
 
     return with_interval
-
-
-def _named_groups(groups: Sequence[Hashable] | None, n_clips: int) -> list[Hashable]:
-    """Return the group of each clip; a clip without a group is a group of its own."""
-    known = [None] * n_clips if groups is None else groups
-    return [("clip", n) if group is None else ("group", group) for n, group in enumerate(known)]
 
 
 def _ends(estimate: Estimate) -> tuple[float | None, float | None, float | None]:

@@ -107,9 +107,9 @@ def _forgetting(summary: StudySummary) -> str:
     )
     return (
         f"Of {len(updated)} strategies that train the language model, {worse} increased the text "
-        f"loss consistently, {better} decreased it, and {accuracy} lowered text accuracy. The "
-        f"other {n - len(updated)} do not train the language model and cannot change these "
-        f"measures. Of all {n}, {pretraining} lowered pretraining-domain AUC, and {audio} audio "
+        f"loss consistently, {better} decreased it, and {accuracy} lowered text accuracy. "
+        f"Strategies that do not train it ({n - len(updated)}) cannot change these measures. Of "
+        f"all {n}, {pretraining} lowered pretraining-domain AUC, and {audio} audio "
         "accuracy."
     )
 

@@ -98,19 +98,26 @@ class ChatInspector:
         """
         modules = paths_of(self._net).audio
         hooks = hooks_by_site(hooks, self.sites)
-        tokenized = [self._tokenize(prompt) for prompt in prompts]
+        distinct = {id(prompt): prompt for prompt in prompts}  # patching repeats a prompt
+        by_id = {key: self._tokenize(prompt) for key, prompt in distinct.items()}
+        tokenized = [by_id[id(prompt)] for prompt in prompts]
         n_layers = len(self._decoder().layers)
         options.check(n_layers, [item.n_tokens for item in tokenized])
         groups: dict[Hashable, list[int]] = {}
         for n, item in enumerate(tokenized):
             shapes = tuple((k, v.shape[1:]) for k, v in item.inputs.items() if not _is_per_token(k))
             groups.setdefault(n if modules and modules.packed else shapes, []).append(n)
-        clear_encoder_cache(self._net)  # otherwise hooks inside the encoder would not be called
+        # Hooks inside the encoder must be called and may change its output; gradients are not
+        # stored. Otherwise passes of the same audio, as in patching, share the output.
+        is_shared = not options.gradients and all(site.startswith("lm.") for site in hooks)
+        if not is_shared:
+            clear_encoder_cache(self._net)
         try:
             for members in groups.values():
                 self._run_batch({n: tokenized[n] for n in members}, hooks, options)
         finally:
-            clear_encoder_cache(self._net)  # a hook may have changed the stored output
+            if not is_shared:
+                clear_encoder_cache(self._net)
 
     def vocabulary_logits(self, states: Tensor, *, normalized: bool) -> Tensor:
         """Return logits of the vocabulary for states; see `protocols.Inspectable`."""

@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from audioprobe.errors import InvalidInputError
 from audioprobe.forward_options import ForwardOptions
 from audioprobe.models.activation_hooks import (
     SitePoint,
@@ -89,9 +90,12 @@ class LTUInspector:
         hooks = hooks_by_site(hooks, (*_prefix_points(self._net), *decoder))
         if options.start is not None:
             rows = list(options.start.states)
+            encoded = [self._tokens(prompt) for prompt in prompts]
+            lengths = [tokens.length + len(new_ids) for tokens, new_ids in encoded]
         else:
             rows = self._embedded(prompts, hooks)
-        options.check(len(self._net.llama.model.layers), [len(row) for row in rows])
+            lengths = [len(row) for row in rows]
+        options.check(len(self._net.llama.model.layers), lengths)
         if options.attention or any(site in decoder for site in hooks):
             self._run_decoder(rows, hooks, options)
 
@@ -124,7 +128,10 @@ class LTUInspector:
 
     def continuation_ids(self, text: str) -> list[int]:
         """Return the token ids of an answer that follows a prompt."""
-        return self._prompts.continuation_ids(text)
+        ids = self._prompts.continuation_ids(text)
+        if not ids:
+            raise InvalidInputError("An answer needs at least one token, got an empty text.")
+        return ids
 
     def token_texts(self, ids: Sequence[int]) -> list[str]:
         """Return the text of each token."""
