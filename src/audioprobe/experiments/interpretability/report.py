@@ -145,8 +145,7 @@ def _finding(conclusion: Conclusion) -> str:
 
 def _notes(record: InterpretabilityRecord) -> list[str]:
     """Return sentences about measurements without a result, and clips of the training."""
-    missing = [name for name in record.config.measurements if name not in record.results]
-    notes = [f"Without a result: {', '.join(missing)}."] if missing else []
+    notes = [f"{name} has no result: {cause}" for name, cause in record.failures.items()]
     for name, of_set in record.manifest["starts"][-1].get("training clips", {}).items():
         for model, clips in of_set.items():
             if clips:
