@@ -8,8 +8,8 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.interpretability.rules import (
     Conclusion,
     ConclusionRules,
-    Evidence,
     Outcome,
+    PredictionEvidence,
     independent_difference,
     shifted,
 )
@@ -61,7 +61,7 @@ def test_a_conclusion_follows_from_necessary_predictions(
 ) -> None:
     def conclusion() -> str:
         evidence = [
-            Evidence(prediction="", source="", necessary=necessary, outcome=outcome)
+            PredictionEvidence(prediction="", source="", necessary=necessary, outcome=outcome)
             for outcome, necessary in parts
         ]
         return Conclusion("a mechanism", tuple(evidence)).name

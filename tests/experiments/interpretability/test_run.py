@@ -124,8 +124,8 @@ def test_measurements_can_be_added_but_questions_cannot_change(tmp_path: Path) -
 
 
 def test_a_measurement_that_cannot_be_made_does_not_stop_the_others(tmp_path: Path) -> None:
-    limited = {"measurements": [LINEAR, SIMILARITY], "max_pairs": 3}
-    tables, out = settings(tmp_path, **limited), tmp_path / "run"
+    tables = settings(tmp_path, measurements=[LINEAR, SIMILARITY], max_pairs=3)
+    out = tmp_path / "run"
     tables["options"]["sites"] = ["lm.resid.*"]
     (out / ACTIVATIONS / "states-text").mkdir(parents=True)
     (out / ACTIVATIONS / "states-text" / "recording.json").write_text("{}")  # damaged

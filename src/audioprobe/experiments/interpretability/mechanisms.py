@@ -22,7 +22,7 @@ from audioprobe.experiments.interpretability.measurements import (
     WORD_READABLE,
 )
 from audioprobe.experiments.interpretability.representations import LINEAR, SIMILARITY, TRANSFER
-from audioprobe.experiments.interpretability.rules import Conclusion, Evidence, Prediction
+from audioprobe.experiments.interpretability.rules import Conclusion, Prediction, PredictionEvidence
 from audioprobe.experiments.interpretability.storage import InterpretabilityRecord
 
 WORDS = "Audio tokens are mapped to words"
@@ -74,7 +74,7 @@ _RECOGNISED = Prediction(
 
 def conclusions(record: InterpretabilityRecord) -> tuple[Conclusion, ...]:
     """Return the conclusion on each mechanism."""
-    evidence: dict[str, tuple[Evidence, ...]] = {
+    evidence: dict[str, tuple[PredictionEvidence, ...]] = {
         WORDS: (
             effect_over_places(record, _READABLE),
             class_before_word(record, _NOT_BEFORE),

@@ -81,7 +81,7 @@ class ConclusionRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class PredictionEvidence:
     """A prediction of a mechanism, and what was measured.
 
     Attributes:
@@ -120,9 +120,9 @@ class Prediction:
 
     def measured(
         self, outcome: Outcome, estimate: Estimate | None = None, place: str = "", note: str = ""
-    ) -> Evidence:
+    ) -> PredictionEvidence:
         """Return the evidence for the prediction."""
-        return Evidence(
+        return PredictionEvidence(
             prediction=self.text,
             source=self.source,
             necessary=self.necessary,
@@ -132,7 +132,7 @@ class Prediction:
             note=note,
         )
 
-    def missing(self, note: str) -> Evidence:
+    def missing(self, note: str) -> PredictionEvidence:
         """Return the evidence for a prediction that was not measured, with the reason."""
         return self.measured("not measured", note=note)
 
@@ -147,7 +147,7 @@ class Conclusion:
     """
 
     mechanism: str
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[PredictionEvidence, ...]
 
     @property
     def name(self) -> ConclusionName:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from audioprobe.experiments.interpretability.answers import MODALITIES, answers_table
 from audioprobe.experiments.interpretability.mechanisms import conclusions
-from audioprobe.experiments.interpretability.rules import Conclusion, Evidence
+from audioprobe.experiments.interpretability.rules import Conclusion, PredictionEvidence
 from audioprobe.experiments.interpretability.storage import InterpretabilityRecord
 from audioprobe.experiments.interpretability.trials import FAMILIARITY, TrialRecord, role_name
 from audioprobe.io.text_table import Table, with_rate
@@ -58,7 +58,7 @@ def evidence_table(all_conclusions: Sequence[Conclusion]) -> Table:
     return Table(header, rows)
 
 
-def _evidence_row(evidence: Evidence) -> tuple[str, ...]:
+def _evidence_row(evidence: PredictionEvidence) -> tuple[str, ...]:
     return (
         evidence.prediction,
         "yes" if evidence.necessary else "no",
