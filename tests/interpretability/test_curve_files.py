@@ -67,7 +67,7 @@ def test_curves_are_read_as_they_were_written(
 
 
 def test_a_column_of_a_larger_array_is_stored_correctly(tmp_path: Path) -> None:
-    values = np.arange(12.0).reshape(3, 4)
+    values = np.arange(12, dtype=np.float64).reshape(3, 4)
     save_curves({"part": curve(values).at(sites=["lm.resid.1", "lm.resid.3"])}, tmp_path)
     np.testing.assert_array_equal(load_curves(tmp_path)["part"].values, values[:, [1, 3]])
 

@@ -31,7 +31,7 @@ def test_sites_are_in_the_order_of_the_forward_pass() -> None:
     assert len(chart.table.rows) == 6
 
 
-def test_missing_values_are_no_boxes_and_signs_are_kept() -> None:
+def test_missing_values_are_left_empty_and_signs_are_kept() -> None:
     values = np.array([[0.5, np.nan], [-1.0, 0.0]])
     chart = site_heat_map(["crow", "<b>owl</b>"], ["lm.embed", "lm.resid.0"], values, "effect", "")
     data = chart.spec["data"]["values"]  # type: ignore[index]
@@ -45,7 +45,7 @@ def test_missing_values_are_no_boxes_and_signs_are_kept() -> None:
 
 
 def test_only_the_largest_rows_are_drawn_and_the_caption_says_so() -> None:
-    values = np.arange(160.0)[:, None]
+    values = np.arange(160, dtype=np.float64)[:, None]
     chart = site_heat_map([f"c{n}" for n in range(160)], ["lm.embed"], values, "effect", "Effects.")
     rows = [each["row"] for each in chart.spec["data"]["values"]]  # type: ignore[index]
     assert rows == [f"c{n}" for n in range(10, 160)]

@@ -54,7 +54,7 @@ def report_interpretability(folder: Path, name: str, out: Path | None = None) ->
 
 
 def _report(record: "InterpretabilityRecord", folder: Path, name: str) -> int:
-    """Write the outputs of a study and print its verdicts.
+    """Write the outputs of a study and print its conclusions.
 
     Returns:
         The exit status: 0 if any question was answered, otherwise 1.
@@ -64,7 +64,7 @@ def _report(record: "InterpretabilityRecord", folder: Path, name: str) -> int:
 
     tables = write_outputs(record, folder, name)
     write(tables["Answers"].only(ACCURACIES).to_text(terminal_width()))
-    write(tables["Verdicts"].to_text(terminal_width()))
+    write(tables["Conclusions"].to_text(terminal_width()))
     write(printable(f"\nwrote {folder}; open {folder / REPORT}"))
     answered = any(not trial.audio.failure for trial in record.trials.trials)
     return 0 if answered else EXIT_FAILED

@@ -112,21 +112,13 @@ def site_heat_map(
         row_title: what the rows are.
     """
     sizes = np.where(np.isnan(values), 0.0, np.abs(values))
-    most = float(sizes.max(initial=0.0)) or 1.0
     largest = sizes.max(axis=1, initial=0.0)
     drawn = sorted(np.argsort(-largest, kind="stable")[:_MOST_ROWS].tolist())
     names, columns = unique(rows), unique(sites)
     data = [
-        {
-            "row": names[row],
-            "site": columns[column],
-            "strength": round(float(sizes[row, column]) / most, 4),
-            "sign": "above" if values[row, column] >= 0 else "below",
-            "text": f"{names[row]}, {columns[column]}: {values[row, column]:.3f}",
-        }
+        box
         for row in drawn
-        for column in range(len(columns))
-        if not np.isnan(values[row, column])
+        for box in _boxes(names[row], columns, values[row], largest.max(initial=0.0))
     ]
     x = nominal("site", "site", scale={"domain": columns}, axis={"labelAngle": -60})
     y = nominal("row", row_title, scale={"domain": [names[row] for row in drawn]})
@@ -156,6 +148,23 @@ def site_heat_map(
     )
     header = (row_title, *sites)
     return Chart(caption + more, spec, Table(header, cells, tuple(range(1, len(header)))))
+
+
+def _boxes(
+    row: str, columns: Sequence[str], values: Float64Array, largest: float
+) -> list[dict[str, object]]:
+    """Return the data of the boxes of a row; `largest` is the value with the strongest colour."""
+    return [
+        {
+            "row": row,
+            "site": column,
+            "strength": round(abs(value) / (largest or 1.0), 4),
+            "sign": "above" if value >= 0 else "below",
+            "text": f"{row}, {column}: {value:.3f}",
+        }
+        for column, value in zip(columns, values.tolist(), strict=True)
+        if not np.isnan(value)
+    ]
 
 
 def _stage(site: str) -> int:

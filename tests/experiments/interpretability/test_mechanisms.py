@@ -1,4 +1,4 @@
-"""Verdicts on records whose mechanism is known."""
+"""Conclusions on records whose mechanism is known."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,10 +19,10 @@ from audioprobe.experiments.interpretability.mechanisms import (
     SEPARATE,
     UNFAMILIAR,
     WORDS,
-    verdicts,
+    conclusions,
 )
 from audioprobe.experiments.interpretability.representations import LINEAR, SIMILARITY, TRANSFER
-from audioprobe.experiments.interpretability.rules import Verdict
+from audioprobe.experiments.interpretability.rules import Conclusion
 from audioprobe.experiments.interpretability.storage import InterpretabilityRecord
 from audioprobe.experiments.interpretability.trials import MatchedTrial, RelationRole
 from audioprobe.io.data_table import DataTable
@@ -32,12 +32,12 @@ ROLES: tuple[RelationRole, ...] = ("text_only", "held_out")
 NOTHING, STRONG = np.zeros(3), np.array([0.0, 0.6, 0.3])
 
 
-def verdict(record: InterpretabilityRecord, mechanism: str) -> Verdict:
-    return next(each for each in verdicts(record) if each.mechanism == mechanism)
+def conclusion(record: InterpretabilityRecord, mechanism: str) -> Conclusion:
+    return next(each for each in conclusions(record) if each.mechanism == mechanism)
 
 
 def outcomes(record: InterpretabilityRecord, mechanism: str) -> list[str]:
-    return [each.outcome for each in verdict(record, mechanism).evidence]
+    return [each.outcome for each in conclusion(record, mechanism).evidence]
 
 
 def roles(*, audio_of_text_only: bool, text: bool = True) -> list[MatchedTrial]:
@@ -67,7 +67,7 @@ def probe_table(familiar: float, unfamiliar: float, word_site: float = 0.3) -> D
     }
     for name, position in (("auc", 2), ("selectivity", 3)):
         for suffix, shift in (("", 0.0), ("_low", -0.04), ("_high", 0.04)):
-            columns[name + suffix] = [float(row[position]) + shift for row in rows]  # type: ignore[arg-type]
+            columns[name + suffix] = [float(row[position]) + shift for row in rows]
         columns[f"{name}_concepts"] = [16] * len(rows)
     return DataTable(columns)
 
@@ -95,15 +95,15 @@ def test_words_are_supported_if_they_can_be_read_and_are_used() -> None:
         WORD_PATCHED: effect_curve(trials, STRONG),
     }
     record = planted(trials, used)
-    assert verdict(record, WORDS).name == "supported"
+    assert conclusion(record, WORDS).name == "supported"
     assert outcomes(record, WORDS) == ["agrees", "not measured", "agrees", "agrees"]
-    evidence = verdict(record, WORDS).evidence[0]
+    evidence = conclusion(record, WORDS).evidence[0]
     assert evidence.place == "lm.resid.1, audio"
     assert evidence.estimate is not None
     assert abs((evidence.estimate.value or 0) - 0.6) < 0.1
     unused = used | {WORD_ERASED: effect_curve(trials, NOTHING)}
-    assert verdict(planted(trials, unused), WORDS).name == "contradicted"
-    assert verdict(planted(trials, {WORD_READABLE: used[WORD_READABLE]}), WORDS).name == (
+    assert conclusion(planted(trials, unused), WORDS).name == "contradicted"
+    assert conclusion(planted(trials, {WORD_READABLE: used[WORD_READABLE]}), WORDS).name == (
         "cannot be decided"
     )
 
@@ -117,30 +117,30 @@ def test_the_class_before_the_word_speaks_against_words() -> None:
     table.columns["selectivity"][0] = 0.0  # type: ignore[index]
     table.columns["selectivity_low"][0], table.columns["selectivity_high"][0] = -0.04, 0.04  # type: ignore[index]
     late = planted(trials, curves, {LINEAR: table})
-    evidence = verdict(late, WORDS).evidence[1]
+    evidence = conclusion(late, WORDS).evidence[1]
     assert evidence.outcome == "agrees"
     assert "from lm.resid.1 on" in evidence.note
 
 
-def test_separate_representations_are_told_from_shared_ones() -> None:
+def test_separate_representations_are_distinguished_from_shared_ones() -> None:
     lost = roles(audio_of_text_only=False)
     repaired = {TEXT_PATCHED: effect_curve(lost, STRONG)}
     tables = {TRANSFER: transfer_table(0.5, 0.5)}
     record = planted(lost, repaired, tables)
     assert outcomes(record, SEPARATE) == ["agrees", "agrees", "not measured", "agrees"]
-    assert verdict(record, SEPARATE).name == "supported"
+    assert conclusion(record, SEPARATE).name == "supported"
     shared = planted(
         roles(audio_of_text_only=True), repaired, {TRANSFER: transfer_table(0.9, 0.01)}
     )
     assert outcomes(shared, SEPARATE)[:2] == ["disagrees", "disagrees"]
-    assert verdict(shared, SEPARATE).name == "contradicted"
+    assert conclusion(shared, SEPARATE).name == "contradicted"
 
 
 def test_relations_that_are_unknown_in_text_decide_nothing() -> None:
-    (gap, *_) = verdict(planted(roles(audio_of_text_only=True, text=False)), SEPARATE).evidence
+    (gap, *_) = conclusion(planted(roles(audio_of_text_only=True, text=False)), SEPARATE).evidence
     assert gap.outcome == "undecided"
     assert "not above chance" in gap.note
-    (missing, *_) = verdict(planted([answered("c0", role="unknown")]), SEPARATE).evidence
+    (missing, *_) = conclusion(planted([answered("c0", role="unknown")]), SEPARATE).evidence
     assert missing.outcome == "not measured"
 
 
@@ -149,14 +149,12 @@ def test_only_answers_that_text_can_repair_are_patched() -> None:
     values = np.where([[t.is_correct("audio") is False] for t in trials], 0.0, STRONG)
     curve = effect_curve(trials, values[0])
     object.__setattr__(curve, "values", values)
-    evidence = verdict(planted(trials, {TEXT_PATCHED: curve}), SEPARATE).evidence[3]
+    evidence = conclusion(planted(trials, {TEXT_PATCHED: curve}), SEPARATE).evidence[3]
     assert evidence.estimate is not None
     assert evidence.estimate.n == 1  # the concept with a wrong answer
     all_right = [answered(concept) for concept in CONCEPTS]
-    evidence = verdict(
-        planted(all_right, {TEXT_PATCHED: effect_curve(all_right, STRONG)}), SEPARATE
-    )
-    assert evidence.evidence[3].note == "no trial has such answers"
+    record = planted(all_right, {TEXT_PATCHED: effect_curve(all_right, STRONG)})
+    assert conclusion(record, SEPARATE).evidence[3].note == "no trial has such answers"
 
 
 def test_a_significant_similarity_speaks_against_separation() -> None:
@@ -185,19 +183,19 @@ def familiarity(unfamiliar_right: bool) -> list[MatchedTrial]:
     return known + new
 
 
-def test_worse_representations_of_unfamiliar_sound_are_told_from_equal_ones() -> None:
+def test_worse_representations_of_unfamiliar_sound_are_distinguished_from_equal_ones() -> None:
     worse = planted(familiarity(False), {}, {LINEAR: probe_table(0.95, 0.7)})
     assert outcomes(worse, UNFAMILIAR) == ["agrees", "agrees", "agrees"]
-    assert verdict(worse, UNFAMILIAR).name == "supported"
+    assert conclusion(worse, UNFAMILIAR).name == "supported"
     equal = planted(familiarity(True), {}, {LINEAR: probe_table(0.9, 0.91)})
     assert outcomes(equal, UNFAMILIAR) == ["disagrees", "disagrees", "disagrees"]
-    assert verdict(equal, UNFAMILIAR).name == "contradicted"
+    assert conclusion(equal, UNFAMILIAR).name == "contradicted"
 
 
 def test_other_questions_about_unfamiliar_recordings_are_not_compared() -> None:
     known = [answered(c, familiar=True) for c in CONCEPTS[:8]]
     new = [answered(c, familiar=False, audio=False) for c in CONCEPTS[8:]]
-    evidence = verdict(planted(known + new), UNFAMILIAR).evidence
+    evidence = conclusion(planted(known + new), UNFAMILIAR).evidence
     assert [each.outcome for each in evidence] == ["not measured"] * 3
 
 
@@ -209,6 +207,6 @@ def test_a_model_that_always_says_yes_decides_nothing() -> None:
         for familiar in (True, False)
         for role in ("audio_and_text", *ROLES)
     ]
-    for each in verdicts(planted(trials)):
+    for each in conclusions(planted(trials)):
         assert each.name == "cannot be decided"
         assert {e.outcome for e in each.evidence} <= {"undecided", "not measured"}

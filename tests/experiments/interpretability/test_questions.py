@@ -64,11 +64,11 @@ def test_false_relations_of_the_training_are_used_if_both_concepts_have_clips(
     for concept in concepts[::2]:
         (tmp_path / f"{concept}.wav").write_bytes(wav_bytes(Waveform(np.ones(8, "f4"), 8000))[0])
     plan = planned(evaluation_sets=[{"name": "files", "folder": str(tmp_path)}])
-    asked = {(q.pair.key, q.pair.holds) for q in plan.probe.questions}
+    questions = {(q.pair.key, q.pair.holds) for q in plan.probe.questions}
     complete = [pair for pair in relations if pair.concepts <= set(concepts[::2])]
     assert complete
     for pair in complete:
-        assert {(pair.true.key, True), (pair.false.key, False)} <= asked
+        assert {(pair.true.key, True), (pair.false.key, False)} <= questions
 
 
 def test_sizes_limit_pairs_clips_and_wordings() -> None:

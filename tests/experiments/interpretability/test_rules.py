@@ -1,4 +1,4 @@
-"""Outcomes of measurements, and verdicts from outcomes."""
+"""Outcomes of measurements, and conclusions from outcomes."""
 
 import pytest
 from hypothesis import given
@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.interpretability.rules import (
-    Evidence,
+    Conclusion,
+    ConclusionRules,
     Outcome,
-    Verdict,
-    VerdictRules,
+    PredictionEvidence,
     independent_difference,
     shifted,
 )
 from audioprobe.types import Estimate
 
-RULES = VerdictRules()
+RULES = ConclusionRules()
 OUTCOMES = st.sampled_from(["agrees", "disagrees", "undecided", "not measured"])
 
 
@@ -56,19 +56,19 @@ def test_a_curve_agrees_at_its_best_significant_place() -> None:
 
 
 @given(st.lists(st.tuples(OUTCOMES, st.booleans()), max_size=5), st.randoms())
-def test_a_verdict_follows_from_necessary_predictions(
+def test_a_conclusion_follows_from_necessary_predictions(
     parts: list[tuple[Outcome, bool]], random: st.DataObject
 ) -> None:
-    def verdict() -> str:
+    def conclusion() -> str:
         evidence = [
-            Evidence(prediction="", source="", necessary=necessary, outcome=outcome)
+            PredictionEvidence(prediction="", source="", necessary=necessary, outcome=outcome)
             for outcome, necessary in parts
         ]
-        return Verdict("a mechanism", tuple(evidence)).name
+        return Conclusion("a mechanism", tuple(evidence)).name
 
-    first = verdict()
+    first = conclusion()
     random.shuffle(parts)  # type: ignore[attr-defined]
-    assert verdict() == first
+    assert conclusion() == first
     necessary = [outcome for outcome, is_necessary in parts if is_necessary]
     assert (first == "contradicted") == ("disagrees" in necessary)
     assert (first == "supported") == (bool(necessary) and {*necessary} == {"agrees"})
@@ -91,4 +91,4 @@ def test_shifting_keeps_undefined_values() -> None:
 
 def test_thresholds_must_be_in_range() -> None:
     with pytest.raises(InvalidInputError, match="margins above 0"):
-        VerdictRules(accuracy_margin=0.0)
+        ConclusionRules(accuracy_margin=0.0)

@@ -36,7 +36,7 @@ def run(
     return record, events, notices
 
 
-@pytest.mark.parametrize("kind", ["ltu", "qwen2-audio"])
+@pytest.mark.parametrize("kind", ["ltu", pytest.param("qwen2-audio", marks=pytest.mark.slow)])
 def test_a_study_measures_stores_resumes_and_reports(kind: str, tmp_path: Path) -> None:
     tables, out = settings(tmp_path, kind), tmp_path / "run"
     record, _, _ = run(tmp_path, tables, out)
@@ -53,7 +53,7 @@ def test_a_study_measures_stores_resumes_and_reports(kind: str, tmp_path: Path) 
     page = tmp_path / "page"
     page.mkdir()
     written = write_outputs(read_record(out), page, "tiny")
-    assert list(written)[:3] == ["Verdicts", "Evidence", "Answers"]
+    assert list(written)[:3] == ["Conclusions", "Evidence", "Answers"]
     trials = parquet.read_table(page / "trials.parquet").to_pylist()
     assert [row["item"] for row in trials] == [trial.id for trial in record.trials.trials]
     assert len({row["item"] for row in trials}) == len(trials)
@@ -121,6 +121,22 @@ def test_measurements_can_be_added_but_questions_cannot_change(tmp_path: Path) -
     )
     with pytest.raises(InvalidInputError, match="another configuration"):
         run(tmp_path, tables | {"max_pairs": 2}, out)
+
+
+def test_a_measurement_that_cannot_be_made_does_not_stop_the_others(tmp_path: Path) -> None:
+    tables = settings(tmp_path, measurements=[LINEAR, SIMILARITY], max_pairs=3)
+    out = tmp_path / "run"
+    tables["options"]["sites"] = ["lm.resid.*"]
+    (out / ACTIVATIONS / "states-text").mkdir(parents=True)
+    (out / ACTIVATIONS / "states-text" / "recording.json").write_text("{}")  # damaged
+    record, _, notices = run(tmp_path, tables, out)
+    assert set(record.failures) == {LINEAR, SIMILARITY}
+    assert "recording.json" in record.failures[LINEAR]
+    assert sum("has no result" in notice for notice in notices) == 2
+    shutil.rmtree(out / ACTIVATIONS)
+    record, _, _ = run(tmp_path, tables, out)
+    assert list(record.results) == [LINEAR, SIMILARITY]
+    assert not record.failures
 
 
 def test_models_without_accessible_activations_are_refused(tmp_path: Path) -> None:

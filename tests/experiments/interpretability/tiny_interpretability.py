@@ -8,6 +8,7 @@ import numpy as np
 from tests.experiments.finetuning.tiny_study import model, noises
 from tests.tiny_chat_models import saved
 
+from audioprobe.experiments.interpretability.answers import ROLES
 from audioprobe.experiments.interpretability.config import InterpretabilityConfig
 from audioprobe.experiments.interpretability.storage import (
     InterpretabilityRecord,
@@ -49,6 +50,7 @@ def settings(folder: Path, kind: str = "ltu", **changes: object) -> dict[str, An
         "bootstrap": {"n_resamples": 20},
         "options": {
             "sites": SITES[kind],
+            "max_trials": 12,
             "n_controls": 1,
             "n_permutations": 2,
             "probe": {"n_folds": 2, "bootstrap": {"n_resamples": 20}},
@@ -83,6 +85,7 @@ def answered(
         target="bird",
         target_phrase="a bird",
         holds=holds,
+        match=ROLES.index(role),
     )
 
     def trial(condition: Condition, is_correct: bool | None, clip: str) -> Trial:
@@ -127,7 +130,9 @@ def planted(
     )
     kinds = {trial.concept: "animal" for trial in trials}
     result = MeasurementResult(curves or {}, tables or {})
-    return InterpretabilityRecord(config, TrialRecord(tuple(trials), kinds), {"all": result}, {})
+    return InterpretabilityRecord(
+        config, TrialRecord(tuple(trials), kinds), {"all": result}, {}, {}
+    )
 
 
 def effect_curve(trials: Sequence[MatchedTrial], effects: Float64Array) -> SiteCurve:

@@ -1,3 +1,3 @@
-"""Studies of where a concept is lost: config, questions, measurements, run, verdicts, report."""
+"""Studies of where a concept is lost: config, questions, measurements, run, conclusions, report."""
 
 __all__: list[str] = []

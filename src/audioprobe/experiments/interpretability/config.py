@@ -8,7 +8,7 @@ from audioprobe.audio.windowing import Windowing
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.experiments.components import SHIPPED_CONFIGS, ComponentSpec, check_names
 from audioprobe.experiments.interpretability.measurements import MEASUREMENTS
-from audioprobe.experiments.interpretability.rules import VerdictRules
+from audioprobe.experiments.interpretability.rules import ConclusionRules
 from audioprobe.experiments.interpretability.states import MeasurementOptions
 from audioprobe.experiments.probing.config import ConceptSpec, ProbeEvaluationSet
 from audioprobe.io.config import find_config, read_config
@@ -41,7 +41,7 @@ class InterpretabilityConfig:
             each with a false relation; 0 means all.
         windowing: how clips are read; the length is "crop" (default: the first 10 s), "pad" or
             "whole".
-        rules: thresholds of the verdicts.
+        rules: thresholds of the conclusions.
         cache: path of a response cache that several runs can share; "" means no cache.
         bootstrap: how confidence intervals are computed; concepts are resampled.
         seed: random seed of drawn questions and of the measurements.
@@ -62,7 +62,7 @@ class InterpretabilityConfig:
     n_wordings: int = 1
     max_pairs: int = 0
     windowing: Windowing = FIRST_SECONDS
-    rules: VerdictRules = field(default_factory=VerdictRules, compare=False)
+    rules: ConclusionRules = field(default_factory=ConclusionRules, compare=False)
     cache: str = ""
     bootstrap: Bootstrap = field(default_factory=Bootstrap)
     seed: int = 0

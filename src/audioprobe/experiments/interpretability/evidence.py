@@ -16,10 +16,10 @@ from audioprobe.experiments.interpretability.interventions import WORD_READABLE
 from audioprobe.experiments.interpretability.probe_data import CLASS, estimate_in
 from audioprobe.experiments.interpretability.representations import LINEAR, SIMILARITY, TRANSFER
 from audioprobe.experiments.interpretability.rules import (
-    Evidence,
+    ConclusionRules,
     Outcome,
     Prediction,
-    VerdictRules,
+    PredictionEvidence,
     independent_difference,
     shifted,
 )
@@ -39,7 +39,7 @@ _ONE_KIND = "needs familiar and unfamiliar recordings"
 
 def effect_over_places(
     record: InterpretabilityRecord, prediction: Prediction, *, only_repairable: bool = False
-) -> Evidence:
+) -> PredictionEvidence:
     """Return whether a curve is above its control at any place."""
     curve = record.curves.get(prediction.source)
     if curve is None:
@@ -70,7 +70,7 @@ def _is_repairable(trial: MatchedTrial) -> bool:
     return trial.is_correct("text") is True and trial.is_correct("audio") is False
 
 
-def class_before_word(record: InterpretabilityRecord, prediction: Prediction) -> Evidence:
+def class_before_word(record: InterpretabilityRecord, prediction: Prediction) -> PredictionEvidence:
     """Return whether no class can be read at the sites before the first one with the word."""
     curve, table = record.curves.get(WORD_READABLE), record.tables.get(LINEAR)
     if curve is None or table is None:
@@ -100,7 +100,7 @@ def class_before_word(record: InterpretabilityRecord, prediction: Prediction) ->
     return prediction.measured(outcome, values[number], sites[number], note)
 
 
-def gap_of_roles(record: InterpretabilityRecord, prediction: Prediction) -> Evidence:
+def gap_of_roles(record: InterpretabilityRecord, prediction: Prediction) -> PredictionEvidence:
     """Return whether the modality gap is larger for relations that were not trained in audio.
 
     Relations that are not known in text say nothing about access from audio: the outcome is then
@@ -118,7 +118,7 @@ def gap_of_roles(record: InterpretabilityRecord, prediction: Prediction) -> Evid
     return _known(rules, text, _CHANCE, prediction.measured(outcome, difference, note=note))
 
 
-def no_transfer(record: InterpretabilityRecord, prediction: Prediction) -> Evidence:
+def no_transfer(record: InterpretabilityRecord, prediction: Prediction) -> PredictionEvidence:
     """Return whether a classifier that is trained on text is at chance on audio.
 
     The site is the one at which a classifier that is trained on audio is best, so that the choice
@@ -145,7 +145,7 @@ def no_transfer(record: InterpretabilityRecord, prediction: Prediction) -> Evide
     return prediction.measured(outcome, above_chance, str(table.columns["site"][best]), note)
 
 
-def no_similarity(record: InterpretabilityRecord, prediction: Prediction) -> Evidence:
+def no_similarity(record: InterpretabilityRecord, prediction: Prediction) -> PredictionEvidence:
     """Return whether the similarity of text and audio is significant at any pair of sites.
 
     Without a significant pair the outcome is undecided: a difference is not shown.
@@ -174,7 +174,9 @@ def no_similarity(record: InterpretabilityRecord, prediction: Prediction) -> Evi
     return prediction.measured(outcome, estimate, place, note)
 
 
-def class_by_familiarity(record: InterpretabilityRecord, prediction: Prediction) -> Evidence:
+def class_by_familiarity(
+    record: InterpretabilityRecord, prediction: Prediction
+) -> PredictionEvidence:
     """Return whether probes of encoder and connector are worse for unfamiliar recordings.
 
     It agrees if one site agrees and none disagrees, and disagrees if all sites disagree.
@@ -207,14 +209,18 @@ def class_by_familiarity(record: InterpretabilityRecord, prediction: Prediction)
     return _known(rules, familiar[site], _CHANCE, evidence)
 
 
-def answers_by_familiarity(record: InterpretabilityRecord, prediction: Prediction) -> Evidence:
+def answers_by_familiarity(
+    record: InterpretabilityRecord, prediction: Prediction
+) -> PredictionEvidence:
     """Return whether the same questions are answered worse about unfamiliar recordings."""
     familiar, unfamiliar = of_shared_questions(*_by_familiarity(record))
     values = correct_answers(familiar, "audio"), correct_answers(unfamiliar, "audio")
     return _familiar_minus_unfamiliar(record, prediction, *values, _CHANCE)
 
 
-def recognition_by_familiarity(record: InterpretabilityRecord, prediction: Prediction) -> Evidence:
+def recognition_by_familiarity(
+    record: InterpretabilityRecord, prediction: Prediction
+) -> PredictionEvidence:
     """Return whether unfamiliar recordings of the same concepts are recognised less often."""
     familiar, unfamiliar = (recognition(trials) for trials in _by_familiarity(record))
     shared = {concept for concept, _ in familiar} & {concept for concept, _ in unfamiliar}
@@ -235,7 +241,7 @@ def _familiar_minus_unfamiliar(
     familiar: ConceptValues,
     unfamiliar: ConceptValues,
     chance: float,
-) -> Evidence:
+) -> PredictionEvidence:
     if not familiar or not unfamiliar:
         return prediction.missing(f"{_ONE_KIND} of the same concepts")
     bootstrap, rules = record.config.bootstrap, record.config.rules
@@ -246,7 +252,9 @@ def _familiar_minus_unfamiliar(
     return _known(rules, known, chance, prediction.measured(outcome, difference, note=note))
 
 
-def _known(rules: VerdictRules, known: Estimate, chance: float, evidence: Evidence) -> Evidence:
+def _known(
+    rules: ConclusionRules, known: Estimate, chance: float, evidence: PredictionEvidence
+) -> PredictionEvidence:
     """Return evidence, whose outcome is undecided unless a value is above chance."""
     if rules.outcome(shifted(known, -chance), rules.accuracy_margin) == "agrees":
         return evidence

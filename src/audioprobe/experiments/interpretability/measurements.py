@@ -50,7 +50,7 @@ and kept when a run resumes) and progress. It returns curves and tables by name.
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class StudyMeasurement:
     """A measurement of a study.
 
     Attributes:
@@ -70,33 +70,33 @@ def _none(n_trials: int) -> int:
     return 0 * n_trials
 
 
-MEASUREMENTS: Mapping[str, Measurement] = {
-    LINEAR: Measurement(
+MEASUREMENTS: Mapping[str, StudyMeasurement] = {
+    LINEAR: StudyMeasurement(
         probe_sites,
         _none,
         "Logistic regressions read the broad class of a concept from its clip or its phrase, and "
         "the correct answer from the last position. No concept is in both training and test set. "
         "Selectivity is accuracy minus that of random labels.",
     ),
-    TRANSFER: Measurement(
+    TRANSFER: StudyMeasurement(
         transfer_between_modalities,
         _none,
         "The same classifiers are trained in one modality and tested in the other. The ceiling is "
         "a classifier that is trained on the test modality; p-values are of permuted labels.",
     ),
-    SIMILARITY: Measurement(
+    SIMILARITY: StudyMeasurement(
         compare_text_and_audio,
         _none,
         "Unbiased linear CKA of the concepts in text (phrase) and in audio (clip), each layer with "
         "each site; p-values are corrected for all pairs of sites.",
     ),
-    DISTANCE: Measurement(
+    DISTANCE: StudyMeasurement(
         modality_distances,
         _none,
         "Separability is the AUC of a linear classifier of the modality. Retrieval is the share of "
         "concepts whose nearest state in the other modality is their own, after centring.",
     ),
-    NEAREST: Measurement(
+    NEAREST: StudyMeasurement(
         words_of_clips,
         passes_of_words,
         "Each position of a clip is compared with the phrases of all concepts in text, in all "
@@ -104,20 +104,20 @@ MEASUREMENTS: Mapping[str, Measurement] = {
         "share of positions whose nearest text is that of the concept; the control exchanges "
         "concepts.",
     ),
-    PATCHING: Measurement(
+    PATCHING: StudyMeasurement(
         patched_texts,
         passes_of_patching,
         "States of the text prompt replace those of the audio prompt, one layer at a time: the "
         "last position, and the mean of the phrase of the concept at all positions of the clip. "
         "The value is the recovered share of the logit difference; 1 is the answer in text.",
     ),
-    BLOCKING: Measurement(
+    BLOCKING: StudyMeasurement(
         blocked_attention,
         passes_of_blocking,
         "Attention edges are removed in windows of layers; the control removes as many random "
         "edges.",
     ),
-    ERASING: Measurement(
+    ERASING: StudyMeasurement(
         erased_words,
         passes_of_erasing,
         "The direction of the phrase of the concept in text is removed from the positions of the "

@@ -1,7 +1,7 @@
-"""The three mechanisms of the study, with their predictions, and the verdict on each of them.
+"""The three mechanisms of the study, with their predictions, and the conclusion on each of them.
 
 The mechanisms are hypotheses of "What do MLLMs hear?" (arXiv 2406.04615) about why a model that
-knows a class in text answers wrongly about a recording. `rules` defines outcomes and verdicts.
+knows a class in text answers wrongly about a recording. `rules` defines outcomes and conclusions.
 """
 
 from audioprobe.experiments.interpretability.evidence import (
@@ -22,7 +22,7 @@ from audioprobe.experiments.interpretability.interventions import (
     WORD_READABLE,
 )
 from audioprobe.experiments.interpretability.representations import LINEAR, SIMILARITY, TRANSFER
-from audioprobe.experiments.interpretability.rules import Evidence, Prediction, Verdict
+from audioprobe.experiments.interpretability.rules import Conclusion, Prediction, PredictionEvidence
 from audioprobe.experiments.interpretability.storage import InterpretabilityRecord
 
 WORDS = "Audio tokens are mapped to words"
@@ -72,9 +72,9 @@ _RECOGNISED = Prediction(
 )
 
 
-def verdicts(record: InterpretabilityRecord) -> tuple[Verdict, ...]:
-    """Return the verdict on each mechanism."""
-    evidence: dict[str, tuple[Evidence, ...]] = {
+def conclusions(record: InterpretabilityRecord) -> tuple[Conclusion, ...]:
+    """Return the conclusion on each mechanism."""
+    evidence: dict[str, tuple[PredictionEvidence, ...]] = {
         WORDS: (
             effect_over_places(record, _READABLE),
             class_before_word(record, _NOT_BEFORE),
@@ -93,4 +93,4 @@ def verdicts(record: InterpretabilityRecord) -> tuple[Verdict, ...]:
             recognition_by_familiarity(record, _RECOGNISED),
         ),
     }
-    return tuple(Verdict(mechanism, found) for mechanism, found in evidence.items())
+    return tuple(Conclusion(mechanism, parts) for mechanism, parts in evidence.items())

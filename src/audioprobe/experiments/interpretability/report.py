@@ -10,13 +10,13 @@ from audioprobe.experiments.interpretability.answers import (
 )
 from audioprobe.experiments.interpretability.charts import curve_charts, table_charts
 from audioprobe.experiments.interpretability.measurements import MEASUREMENTS
-from audioprobe.experiments.interpretability.mechanisms import verdicts
-from audioprobe.experiments.interpretability.rules import Verdict
+from audioprobe.experiments.interpretability.mechanisms import conclusions
+from audioprobe.experiments.interpretability.rules import Conclusion
 from audioprobe.experiments.interpretability.storage import InterpretabilityRecord
 from audioprobe.experiments.interpretability.tables import (
     all_tables,
+    conclusions_table,
     evidence_table,
-    verdicts_table,
 )
 from audioprobe.io.data_table import DataTable
 from audioprobe.io.json_codec import from_json, to_json
@@ -45,11 +45,11 @@ def build_report(record: InterpretabilityRecord, name: str, files: Sequence[str]
         name: part of the title.
         files: names of files with results in the folder of the page.
     """
-    found = verdicts(record)
+    all_conclusions = conclusions(record)
     tables = all_tables(record)
     chart = _answers(record)
     sections = [
-        Section("Mechanisms", _mechanisms(found), _MECHANISMS),
+        Section("Mechanisms", _mechanisms(all_conclusions), _MECHANISMS),
         Section("Answers", _grids(tables, "Answers", "Trials", "Failures"), _ANSWERS),
         *_measurements(record),
         provenance_section({}, command=command_text(), files=files, more=list(_provenance(record))),
@@ -57,18 +57,20 @@ def build_report(record: InterpretabilityRecord, name: str, files: Sequence[str]
     return Page(
         title=f"Where is a concept lost? {name}",
         facts=_facts(record),
-        findings=[_finding(verdict) for verdict in found],
+        findings=[_finding(conclusion) for conclusion in all_conclusions],
         notes=_notes(record),
         chart=chart,
         sections=[section for section in sections if section.items],
     )
 
 
-def _mechanisms(found: Sequence[Verdict]) -> list[Item]:
-    items: list[Item] = [DataGrid("Verdicts", verdicts_table(found))]
-    for verdict in found:
-        table = evidence_table([verdict])
-        items.append(DataGrid(f"{verdict.mechanism}: {verdict.name}", table.only(table.header[1:])))
+def _mechanisms(all_conclusions: Sequence[Conclusion]) -> list[Item]:
+    items: list[Item] = [DataGrid("Conclusions", conclusions_table(all_conclusions))]
+    for conclusion in all_conclusions:
+        table = evidence_table([conclusion])
+        items.append(
+            DataGrid(f"{conclusion.mechanism}: {conclusion.name}", table.only(table.header[1:]))
+        )
     return items
 
 
@@ -135,16 +137,15 @@ def _facts(record: InterpretabilityRecord) -> list[tuple[str, str]]:
     ]
 
 
-def _finding(verdict: Verdict) -> str:
-    necessary = [each.outcome for each in verdict.evidence if each.necessary]
+def _finding(conclusion: Conclusion) -> str:
+    necessary = [each.outcome for each in conclusion.evidence if each.necessary]
     counts = ", ".join(f"{necessary.count(name)} {name}" for name in dict.fromkeys(necessary))
-    return f"{verdict.mechanism}: {verdict.name} (necessary predictions: {counts})."
+    return f"{conclusion.mechanism}: {conclusion.name} (necessary predictions: {counts})."
 
 
 def _notes(record: InterpretabilityRecord) -> list[str]:
     """Return sentences about measurements without a result, and clips of the training."""
-    missing = [name for name in record.config.measurements if name not in record.results]
-    notes = [f"Without a result: {', '.join(missing)}."] if missing else []
+    notes = [f"{name} has no result: {cause}" for name, cause in record.failures.items()]
     for name, of_set in record.manifest["starts"][-1].get("training clips", {}).items():
         for model, clips in of_set.items():
             if clips:

@@ -9,12 +9,12 @@ from audioprobe.types import Estimate
 
 Outcome: TypeAlias = Literal["agrees", "disagrees", "undecided", "not measured"]
 """Relation of a measurement to a prediction."""
-VerdictName: TypeAlias = Literal["supported", "contradicted", "cannot be decided"]
+ConclusionName: TypeAlias = Literal["supported", "contradicted", "cannot be decided"]
 
 
 @dataclass(frozen=True, slots=True)
-class VerdictRules:
-    """Thresholds of the verdicts.
+class ConclusionRules:
+    """Thresholds of the conclusions.
 
     Attributes:
         significance: corrected p-value below which an effect at a place counts, in (0, 1).
@@ -81,7 +81,7 @@ class VerdictRules:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class PredictionEvidence:
     """A prediction of a mechanism, and what was measured.
 
     Attributes:
@@ -120,9 +120,9 @@ class Prediction:
 
     def measured(
         self, outcome: Outcome, estimate: Estimate | None = None, place: str = "", note: str = ""
-    ) -> Evidence:
+    ) -> PredictionEvidence:
         """Return the evidence for the prediction."""
-        return Evidence(
+        return PredictionEvidence(
             prediction=self.text,
             source=self.source,
             necessary=self.necessary,
@@ -132,13 +132,13 @@ class Prediction:
             note=note,
         )
 
-    def missing(self, note: str) -> Evidence:
+    def missing(self, note: str) -> PredictionEvidence:
         """Return the evidence for a prediction that was not measured, with the reason."""
         return self.measured("not measured", note=note)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Conclusion:
     """Whether a mechanism is supported by its evidence.
 
     Attributes:
@@ -147,11 +147,11 @@ class Verdict:
     """
 
     mechanism: str
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[PredictionEvidence, ...]
 
     @property
-    def name(self) -> VerdictName:
-        """The verdict.
+    def name(self) -> ConclusionName:
+        """The conclusion.
 
         A mechanism is contradicted if a necessary prediction disagrees, and supported if all
         necessary predictions agree. Otherwise it cannot be decided.

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from audioprobe.errors import UnsupportedInputError
+from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.experiments.interpretability.config import InterpretabilityConfig
 from audioprobe.experiments.interpretability.measurements import MEASUREMENTS
 from audioprobe.experiments.interpretability.questions import PlannedQuestions, plan_questions
@@ -13,6 +13,7 @@ from audioprobe.experiments.interpretability.storage import (
     InterpretabilityRecord,
     is_finished,
     read_record,
+    store_failure,
     store_measurement,
     store_trials,
 )
@@ -113,10 +114,20 @@ class InterpretabilityRun:
             store_trials(path, trials.record)
             for name in config.measurements:
                 if not is_finished(path, name):
-                    result = MEASUREMENTS[name].compute(
-                        model, trials, config.options, path / ACTIVATIONS, prefixed(progress, name)
-                    )
-                    store_measurement(path, name, result, {**pinned, "start": run_start()})
+                    provenance = {**pinned, "start": run_start()}
+                    try:
+                        result = MEASUREMENTS[name].compute(
+                            model,
+                            trials,
+                            config.options,
+                            path / ACTIVATIONS,
+                            prefixed(progress, name),
+                        )
+                    except (InvalidInputError, UnsupportedInputError) as error:
+                        notify(f"{name} has no result: {error}")
+                        store_failure(path, name, str(error))
+                    else:
+                        store_measurement(path, name, result, provenance)
         return read_record(path)
 
     def _answered(

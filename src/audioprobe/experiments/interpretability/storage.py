@@ -1,7 +1,7 @@
 """Stored results of a study: matched trials, and curves and tables of each measurement."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from audioprobe.io.data_table import DataTable
 from audioprobe.io.json_codec import read_json, to_json
 from audioprobe.io.run_folder import CONFIG, MANIFEST
 
-TRIALS, TABLES = "trials.json", "tables.json"
+TRIALS, TABLES, FAILURE = "trials.json", "tables.json", "failure.txt"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class InterpretabilityRecord:
         config: configuration of the study.
         trials: all matched trials with their answers.
         results: result of each finished measurement by name.
+        failures: why each other measurement has no result, by name.
         manifest: what must not change between starts (key "pinned"), and time, versions and
             training clips of each start (key "starts").
     """
@@ -49,6 +50,7 @@ class InterpretabilityRecord:
     config: InterpretabilityConfig
     trials: TrialRecord
     results: Mapping[str, MeasurementResult]
+    failures: Mapping[str, str]
     manifest: Mapping[str, Any]
 
     @property
@@ -87,6 +89,23 @@ def store_measurement(
     atomic_write(target / TABLES, json.dumps(tables, allow_nan=False))
     curves = {key: value for key, value in result.items() if isinstance(value, SiteCurve)}
     save_curves(curves, target, provenance)
+
+
+def store_failure(folder: Path, name: str, cause: str) -> None:
+    """Store why a measurement could not be made; the next start of the study tries it again."""
+    target = measurement_folder(folder, name)
+    target.mkdir(parents=True, exist_ok=True)
+    atomic_write(target / FAILURE, cause)
+
+
+def read_failures(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the cause of each measurement without a result; "not made yet" if there is none."""
+    causes = {}
+    for name in names:
+        if not is_finished(folder, name):
+            path = measurement_folder(folder, name) / FAILURE
+            causes[name] = path.read_text(encoding="utf-8") if path.is_file() else "not made yet"
+    return causes
 
 
 def read_measurement(folder: Path, name: str) -> MeasurementResult:
@@ -139,6 +158,7 @@ def read_record(folder: str | Path) -> InterpretabilityRecord:
                 for name in config.measurements
                 if is_finished(path, name)
             },
+            read_failures(path, config.measurements),
             _manifest(path / MANIFEST),
         )
 

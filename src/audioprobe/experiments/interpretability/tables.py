@@ -1,11 +1,11 @@
-"""Tables of an interpretability study: verdicts, their evidence, questions and failures."""
+"""Tables of an interpretability study: conclusions, their evidence, questions and failures."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 from audioprobe.experiments.interpretability.answers import MODALITIES, answers_table
-from audioprobe.experiments.interpretability.mechanisms import verdicts
-from audioprobe.experiments.interpretability.rules import Evidence, Verdict
+from audioprobe.experiments.interpretability.mechanisms import conclusions
+from audioprobe.experiments.interpretability.rules import Conclusion, PredictionEvidence
 from audioprobe.experiments.interpretability.storage import InterpretabilityRecord
 from audioprobe.experiments.interpretability.trials import FAMILIARITY, TrialRecord, role_name
 from audioprobe.io.text_table import Table, with_rate
@@ -15,11 +15,11 @@ NONE = "–"
 
 
 def all_tables(record: InterpretabilityRecord) -> dict[str, Table]:
-    """Return all tables with rows, by title: verdicts, evidence, answers, trials, failures."""
-    found = verdicts(record)
+    """Return all tables with rows, by title: conclusions, evidence, answers, trials, failures."""
+    all_conclusions = conclusions(record)
     tables = {
-        "Verdicts": verdicts_table(found),
-        "Evidence": evidence_table(found),
+        "Conclusions": conclusions_table(all_conclusions),
+        "Evidence": evidence_table(all_conclusions),
         "Answers": answers_table(record.trials, record.config.bootstrap),
         "Trials": trials_table(record.trials),
         "Failures": failures_table(record.trials),
@@ -27,21 +27,23 @@ def all_tables(record: InterpretabilityRecord) -> dict[str, Table]:
     return {title: table for title, table in tables.items() if table.rows}
 
 
-def verdicts_table(found: Sequence[Verdict]) -> Table:
+def conclusions_table(all_conclusions: Sequence[Conclusion]) -> Table:
     """Return a table with one row per mechanism, and the number of predictions by outcome."""
     rows = []
-    for verdict in found:
-        counts = Counter(each.outcome for each in verdict.evidence)
+    for conclusion in all_conclusions:
+        counts = Counter(each.outcome for each in conclusion.evidence)
         shown = (counts[name] for name in ("agrees", "disagrees", "undecided", "not measured"))
-        rows.append((verdict.mechanism, verdict.name, *map(str, shown)))
-    header = ("mechanism", "verdict", "agree", "disagree", "undecided", "not measured")
+        rows.append((conclusion.mechanism, conclusion.name, *map(str, shown)))
+    header = ("mechanism", "conclusion", "agree", "disagree", "undecided", "not measured")
     return Table(header, tuple(rows), numeric=(2, 3, 4, 5))
 
 
-def evidence_table(found: Sequence[Verdict]) -> Table:
+def evidence_table(all_conclusions: Sequence[Conclusion]) -> Table:
     """Return a table with one row per prediction of a mechanism."""
     rows = tuple(
-        (verdict.mechanism, *_evidence_row(each)) for verdict in found for each in verdict.evidence
+        (conclusion.mechanism, *_evidence_row(each))
+        for conclusion in all_conclusions
+        for each in conclusion.evidence
     )
     header = (
         "mechanism",
@@ -56,7 +58,7 @@ def evidence_table(found: Sequence[Verdict]) -> Table:
     return Table(header, rows)
 
 
-def _evidence_row(evidence: Evidence) -> tuple[str, ...]:
+def _evidence_row(evidence: PredictionEvidence) -> tuple[str, ...]:
     return (
         evidence.prediction,
         "yes" if evidence.necessary else "no",

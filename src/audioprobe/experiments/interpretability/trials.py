@@ -44,7 +44,7 @@ class MatchedTrial:
         familiar: whether the model was trained on such audio; None if unknown.
         role: role of the true relation in training; a false relation has the role of the true one
             that it is matched with.
-        recognised: whether the model says that the concept is heard in the clip; None if unknown.
+        recognised: whether the model recognises the concept in the clip; None if unknown.
     """
 
     text: Trial
@@ -179,6 +179,8 @@ class StudyTrials:
     def sample(self, n: int, seed: int) -> "StudyTrials":
         """Return at most n trials, drawn evenly from all roles and evaluation sets.
 
+        Trials with right and with wrong answers about audio are drawn alike, too.
+
         Args:
             n: number of trials; 0 means all.
             seed: random seed of the draw.
@@ -186,11 +188,12 @@ class StudyTrials:
         if not n or n >= len(self):
             return self
         order = np.random.default_rng(seed).permutation(len(self))
-        rank: dict[tuple[str, str, bool], int] = {}
+        rank: dict[tuple[object, ...], int] = {}
         keys = {}
         for number in order.tolist():
             trial = self.record.trials[number]
-            stratum = (trial.role, trial.evaluation_set, trial.audio.question.pair.holds)
+            pair, is_correct = trial.audio.question.pair, trial.is_correct("audio")
+            stratum = (trial.role, trial.evaluation_set, pair.holds, is_correct)
             rank[stratum] = rank.get(stratum, 0) + 1
             keys[number] = rank[stratum]
         return self.only(sorted(sorted(keys, key=lambda number: keys[number])[:n]))
