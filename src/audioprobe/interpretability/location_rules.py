@@ -40,7 +40,7 @@ Loss: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationEvidence:
-    """LocationEvidence about a group of concepts.
+    """Evidence about a group of concepts.
 
     Attributes:
         encoder: output of the encoder.
