@@ -24,7 +24,7 @@ from audioprobe.interpretability.location_evidence import (
     StageEvidence,
     onset,
 )
-from audioprobe.interpretability.location_rules import Evidence, loss_of
+from audioprobe.interpretability.location_rules import LocationEvidence, loss_of
 from audioprobe.interpretability.patching import patch
 from audioprobe.interpretability.probe_curve import probe_curve, transfer_curve
 from audioprobe.interpretability.probe_estimates import ProbeSettings
@@ -270,7 +270,7 @@ def stage(presence: Presence, *sites: str) -> StageEvidence:
     return StageEvidence(presence=presence, readable=tuple(Place(s, "last") for s in sites))
 
 
-READ = Evidence(
+READ = LocationEvidence(
     encoder=stage("yes"),
     connector=stage("yes"),
     audio=stage("yes"),
@@ -308,7 +308,7 @@ OVERRULED = replace(READ, recovered={"lm.resid.1": -1, "lm.resid.2": 0, "lm.resi
         (replace(READ, last=stage("no"), audio=stage("no")), "unread"),
     ],
 )
-def test_rules(evidence: Evidence, lost: str) -> None:
+def test_rules(evidence: LocationEvidence, lost: str) -> None:
     assert loss_of(evidence)[0] == lost
 
 

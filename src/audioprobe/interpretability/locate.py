@@ -18,7 +18,7 @@ import numpy.typing as npt
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.location_evidence import LocationCriteria, StageEvidence
 from audioprobe.interpretability.location_inputs import LocationInputs, joined_probes
-from audioprobe.interpretability.location_rules import Evidence, Loss, loss_of
+from audioprobe.interpretability.location_rules import LocationEvidence, Loss, loss_of
 from audioprobe.interpretability.site_curve import Place, SiteCurve
 from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.text_table import Displayed, Table
@@ -27,7 +27,7 @@ from audioprobe.types import BoolArray, Estimate, Float64Array
 
 Answers: TypeAlias = Literal["all", "right", "wrong"]
 STAGES = ("encoder", "connector", "audio", "last", "used", "shared_code")
-"""Names of the stages of `Evidence`, in the order of the forward pass."""
+"""Names of the stages of `LocationEvidence`, in the order of the forward pass."""
 
 _CRITERIA = LocationCriteria()
 
@@ -50,7 +50,7 @@ class Location:
     answers: Answers
     n_items: int
     n_concepts: int
-    evidence: Evidence
+    evidence: LocationEvidence
     lost: Loss
     reason: str
 

@@ -14,7 +14,7 @@ from audioprobe.interpretability.location_evidence import (
     evidence_of,
     onset,
 )
-from audioprobe.interpretability.location_rules import Evidence
+from audioprobe.interpretability.location_rules import LocationEvidence
 from audioprobe.interpretability.patched_runs import layer_of
 from audioprobe.interpretability.probe_curve import CEILING
 from audioprobe.interpretability.site_curve import Place, SiteCurve
@@ -67,14 +67,14 @@ class LocationInputs:
             transfer=part(self.transfer),
         )
 
-    def evidence(self) -> Evidence:
+    def evidence(self) -> LocationEvidence:
         """Return the evidence about each stage."""
         encoder, reference = self._stage(_is_encoder, None, last_only=True)
         connector, reference = self._stage(_is_connector, reference, last_only=True)
         audio, reference = self._stage(_is_audio, reference)
         last, _ = self._stage(_is_last, reference)
         answers = self.answers.concept_means()[1]
-        return Evidence(
+        return LocationEvidence(
             encoder=encoder,
             connector=connector,
             audio=audio,

@@ -39,7 +39,7 @@ Loss: TypeAlias = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class LocationEvidence:
     """Evidence about a group of concepts.
 
     Attributes:
@@ -67,7 +67,7 @@ class Evidence:
     text: frozenset[str] | None
 
 
-def loss_of(evidence: Evidence) -> tuple[Loss, str]:
+def loss_of(evidence: LocationEvidence) -> tuple[Loss, str]:
     """Return the stage at which a label is lost, and the reason as a sentence."""
     used = evidence.used.presence
     if used == "yes" and evidence.answers == 1:
@@ -81,7 +81,7 @@ def loss_of(evidence: Evidence) -> tuple[Loss, str]:
     return _before_reading(evidence)
 
 
-def _before_reading(evidence: Evidence) -> tuple[Loss, str]:
+def _before_reading(evidence: LocationEvidence) -> tuple[Loss, str]:
     """Return the loss of a label that is not readable at the last position."""
     if "yes" in (evidence.audio.presence, evidence.connector.presence):
         if evidence.last.presence == "no":
@@ -104,7 +104,7 @@ def _before_reading(evidence: Evidence) -> tuple[Loss, str]:
     )
 
 
-def _after_reading(evidence: Evidence) -> tuple[Loss, str]:
+def _after_reading(evidence: LocationEvidence) -> tuple[Loss, str]:
     """Return the loss of a label that is readable at the last position."""
     if not evidence.recovered:
         return "cannot be decided", (
