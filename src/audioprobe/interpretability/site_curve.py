@@ -12,7 +12,7 @@ Conventions:
 """
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,6 +95,10 @@ class SiteCurve(TidyData, Displayed):
                 f"Expected values and controls of shape (n_items, n_places) = {expected}, got "
                 f"{shapes}."
             )
+
+    def renamed(self, items: Sequence[str]) -> "SiteCurve":
+        """Return the curve with other names of the items."""
+        return replace(self, items=tuple(items))
 
     def only(self, items: BoolArray) -> "SiteCurve":
         """Return the curve of some items, such as those with right answers.

@@ -22,6 +22,7 @@ from audioprobe.experiments.interpretability.storage import (
     measurement_folder,
     read_record,
 )
+from audioprobe.experiments.interpretability.trial_probes import STAGES
 from audioprobe.progress import ProgressEvent
 
 
@@ -85,7 +86,8 @@ def check_tables(record: InterpretabilityRecord, kind: str) -> None:
             assert sum(map(int, map(str, total))) == n_clips
         assert linear["auc"][n] is not None or linear["method"][n]
     assert set(record.tables[TRANSFER].columns["train"]) == {"text", "audio"}
-    assert set(record.results) == set(MEASUREMENTS)
+    assert {*record.results, *record.failures} == set(MEASUREMENTS)
+    assert set(record.failures) <= {STAGES}  # the study may have too few concepts
 
 
 def check_page(path: Path) -> None:

@@ -41,6 +41,7 @@ TEXT_PATCHED = "text patched into audio"
 AUDIO_BLOCKED = "attention to audio blocked"
 """Curve: change of the logit difference if attention edges from the clip are removed."""
 
+_OTHER = "other concept"
 _EDGES = (("audio", "last"), ("audio", "question"), ("question", "last"))
 _WINDOWS = 10  # windows of layers, at most
 
@@ -65,7 +66,7 @@ def words_of_clips(
         batch_size=options.batch_size,
         progress=progress,
     )
-    return {WORD_READABLE: replace(result.curve("first"), items=clips.clips)}
+    return {WORD_READABLE: result.curve("first").renamed(clips.clips)}
 
 
 def patched_texts(
@@ -91,7 +92,10 @@ def patched_texts(
             seed=options.seed,
             progress=progress,
         )
-        curves[name] = replace(result.recovered, items=chosen.ids)
+        curve = result.recovered
+        # Late layers contain the answer itself, so the reference is a text with the same answer.
+        controls = {_OTHER: curve.controls[_OTHER], **curve.controls}
+        curves[name] = replace(curve, controls=controls).renamed(chosen.ids)
     return curves
 
 
@@ -115,7 +119,7 @@ def blocked_attention(
         seed=options.seed,
         progress=progress,
     )
-    return {AUDIO_BLOCKED: replace(result.logit_difference, items=chosen.ids)}
+    return {AUDIO_BLOCKED: result.logit_difference.renamed(chosen.ids)}
 
 
 def erased_words(

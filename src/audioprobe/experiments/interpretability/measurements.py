@@ -35,6 +35,7 @@ from audioprobe.experiments.interpretability.representations import (
     transfer_between_modalities,
 )
 from audioprobe.experiments.interpretability.states import MeasurementOptions
+from audioprobe.experiments.interpretability.trial_probes import STAGES, class_of_each_trial
 from audioprobe.experiments.interpretability.trials import StudyTrials
 from audioprobe.interpretability.site_curve import SiteCurve
 from audioprobe.io.data_table import DataTable
@@ -122,6 +123,13 @@ MEASUREMENTS: Mapping[str, StudyMeasurement] = {
         passes_of_erasing,
         "The direction of the phrase of the concept in text is removed from the positions of the "
         "clip, one layer at a time; the control removes that of another concept.",
+    ),
+    STAGES: StudyMeasurement(
+        class_of_each_trial,
+        passes_of_words,
+        "Logistic regressions read the broad class of the concept of each trial at encoder, "
+        "connector and layers of the language model; the control has permuted classes. With "
+        "patching and blocked attention, these curves show at which stage the class is lost.",
     ),
 }
 """All measurements by name, in the order in which they are made."""

@@ -51,6 +51,7 @@ def build_report(record: InterpretabilityRecord, name: str, files: Sequence[str]
     sections = [
         Section("Mechanisms", _mechanisms(all_conclusions), _MECHANISMS),
         Section("Answers", _grids(tables, "Answers", "Trials", "Failures"), _ANSWERS),
+        Section("Stages", _grids(tables, "Stages"), _STAGES),
         *_measurements(record),
         provenance_section({}, command=command_text(), files=files, more=list(_provenance(record))),
     ]
@@ -175,6 +176,13 @@ _MECHANISMS = (
     "Otherwise, and with few concepts, it is undecided. A mechanism is contradicted if a necessary "
     "prediction disagrees, and supported if all necessary predictions agree. In all other cases it "
     "cannot be decided."
+)
+_STAGES = (
+    "At which stage the broad class of the concept is lost, for trials with right and wrong "
+    "answers apart. A stage has the class (“yes”) if a linear probe reads it significantly better "
+    "than a control, and does not have it (“no”) if the probe reads significantly less than half "
+    "of what is read at the stage before. “Used” means that answers get worse without attention to "
+    "the clip. Intervals and tests are over concepts. Few trials with wrong answers cannot decide."
 )
 _ANSWERS = (
     "Each row compares the same questions in text and about recordings. Every true relation has a "

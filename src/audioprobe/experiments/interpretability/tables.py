@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from audioprobe.experiments.interpretability.answers import MODALITIES, answers_table
 from audioprobe.experiments.interpretability.mechanisms import conclusions
 from audioprobe.experiments.interpretability.rules import Conclusion, PredictionEvidence
+from audioprobe.experiments.interpretability.stages import locations
 from audioprobe.experiments.interpretability.storage import InterpretabilityRecord
 from audioprobe.experiments.interpretability.trials import FAMILIARITY, TrialRecord, role_name
 from audioprobe.io.text_table import Table, with_rate
@@ -15,7 +16,7 @@ NONE = "–"
 
 
 def all_tables(record: InterpretabilityRecord) -> dict[str, Table]:
-    """Return all tables with rows, by title: conclusions, evidence, answers, trials, failures."""
+    """Return all tables with rows, by title."""
     all_conclusions = conclusions(record)
     tables = {
         "Conclusions": conclusions_table(all_conclusions),
@@ -23,8 +24,15 @@ def all_tables(record: InterpretabilityRecord) -> dict[str, Table]:
         "Answers": answers_table(record.trials, record.config.bootstrap),
         "Trials": trials_table(record.trials),
         "Failures": failures_table(record.trials),
+        **_stages(record),
     }
     return {title: table for title, table in tables.items() if table.rows}
+
+
+def _stages(record: InterpretabilityRecord) -> dict[str, Table]:
+    """Return the table of stages; {} if a measurement that it needs is missing."""
+    found = locations(record)
+    return {} if found is None else {"Stages": found.displayed()[0][0]}
 
 
 def conclusions_table(all_conclusions: Sequence[Conclusion]) -> Table:

@@ -219,12 +219,12 @@ def _row(trial: MatchedTrial) -> tuple[object, ...]:
         trial.recognised,
         trial.is_correct("text"),
         trial.is_correct("audio"),
-        _log_odds(trial.text),
-        _log_odds(trial.audio),
+        log_odds(trial.text),
+        log_odds(trial.audio),
     )
 
 
-def _log_odds(trial: Trial) -> float | None:
+def log_odds(trial: Trial) -> float | None:
     """Return the log-likelihood of the correct minus that of the wrong answer, in nats."""
     if len(trial.log_likelihoods) != 2:
         return None

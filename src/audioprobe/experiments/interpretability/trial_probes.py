@@ -1,0 +1,73 @@
+"""Linear probes of the class of the concept of every trial."""
+
+from collections import Counter
+from pathlib import Path
+
+from audioprobe.experiments.interpretability.states import ANSWER_SPAN, MeasurementOptions
+from audioprobe.experiments.interpretability.trials import Modality, StudyTrials
+from audioprobe.interpretability.probe_curve import probe_curve
+from audioprobe.interpretability.recording import record
+from audioprobe.interpretability.site_curve import SiteCurve
+from audioprobe.progress import ProgressCallback, staged
+from audioprobe.protocols import Inspectable
+from audioprobe.sites import find_sites
+
+STAGES = "class of each trial"
+"""Name of the measurement."""
+AT_AUDIO, AT_LAST, TEXT_AT_LAST = (
+    "class read from the clip",
+    "class read from the last position",
+    "class read from text",
+)
+"""Curves: whether a probe reads the broad class of the concept of each trial."""
+
+_OTHER = "other"
+_FEWEST_CONCEPTS = 5  # of a class that is a label of its own
+
+
+def class_of_each_trial(
+    model: Inspectable,
+    trials: StudyTrials,
+    options: MeasurementOptions,
+    folder: Path,
+    progress: ProgressCallback,
+) -> dict[str, SiteCurve]:
+    """Read the broad class of the concept of each trial at encoder, connector and layers."""
+    chosen = trials.sample(options.max_trials, options.seed)
+    curves = {}
+    before = [site for site in ("encoder.out", "connector.out") if site in model.sites]
+    layers = find_sites(options.patched_sites, model.sites)
+    places: dict[str, tuple[Modality, str, list[str]]] = {
+        AT_AUDIO: ("audio", "audio", [*before, *layers]),
+        AT_LAST: ("audio", ANSWER_SPAN, [*layers]),
+        TEXT_AT_LAST: ("text", ANSWER_SPAN, [*layers]),
+    }
+    for name, (modality, span, sites) in places.items():
+        recorded = record(
+            model,
+            chosen.prompts(modality),
+            before * (modality == "audio") + [*layers],
+            ("audio", ANSWER_SPAN) if modality == "audio" else (ANSWER_SPAN,),
+            folder / f"sample-{modality}",
+            batch_size=options.batch_size,
+            progress=staged(progress, f"states of the sample, {modality}"),
+        )
+        curve = probe_curve(
+            recorded,
+            _labels(chosen),
+            concepts=chosen.concepts,
+            sites=sites,
+            span=span,
+            n_controls=min(5, options.n_controls),
+            settings=options.probe,
+            progress=staged(progress, name),
+        )
+        curves[name] = curve.renamed(chosen.ids)
+    return curves
+
+
+def _labels(trials: StudyTrials) -> list[str]:
+    """Return the broad class of each trial; classes of few concepts are one class."""
+    kinds = dict(zip(trials.concepts, trials.kinds, strict=True))
+    counts = Counter(kinds.values())
+    return [kind if counts[kind] >= _FEWEST_CONCEPTS else _OTHER for kind in trials.kinds]
