@@ -88,8 +88,8 @@ def test_rank_correlation_is_that_of_the_means() -> None:
     first, second = rng.normal(size=(2, 4, 9))
     first[0, 3] = np.nan
     second[:, 5] = np.nan
-    kept = [n for n in range(9) if n != 5]
-    means = [np.nanmean(values[:, kept], axis=0) for values in (first, second)]
+    defined = [n for n in range(9) if n != 5]
+    means = [np.nanmean(values[:, defined], axis=0) for values in (first, second)]
     expected = spearmanr(*means).statistic
     assert rank_correlation(curve(first), curve(second)) == pytest.approx(expected)
     assert rank_correlation(curve(first), curve(np.exp(first))) <= 1
