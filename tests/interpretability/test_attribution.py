@@ -16,7 +16,7 @@ from tests.interpretability.test_patching import (
     sounds,
     texts,
 )
-from torch import nn
+from torch import Tensor, nn
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.attribution import attribution_patch
@@ -28,9 +28,20 @@ from audioprobe.types import Waveform
 SITES = ("lm.embed", "lm.attn.*", "lm.mlp.*", "lm.resid.*", "lm.norm")
 
 
+class Scaling(nn.Module):
+    """A linear norm."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(0.5, 1.5, width), requires_grad=False)
+
+    def forward(self, states: Tensor) -> Tensor:
+        return states * self.weight
+
+
 def test_estimate_is_exact_in_a_linear_network() -> None:
     lm = planted()
-    lm._net.llama.model.norm = nn.Identity()
+    lm._net.llama.model.norm = Scaling(lm._net.llama.config.hidden_size)
     arguments = (lm, sounds(0), sounds(5), CONCEPTS)
     sites = ["lm.mlp.0", "lm.resid.*", "lm.norm"]
     spans = ["last", "audio", "question"]
