@@ -223,9 +223,9 @@ def test_windows_patch_the_following_layers_together() -> None:
     for site, value in zip(sites, wide.difference.values[0], strict=True):
         both = [site, site.replace("0", "1")]
         for name in both:
-            lm.run_with_hooks(
-                [source], {name: lambda _, x, s=name: stored.update({s: x[-1].clone()})}
-            )
+            states: dict[int, Tensor] = {}
+            lm.run_with_hooks([source], {name: partial(keep, states)})
+            stored[name] = states[0][-1]
         logits: dict[int, Tensor] = {}
 
         def change(name: str, _: int, x: Tensor) -> Tensor:
