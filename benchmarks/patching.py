@@ -20,14 +20,14 @@ OPTIONS = ("yes", "no")
 
 
 def planned(base: BaseRun, sites: list[str]) -> dict[str, list[Change]]:
-    """Noisy states of three spans and of all positions, by site."""
-    layout, changes = base.item[1], {}
+    """Return noisy states of three spans and of all positions, by site."""
+    changes: dict[str, list[Change]] = {}
     for number, site in enumerate(sites):
-        states = base.states[site]
-        spans = [layout.positions(site, name) for name in ("last", "question", "audio", "all")]
-        rows = [Replacement(span, states[list(span)]) for span in spans]
-        doubled = [Replacement(row.positions, 2 * row.states) for row in rows]
-        changes[site] = [{site: row.noisy(states, number)} for row in doubled]
+        states, changes[site] = base.states[site], []
+        for name in ("last", "question", "audio", "all"):
+            span = base.item[1].positions(site, name)
+            doubled = Replacement(span, 2 * states[list(span)])
+            changes[site].append({site: doubled.noisy(states, number)})
     return changes
 
 

@@ -16,7 +16,7 @@ from tests.interpretability.test_patching import (
     sounds,
     texts,
 )
-from torch import nn
+from torch import Tensor, nn
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.attribution import attribution_patch
@@ -28,9 +28,20 @@ from audioprobe.types import Waveform
 SITES = ("lm.embed", "lm.attn.*", "lm.mlp.*", "lm.resid.*", "lm.norm")
 
 
+class Scaling(nn.Module):
+    """A linear norm."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.linspace(0.5, 1.5, width), requires_grad=False)
+
+    def forward(self, states: Tensor) -> Tensor:
+        return states * self.weight
+
+
 def test_estimate_is_exact_in_a_linear_network() -> None:
     lm = planted()
-    lm._net.llama.model.norm = nn.Identity()
+    lm._net.llama.model.norm = Scaling(lm._net.llama.config.hidden_size)
     arguments = (lm, sounds(0), sounds(5), CONCEPTS)
     sites = ["lm.mlp.0", "lm.resid.*", "lm.norm"]
     spans = ["last", "audio", "question"]
@@ -88,8 +99,8 @@ def test_rank_correlation_is_that_of_the_means() -> None:
     first, second = rng.normal(size=(2, 4, 9))
     first[0, 3] = np.nan
     second[:, 5] = np.nan
-    kept = [n for n in range(9) if n != 5]
-    means = [np.nanmean(values[:, kept], axis=0) for values in (first, second)]
+    defined = [n for n in range(9) if n != 5]
+    means = [np.nanmean(values[:, defined], axis=0) for values in (first, second)]
     expected = spearmanr(*means).statistic
     assert rank_correlation(curve(first), curve(second)) == pytest.approx(expected)
     assert rank_correlation(curve(first), curve(np.exp(first))) <= 1

@@ -60,6 +60,10 @@ def planted() -> LTU:
     return lm
 
 
+def keep(stored: dict[int, Tensor], number: int, states: Tensor) -> None:
+    stored[number] = states.clone()
+
+
 def logits_by_hand(
     lm: LTU | TransformersLM, base: InspectedPrompt, site: str, change: Any
 ) -> Tensor:
@@ -90,7 +94,7 @@ def test_all_sites_agree_with_whole_passes(kind: str) -> None:
         to, origin = (list(layout.positions(site, span)) for layout in layouts)
         stored: dict[int, Tensor] = {}
         if origin:
-            lm.run_with_hooks([source], {site: lambda n, x, s=stored: s.__setitem__(n, x.clone())})
+            lm.run_with_hooks([source], {site: partial(keep, stored)})
 
         def change(states: Tensor, to: Any = to, origin: Any = origin, s: Any = stored) -> Tensor:
             states[to] = s[0][origin]
@@ -214,13 +218,14 @@ def test_windows_patch_the_following_layers_together() -> None:
     sites = ["lm.attn.0", "lm.mlp.0", "lm.resid.0"]
     wide = patch(lm, [base], [source], ["crow"], sites=sites, window=2, least_difference=SMALL)
     assert wide.difference.measure == "logit difference (windows of 2 layers)"
-    tokens, stored = AnswerTokens.of(lm, base), {}
+    tokens = AnswerTokens.of(lm, base)
+    stored: dict[str, Tensor] = {}
     for site, value in zip(sites, wide.difference.values[0], strict=True):
         both = [site, site.replace("0", "1")]
         for name in both:
-            lm.run_with_hooks(
-                [source], {name: lambda _, x, s=name: stored.update({s: x[-1].clone()})}
-            )
+            states: dict[int, Tensor] = {}
+            lm.run_with_hooks([source], {name: partial(keep, states)})
+            stored[name] = states[0][-1]
         logits: dict[int, Tensor] = {}
 
         def change(name: str, _: int, x: Tensor) -> Tensor:

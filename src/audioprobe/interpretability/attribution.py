@@ -103,11 +103,11 @@ def _attributed_pair(
     (logits,) = plan.reader.logits([item[0]], hooks, ForwardOptions(gradients=True))
     log_probabilities(logits.detach())  # raises if a logit is not finite
     value = tokens.difference(logits)
-    found = torch.autograd.grad(value, list(states.values()), allow_unused=True)
+    by_site = torch.autograd.grad(value, list(states.values()), allow_unused=True)
     base = {site: values.detach() for site, values in states.items()}
     gradients = {
         site: torch.zeros_like(base[site]) if gradient is None else gradient
-        for site, gradient in zip(states, found, strict=True)
+        for site, gradient in zip(states, by_site, strict=True)
     }
     rows = [
         (planned, np.array([_estimate(planned.change, base, gradients)]))

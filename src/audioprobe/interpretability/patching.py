@@ -6,6 +6,17 @@ If the answer then resembles that of the source, these states are sufficient for
 measure is the logit difference (Zhang and Nanda, "Towards best practices of activation patching in
 language models: metrics and methods", ICLR 2024).
 
+Controls, computed at each place:
+    - "base into itself": the states of the base itself; no effect except for rounding. With
+      `same_concept`, the control is "same concept" instead: the states of these prompts.
+    - "noise": at each position, the change has the same norm and a random direction.
+    - "other concept": states of a source of another concept with the same options, chosen at
+      random; its correct answer is that of the base.
+    - "bos": the states of the source at the first token, where both prompts have one.
+
+    A control is NaN where its prompt does not exist, failed, or has a span of another length that
+    the rule refuses.
+
 Layers before the replaced states are not computed again: passes continue from stored states of
 the base.
 """
@@ -51,17 +62,7 @@ def patch(
 ) -> PatchResult:
     """Return the effect of replacing states of each prompt by those of its source, at each place.
 
-    Controls, computed at each place:
-
-    - "base into itself": the states of the base itself; no effect except for rounding. With
-      `same_concept`, the control is "same concept" instead: the states of these prompts.
-    - "noise": at each position, the change has the same norm and a random direction.
-    - "other concept": states of a source of another concept with the same options, chosen at
-      random. Source and base of this control have the same correct answer.
-    - "bos": the states of the source at the first token, where both prompts have one.
-
-    A control is NaN where its prompt does not exist, failed, or has a span of another length that
-    the rule refuses.
+    The controls are described at the top of this module.
 
     Args:
         model: the model.
@@ -127,8 +128,9 @@ class _Sweep:
             logits = self.runs.logits(base, [planned.change for planned in changes])
             measured = measures_of(tokens, base.logits, source, logits, self.least_difference)
             rows += zip(changes, measured, strict=True)
-        differences = [float(tokens.difference(logits)) for logits in (base.logits, source)]
-        return PairValues(*differences, plan.values(rows, len(MEASURES)))
+        values = plan.values(rows, len(MEASURES))
+        difference = tokens.difference
+        return PairValues(float(difference(base.logits)), float(difference(source)), values)
 
 
 def _result(

@@ -106,8 +106,8 @@ class PromptPairs(Sequence[InspectedPrompt]):
 
     def names(self) -> tuple[str, ...]:
         """Return the name of each pair: the id of its base prompt, or its index."""
-        found = (self._described.get(n) for n in range(self.n_pairs))
-        ids = [each.prompt.id if each else "" for each in found]
+        bases = (self._described.get(n) for n in range(self.n_pairs))
+        ids = [base.prompt.id if base else "" for base in bases]
         return tuple(name or str(n) for n, name in enumerate(ids))
 
     def seed_of(self, pair: int, key: str) -> int:

@@ -125,7 +125,7 @@ def parse_transfers(spans: Iterable[str], lengths: str) -> tuple[SpanTransfer, .
     """Return the transfers that spans name, without repetitions.
 
     Raises:
-        InvalidInputError: if there is no span, a span is unknown, or `lengths` is no rule.
+        InvalidInputError: if there is no span, or a span or the rule is unknown.
     """
     if lengths not in LENGTH_RULES:
         raise InvalidInputError(
