@@ -31,8 +31,8 @@ def all_tables(record: InterpretabilityRecord) -> dict[str, Table]:
 
 def _stages(record: InterpretabilityRecord) -> dict[str, Table]:
     """Return the table of stages; {} if a measurement that it needs is missing."""
-    found = locations(record)
-    return {} if found is None else {"Stages": found.displayed()[0][0]}
+    located = locations(record)
+    return {} if located is None else {"Stages": located.displayed()[0][0]}
 
 
 def conclusions_table(all_conclusions: Sequence[Conclusion]) -> Table:
