@@ -74,13 +74,17 @@ def test_every_block_has_a_language_that_is_checked_here() -> None:
 LONG = (
     "docs/gallery.md",
     "docs/how-to/bioacoustics.md",
+    "docs/how-to/block-attention.md",
     "docs/how-to/exchange.md",
+    "docs/how-to/locate-a-loss.md",
+    "docs/how-to/patch-activations.md",
+    "docs/how-to/read-activations-as-words.md",
     "docs/how-to/run-an-experiment.md",
     "docs/how-to/probe-concepts.md",
     "docs/how-to/probe-measures.md",
     "docs/tutorial.md",
 )
-"""Pages that run experiments."""
+"""Pages that run experiments, or many forward passes."""
 
 
 @pytest.mark.parametrize(
