@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from audioprobe.experiments.interpretability.floors import FLOORS, probe_floors
 from audioprobe.experiments.interpretability.interventions import (
     BLOCKING,
     ERASING,
@@ -71,6 +72,11 @@ def _none(n_trials: int) -> int:
     return 0 * n_trials
 
 
+def _once(n_trials: int) -> int:
+    """Return the number of passes of a measurement that runs each trial once."""
+    return n_trials
+
+
 MEASUREMENTS: Mapping[str, StudyMeasurement] = {
     LINEAR: StudyMeasurement(
         probe_sites,
@@ -130,6 +136,13 @@ MEASUREMENTS: Mapping[str, StudyMeasurement] = {
         "Logistic regressions read the broad class of the concept of each trial at encoder, "
         "connector and layers of the language model; the control has permuted classes. With "
         "patching and blocked attention, these curves show at which stage the class is lost.",
+    ),
+    FLOORS: StudyMeasurement(
+        probe_floors,
+        _once,
+        "What a linear probe reads of the class without the model: from mean and standard "
+        "deviation of the log-mel spectrogram, and from the network with permuted weights (a "
+        "frozen encoder that is not part of the network keeps its weights).",
     ),
 }
 """All measurements by name, in the order in which they are made."""

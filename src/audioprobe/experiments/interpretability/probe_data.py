@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from audioprobe.experiments.interpretability.states import (
     ANSWER_SPAN,
     CONCEPT_SPANS,
-    TrialStates,
     first_of_each,
     is_defined,
 )
@@ -24,6 +24,19 @@ CLASS, ANSWER = "class", "answer"
 LABELS = (CLASS, ANSWER)
 
 _FEWEST_CONCEPTS = 3  # of a class that is a label of a probe
+
+
+class AnyStates(Protocol):
+    """States of all trials at named sites, such as `TrialStates`."""
+
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Names of the sites."""
+        ...
+
+    def at(self, site: str, span: str, /) -> States:
+        """Return the states of all trials, shape (n_trials, width); NaN if they are missing."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +63,7 @@ class ProbeData:
     """All trials with their recorded states."""
 
     trials: StudyTrials
-    states: Mapping[Modality, TrialStates]
+    states: Mapping[Modality, AnyStates]
 
     def items(self, label: str, modality: Modality, site: str, mask: BoolArray) -> ProbeItems:
         """Return the items of a probe.

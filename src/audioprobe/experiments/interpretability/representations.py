@@ -1,6 +1,8 @@
 """Measurements of recorded states: linear probes, transfer, similarity, distance of modalities."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +23,7 @@ from audioprobe.interpretability.transfer_probe import transfer_probe
 from audioprobe.io.data_table import DataTable
 from audioprobe.progress import ProgressCallback, ProgressEvent
 from audioprobe.protocols import Inspectable
+from audioprobe.types import BoolArray
 
 LINEAR, TRANSFER, SIMILARITY, DISTANCE = (
     "linear probe",
@@ -48,16 +51,36 @@ def probe_sites(
     """
     data = ProbeData(trials, record_states(model, trials, options, folder, progress))
     jobs = [
-        (group, mask, modality, label, site)
+        ProbeJob(group, mask, modality, label, site)
         for group, mask in trials.record.groups().items()
         for modality in _MODALITIES
         for label in LABELS
         for site in data.states[modality].sites
         if label == CLASS or site.startswith("lm.")
     ]
+    return {LINEAR: table_of_probes(data, jobs, options, progress)}
+
+
+class ProbeJob(NamedTuple):
+    """A linear probe: which trials, modality, label and site."""
+
+    group: str
+    mask: BoolArray
+    modality: Modality
+    label: str
+    site: str
+
+
+def table_of_probes(
+    data: ProbeData,
+    jobs: Sequence[ProbeJob],
+    options: MeasurementOptions,
+    progress: ProgressCallback,
+) -> DataTable:
+    """Return a table with one row per linear probe; probes without items are left out."""
     rows = []
-    for done, (group, mask, modality, label, site) in enumerate(jobs, 1):
-        items = data.items(label, modality, site, mask)
+    for done, job in enumerate(jobs, 1):
+        items = data.items(job.label, job.modality, job.site, job.mask)
         if items.labels:
             probe = linear_probe(
                 items.states,
@@ -67,7 +90,8 @@ def probe_sites(
                 n_orders=1,
                 settings=options.probe,
             )
-            place = (group, modality, label, site, span_of(label, modality))
+            span = span_of(job.label, job.modality)
+            place = (job.group, job.modality, job.label, job.site, span)
             counts = (len(items.labels), items.n_missing, items.n_left_out)
             measured = (
                 *estimate_cells(probe.accuracy),
@@ -84,7 +108,7 @@ def probe_sites(
         *estimate_columns("selectivity"),
         *estimate_columns("auc"),
     )
-    return {LINEAR: DataTable.from_rows((*names, *measures, "chance", "p_value", "method"), rows)}
+    return DataTable.from_rows((*names, *measures, "chance", "p_value", "method"), rows)
 
 
 def transfer_between_modalities(
