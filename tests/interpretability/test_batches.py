@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from audioprobe.errors import AudioReadError, InvalidInputError, OutOfMemoryErro
 from audioprobe.interpretability.batches import Item, in_batches
 from audioprobe.progress import ProgressEvent
 from audioprobe.sites import InspectedPrompt
-from audioprobe.types import Prompt
+from audioprobe.types import Prompt, Waveform
 
 PROMPTS = [question(None, "Why" + "?" * n) for n in range(7)]
 
@@ -87,3 +88,19 @@ def test_chosen_prompts_and_progress() -> None:
 def test_plain_prompts_and_no_prompts_are_accepted() -> None:
     assert in_batches(model("ltu"), [Prompt("Why?")], lengths).values == {0: 4}
     assert in_batches(model("ltu"), [], lengths).values == {}
+
+
+@pytest.mark.parametrize("keep_audio", [False, True])
+def test_results_contain_no_audio_unless_it_is_asked_for(keep_audio: bool) -> None:
+    sound = Waveform(np.full(16_000, 0.1, np.float32), 16_000)
+    seen: list[bool] = []
+
+    def compute(batch: Sequence[Item]) -> list[None]:
+        seen.extend(prompt.prompt.audio is not None for prompt, _ in batch)
+        return [None] * len(batch)
+
+    prompts = [Prompt("Why?", sound), Prompt("Why?")]
+    results = in_batches(model("ltu"), prompts, compute, keep_audio=keep_audio)
+    has_audio = [results.items[n][0].prompt.audio is not None for n in range(2)]
+    assert seen == [True, False]
+    assert has_audio == [keep_audio, False]

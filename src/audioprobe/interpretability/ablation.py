@@ -99,7 +99,8 @@ def ablate(
         sites: sites where states are replaced; "*" stands for any text. A change at "lm.embed"
             removes everything that the language model receives at these positions.
         n_resamples: number of donors per prompt; fewer if there are not as many.
-        batch_size: prompts per forward pass.
+        batch_size: prompts per forward pass. The audio of all prompts is in memory, since any of
+            them can be a donor.
         seed: seed of the choice of donors and of other positions.
         progress: called after every batch.
 
@@ -115,6 +116,7 @@ def ablate(
         lambda batch: list(answer_values(reader, [prompt for prompt, _ in batch])),
         batch_size=batch_size,
         stage="plain answers",
+        keep_audio=True,  # of donors
         progress=progress,
     )
     items = {n: plain.items[n] for n in sorted(plain.values)}

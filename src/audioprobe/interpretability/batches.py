@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from audioprobe.errors import PER_ITEM_ERRORS, AudioReadError, InvalidInputError
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
@@ -25,7 +25,8 @@ class BatchResults(Generic[Result]):
     Attributes:
         values: result of each prompt, keyed by its index; prompts that failed are absent.
         failures: cause of the failure of each prompt that failed, keyed by its index.
-        items: each prompt that could be read, with its layout, keyed by its index.
+        items: each prompt that could be read, with its layout, keyed by its index; the prompts have
+            no audio unless it was asked for.
     """
 
     values: dict[int, Result]
@@ -41,6 +42,7 @@ def in_batches(
     numbers: Sequence[int] | None = None,
     batch_size: int = 8,
     stage: str = "prompts",
+    keep_audio: bool = False,
     progress: ProgressCallback = ignore_progress,
 ) -> BatchResults[Result]:
     """Compute a result for each prompt, in batches; if a batch fails, each prompt runs alone.
@@ -52,28 +54,26 @@ def in_batches(
         numbers: indices of the prompts to compute; None means all.
         batch_size: prompts per batch, at least 1.
         stage: name of the stage for `progress`.
+        keep_audio: whether the prompts in the results have their audio, which needs memory for the
+            audio of all prompts.
         progress: called after every batch.
     """
-    if batch_size < 1:
-        raise InvalidInputError(f"Expected batch_size >= 1, got {batch_size}.")
-    results: BatchResults[Result] = BatchResults({}, {}, {})
-    chosen = range(len(prompts)) if numbers is None else numbers
-    for first in range(0, len(chosen), batch_size):
-        batch = chosen[first : first + batch_size]
-        for n in batch:
-            try:
-                prompt = inspected(prompts[n])
-                results.items[n] = prompt, model.layout(prompt)
-            except PROMPT_FAILURES as error:
-                results.failures[n] = f"{type(error).__name__}: {error}"
-        _compute(compute, [n for n in batch if n in results.items], results)
-        done, n_failed = first + len(batch), len(results.failures)
-        progress(ProgressEvent(stage=stage, done=done, total=len(chosen), n_failed=n_failed))
-    return results
+
+    def of_items(_: Sequence[int], items: Sequence[Item]) -> Sequence[Result]:
+        return compute(items)
+
+    return _in_batches(
+        model,
+        prompts,
+        of_items,
+        range(len(prompts)) if numbers is None else numbers,
+        settings=_Settings(batch_size, stage, keep_audio, progress),
+    )
 
 
 def in_batches_again(
     model: Inspectable,
+    prompts: Sequence[InspectedPrompt | Prompt],
     earlier: BatchResults[Any],
     compute: Callable[[Sequence[int], Sequence[Item]], Sequence[Result]],
     *,
@@ -85,9 +85,10 @@ def in_batches_again(
 
     Args:
         model: model whose layouts are computed.
+        prompts: the prompts of the first results; they are read again.
         earlier: first results.
         compute: function that returns one result per prompt of a batch; it receives the index of
-            each prompt and its prompt and layout.
+            each prompt, and its prompt and layout.
         batch_size: prompts per batch, at least 1.
         stage: name of the stage for `progress`.
         progress: called after every batch.
@@ -95,22 +96,59 @@ def in_batches_again(
     Returns:
         The second results. Items and failures are those of both.
     """
-    numbers = sorted(earlier.values)
-    copies = {n: replace(earlier.items[n][0]) for n in numbers}  # equal prompts become distinct
-    number_of = {id(prompt): n for n, prompt in copies.items()}
-
-    def numbered(batch: Sequence[Item]) -> Sequence[Result]:
-        return compute([number_of[id(prompt)] for prompt, _ in batch], batch)
-
-    prompts = [copies[n] for n in numbers]
-    later = in_batches(
-        model, prompts, numbered, batch_size=batch_size, stage=stage, progress=progress
-    )
+    settings = _Settings(batch_size, stage, False, progress)
+    later = _in_batches(model, prompts, compute, sorted(earlier.values), settings=settings)
     return BatchResults(
-        {numbers[k]: value for k, value in later.values.items()},
-        earlier.failures | {numbers[k]: cause for k, cause in later.failures.items()},
-        earlier.items,
+        later.values, earlier.failures | later.failures, earlier.items | later.items
     )
+
+
+class _Settings(NamedTuple):
+    """Settings of a loop over batches."""
+
+    batch_size: int
+    stage: str
+    keep_audio: bool
+    progress: ProgressCallback
+
+
+def _in_batches(
+    model: Inspectable,
+    prompts: Sequence[InspectedPrompt | Prompt],
+    compute: Callable[[Sequence[int], Sequence[Item]], Sequence[Result]],
+    numbers: Sequence[int],
+    *,
+    settings: _Settings,
+) -> BatchResults[Result]:
+    """Compute a result for each of some prompts; see `in_batches` and `in_batches_again`."""
+    size = settings.batch_size
+    if size < 1:
+        raise InvalidInputError(f"Expected batch_size >= 1, got {size}.")
+    results: BatchResults[Result] = BatchResults({}, {}, {})
+    for first in range(0, len(numbers), size):
+        batch = numbers[first : first + size]
+        for n in batch:
+            try:
+                prompt = inspected(prompts[n])
+                results.items[n] = prompt, model.layout(prompt)
+            except PROMPT_FAILURES as error:
+                results.failures[n] = f"{type(error).__name__}: {error}"
+        _compute(compute, [n for n in batch if n in results.items], results)
+        if not settings.keep_audio:
+            for n in set(batch) & set(results.items):
+                results.items[n] = _without_audio(results.items[n])
+        done, n_failed = first + len(batch), len(results.failures)
+        event = ProgressEvent(
+            stage=settings.stage, done=done, total=len(numbers), n_failed=n_failed
+        )
+        settings.progress(event)
+    return results
+
+
+def _without_audio(item: Item) -> Item:
+    """Return an item without its waveform, so that results need little memory."""
+    prompt, layout = item
+    return replace(prompt, prompt=replace(prompt.prompt, audio=None)), layout
 
 
 def inspected(prompt: InspectedPrompt | Prompt) -> InspectedPrompt:
@@ -119,7 +157,7 @@ def inspected(prompt: InspectedPrompt | Prompt) -> InspectedPrompt:
 
 
 def _compute(
-    compute: Callable[[Sequence[Item]], Sequence[Result]],
+    compute: Callable[[Sequence[int], Sequence[Item]], Sequence[Result]],
     numbers: Sequence[int],
     results: BatchResults[Result],
 ) -> None:
@@ -127,7 +165,7 @@ def _compute(
     if not numbers:
         return
     try:
-        values = compute([results.items[n] for n in numbers])
+        values = compute(numbers, [results.items[n] for n in numbers])
         results.values.update(zip(numbers, values, strict=True))
     except PROMPT_FAILURES as error:
         if len(numbers) == 1:

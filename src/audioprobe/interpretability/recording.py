@@ -153,7 +153,9 @@ def _run_batch(plan: RecordingPlan, numbers: Sequence[int]) -> tuple[list[Row], 
         return read_states(plan.model, batch, plan.sites, plan.spans, plan.pooling)
 
     batch_size = len(numbers)
-    results = in_batches(plan.model, plan.prompts, compute, numbers=numbers, batch_size=batch_size)
+    results = in_batches(
+        plan.model, plan.prompts, compute, numbers=numbers, batch_size=batch_size, keep_audio=True
+    )
     arrays = {
         site: np.full((len(numbers), *shape[1:]), np.nan, np.float32)
         for site, shape in plan.shapes().items()

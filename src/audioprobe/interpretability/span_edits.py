@@ -148,7 +148,7 @@ def edit_spans(
     edits = _fitted(plain, sites, labels=labels, groups=groups, fit=fit, settings=settings)
     effects = _EditedBatch(reader, sites, settings.span, edits).effects
     results = in_batches_again(
-        model, plain, effects, batch_size=size, stage="changes", progress=progress
+        model, prepared, plain, effects, batch_size=size, stage="changes", progress=progress
     )
     return EditedPrompts(sites, results)
 
@@ -183,10 +183,11 @@ def apply_edits(
     def no_result(batch: Sequence[Item]) -> list[None]:
         return [None] * len(batch)
 
-    plain = in_batches(model, AnswerPrompts(reader, prompts), no_result, batch_size=batch_size)
+    prepared = AnswerPrompts(reader, prompts)
+    plain = in_batches(model, prepared, no_result, batch_size=batch_size)
     effects = _EditedBatch(reader, tuple(sites), span, edits).effects
     return in_batches_again(
-        model, plain, effects, batch_size=batch_size, stage="changes", progress=progress
+        model, prepared, plain, effects, batch_size=batch_size, stage="changes", progress=progress
     )
 
 
