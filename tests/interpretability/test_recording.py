@@ -1,6 +1,7 @@
 """Recordings of activations: values, missing states, failures, size and resumption."""
 
 import json
+import resource
 import signal
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from audioprobe.errors import (
 from audioprobe.forward_options import NO_OPTIONS, ForwardOptions
 from audioprobe.interpretability.probe_prompts import ProbePrompts
 from audioprobe.interpretability.recording import record, recording_size
-from audioprobe.interpretability.recording_files import Recording
+from audioprobe.interpretability.recording_files import Recording, create_array
 from audioprobe.models.ltu.model import LTU
 from audioprobe.probing.trial import ConceptPair, Condition, ProbeQuestion, Trial
 from audioprobe.progress import ProgressEvent
@@ -347,3 +348,18 @@ def test_prompts_of_a_probe_need_what_they_are_asked_for() -> None:
     assert ProbePrompts(trials, {}, answer="response")[0].continuation == "Yes, it is."
     with pytest.raises(InvalidInputError, match="without one"):
         ProbePrompts([_question("text", "Is a crow a bird?")], {}, answer="response")
+
+
+def test_a_disk_without_space_is_an_error_before_recording(tmp_path: Path) -> None:
+    path = tmp_path / "lm.resid.0.safetensors"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    earlier = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(InvalidInputError, match="space for"):
+            create_array(path, (1000, 4, 64))
+        create_array(tmp_path / "small.safetensors", (10, 2, 8))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, earlier)
+    assert [file.name for file in tmp_path.iterdir()] == ["small.safetensors"]

@@ -6,6 +6,7 @@ prompt does not have, and of prompts that failed, are NaN.
 """
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -138,14 +139,31 @@ def n_bytes(shapes: Mapping[str, Sequence[int]]) -> int:
 
 
 def create_array(path: Path, shape: Sequence[int]) -> None:
-    """Write a safetensors file with one array of float32 whose values are not set yet."""
+    """Write a safetensors file with one array of float32 whose values are not set yet.
+
+    The space is reserved now, because a full disk would later kill the process that writes into the
+    mapped file.
+
+    Raises:
+        InvalidInputError: if the disk has too little space.
+    """
     size = _ITEM_BYTES * prod(shape)
     entry = {"dtype": "F32", "shape": list(shape), "data_offsets": [0, size]}
     header = json.dumps({"states": entry}).encode()
     header += b" " * (-len(header) % _ALIGNMENT)
-    with path.open("wb") as stream:
-        stream.write(len(header).to_bytes(8, "little") + header)
-        stream.truncate(8 + len(header) + size)
+    total = 8 + len(header) + size
+    try:
+        with path.open("wb") as stream:
+            stream.write(len(header).to_bytes(8, "little") + header)
+            stream.truncate(total)
+            if hasattr(os, "posix_fallocate"):  # not on Windows and macOS
+                os.posix_fallocate(stream.fileno(), 0, total)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        raise InvalidInputError(
+            f"{path}: expected space for {total:,} bytes, which cannot be reserved ({error}). Free "
+            "disk space, choose another folder, or record fewer sites and spans."
+        ) from error
 
 
 def open_array(path: Path, mode: Literal["r", "r+"] = "r") -> Any:  # noqa: ANN401 - a memmap
