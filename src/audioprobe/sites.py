@@ -7,6 +7,7 @@ states at which positions of a site a span is.
 Sites, in the order of the forward pass; `{i}` counts from 0:
 
 - "encoder.input", "encoder.block.{i}", "encoder.out", "encoder.pooled": the audio encoder
+- "xattn.0": output of a cross-attention adapter of the audio tokens, before its gate
 - "connector.out": audio tokens, as the language model reads them
 - "lm.embed": input of the first layer of the language model
 - "lm.attn.{i}", "lm.mlp.{i}": what attention and MLP of a layer add to the residual stream

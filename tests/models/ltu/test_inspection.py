@@ -12,6 +12,7 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, OutOfMemoryError, UnsupportedInputError
 from audioprobe.models.ltu.audio_frontend import feature_config
+from audioprobe.models.ltu.audio_prefix import GatedCrossAttention
 from audioprobe.models.ltu.checkpoint import init_ltu
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.trainable import TEMPLATE
@@ -254,3 +255,23 @@ def test_ltu_as_has_the_sites_after_its_encoder(
     torch.testing.assert_close(states[0, "lm.embed"][:25], tokens)
     layout = model.layout(PROMPTS[0])
     assert layout.positions("encoder.out", "audio[0.8s:1.2s]") == (2,)
+
+
+def test_cross_attention_adapter_is_a_site() -> None:
+    net = new_net()
+    hidden = net.prefix.projection.out_features
+    texts = torch.randn(5, hidden, generator=torch.Generator().manual_seed(0))
+    gate = GatedCrossAttention.from_texts(texts, width=8, seed=0).eval()
+    with torch.no_grad():
+        gate.opening.fill_(0.5)
+        gate.out.weight.normal_(generator=torch.Generator().manual_seed(1))
+    net.prefix.gate = gate
+    model = LTU(net, character_tokenizer(), ComponentInfo("language_model", "tiny"))
+    assert model.sites.index("xattn.0") + 1 == model.sites.index("connector.out")
+    states = states_of(model, PROMPTS[:1])
+    with torch.inference_mode():
+        projected = net.prefix.project(states[0, "encoder.pooled"][None])[0]
+    added = torch.tanh(torch.tensor(0.5)) * states[0, "xattn.0"]
+    torch.testing.assert_close(states[0, "connector.out"], projected + added, atol=1e-4, rtol=1e-4)
+    positions = model.layout(PROMPTS[0]).positions("xattn.0", "audio")
+    assert positions == tuple(range(len(states[0, "xattn.0"])))

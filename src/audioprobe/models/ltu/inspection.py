@@ -185,6 +185,8 @@ def _prefix_points(net: LTUNetwork) -> dict[str, SitePoint]:
     points["encoder.out"] = SitePoint(encoder)
     if isinstance(encoder, CavMaeEncoder):
         points["encoder.pooled"] = SitePoint(net.prefix.pooling)
+    if net.prefix.gate is not None:
+        points["xattn.0"] = SitePoint(net.prefix.gate.out)
     return points | {"connector.out": SitePoint(net.prefix)}
 
 
@@ -196,10 +198,12 @@ def _time_axes(config: AudioConfig, n_tokens: int) -> dict[str, TimeAxis]:
         tokens = TimeAxis(n_tokens, TIME_POOLING * step)
         frames = TimeAxis(config.n_frames, _FRAME_S)
         axes = {"encoder.input": frames, "encoder.block": patches, "encoder.out": patches}
-        return axes | {"encoder.pooled": tokens, "connector.out": tokens, "lm": tokens}
+        after = ("encoder.pooled", "xattn.0", "connector.out", "lm")
+        return axes | dict.fromkeys(after, tokens)
     seconds = _TLTR_STEP_S
     if isinstance(config, FeatureConfig):
         hop = config.options.get("hop")
         seconds = hop if isinstance(hop, int | float) else config.seconds / config.n_steps
     tokens = TimeAxis(n_tokens, seconds)
-    return dict.fromkeys(("encoder.input", "encoder.out", "connector.out", "lm"), tokens)
+    sites = ("encoder.input", "encoder.out", "xattn.0", "connector.out", "lm")
+    return dict.fromkeys(sites, tokens)
