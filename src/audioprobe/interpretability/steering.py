@@ -66,14 +66,16 @@ class SteeringEffects(TidyData, Displayed):
 
     def displayed(self) -> tuple[tuple[Table, ...], tuple[str, ...]]:
         """Return a table with one row per factor and site, and the number of failures."""
-        rows: list[tuple[str, ...]] = []
-        for factor, effects in zip(self.factors, self.effects, strict=True):
-            (table,), (counts,) = effects.logit_difference.displayed()
-            header, numeric = table.header, table.numeric
-            rows += [(f"{factor:g}", *row) for row in table.rows]
-        columns = (0, *(n + 1 for n in numeric))
+        shown = [effects.logit_difference.displayed() for effects in self.effects]
+        (first,), (counts,) = shown[0]
+        rows = tuple(
+            (f"{factor:g}", *row)
+            for factor, (tables, _) in zip(self.factors, shown, strict=True)
+            for row in tables[0].rows
+        )
+        columns = (0, *(n + 1 for n in first.numeric))
         failures = failure_sentence(self.effects[0].failures)
-        return (Table(("factor", *header), tuple(rows), columns),), (counts, *failures)
+        return (Table(("factor", *first.header), rows, columns),), (counts, *failures)
 
 
 def steer(

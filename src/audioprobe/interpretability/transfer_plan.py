@@ -124,7 +124,8 @@ class TransferPlan:
         )
         if lengths == "equal":
             self.pairs.check_lengths(self._transfers, self.sites)
-        self._model, self._lengths, self._seed = model, lengths, seed
+        self._model, self._seed = model, seed
+        self._lengths: LengthRule = lengths
         self.reader = AnswerReader(model)
         self.places = tuple(Place(site, str(t)) for site in self.sites for t in self._transfers)
         reference = SELF if same_concept is None else SAME

@@ -124,9 +124,10 @@ def transfer_between_modalities(
     """
     data = ProbeData(trials, record_states(model, trials, options, folder, progress))
     everything = np.ones(len(trials), dtype=np.bool_)
-    jobs = [
+    directions: tuple[tuple[Modality, Modality], ...] = (("text", "audio"), ("audio", "text"))
+    jobs: list[tuple[Modality, Modality, str, str]] = [
         (train, test, label, site)
-        for train, test in (_MODALITIES, _MODALITIES[::-1])
+        for train, test in directions
         for label in LABELS
         for site in data.states["text"].sites
     ]

@@ -8,7 +8,12 @@ from audioprobe.experiments.interpretability.mechanisms import conclusions
 from audioprobe.experiments.interpretability.rules import Conclusion, PredictionEvidence
 from audioprobe.experiments.interpretability.stages import locations
 from audioprobe.experiments.interpretability.storage import InterpretabilityRecord
-from audioprobe.experiments.interpretability.trials import FAMILIARITY, TrialRecord, role_name
+from audioprobe.experiments.interpretability.trials import (
+    FAMILIARITY,
+    MatchedTrial,
+    TrialRecord,
+    role_name,
+)
 from audioprobe.io.text_table import Table, with_rate
 from audioprobe.probing.trial import count_failures
 
@@ -80,10 +85,12 @@ def _evidence_row(evidence: PredictionEvidence) -> tuple[str, ...]:
 
 def trials_table(record: TrialRecord) -> Table:
     """Return a table with the number of trials, concepts and clips per evaluation set and role."""
-    keys = dict.fromkeys((t.evaluation_set, t.familiar, t.role) for t in record.trials)
+    groups: dict[tuple[str, str], list[MatchedTrial]] = {}
+    for trial in record.trials:
+        groups.setdefault((trial.evaluation_set, trial.role), []).append(trial)
     rows = []
-    for name, familiar, role in keys:
-        trials = [t for t in record.trials if (t.evaluation_set, t.role) == (name, role)]
+    for (name, _), trials in groups.items():
+        familiar, role = trials[0].familiar, trials[0].role
         n_recognised = sum(t.recognised is True for t in trials)
         counts = (len(trials), len({t.concept for t in trials}), len({t.clip for t in trials}))
         recognised = with_rate(n_recognised, len(trials))
