@@ -280,6 +280,7 @@ READ = LocationEvidence(
     answers=-1,
     recovered={"lm.resid.1": 1, "lm.resid.2": 1, "lm.resid.3": 1},
     text=frozenset(["lm.resid.1", "lm.resid.2"]),
+    late=frozenset(["lm.resid.1", "lm.resid.2", "lm.resid.3"]),
 )
 OVERRULED = replace(READ, recovered={"lm.resid.1": -1, "lm.resid.2": 0, "lm.resid.3": 1})
 
@@ -294,6 +295,9 @@ OVERRULED = replace(READ, recovered={"lm.resid.1": -1, "lm.resid.2": 0, "lm.resi
         (replace(READ, used=stage("yes")), "cannot be decided"),
         (replace(READ, recovered={}), "cannot be decided"),
         (OVERRULED, "overruled in the last layers"),
+        # In earlier layers, the last position has not read everything yet.
+        (replace(OVERRULED, late=frozenset(["lm.resid.2", "lm.resid.3"])), "cannot be decided"),
+        (replace(OVERRULED, answers=1), "cannot be decided"),
         # Text states that do not contain the label yet cannot recover the answer.
         (replace(OVERRULED, text=None), "cannot be decided"),
         (replace(OVERRULED, text=frozenset(["lm.resid.2"])), "cannot be decided"),

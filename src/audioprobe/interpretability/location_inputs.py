@@ -21,6 +21,7 @@ from audioprobe.interpretability.site_curve import Place, SiteCurve
 from audioprobe.types import BoolArray, Float64Array
 
 _ROUNDING = 1e-3  # change of a logit difference, relative to its size
+_LATE = 2 / 3  # relative depth from which layers are the last ones
 _CONNECTOR = ("connector.out", "lm.embed")
 
 
@@ -84,6 +85,7 @@ class LocationInputs:
             answers=self.criteria.signs(answers)[0],
             recovered=self._recovered(),
             text=None if self.text is None else self._text_sites(self.text),
+            late=self._late_sites(),
         )
 
     def _stage(
@@ -153,6 +155,13 @@ class LocationInputs:
         curve = _places(self.patch, _is_last)
         signs = self.criteria.signs(curve.concept_means()[1] - self.criteria.share)
         return {place.site: sign for place, sign in zip(curve.places, signs, strict=True)}
+
+    def _late_sites(self) -> frozenset[str]:
+        """Return the patched sites of the last third of the layers."""
+        if self.patch is None:
+            return frozenset()
+        depths = zip(self.patch.places, self._depths(self.patch), strict=True)
+        return frozenset(place.site for place, depth in depths if depth >= _LATE)
 
     def _text_sites(self, text: SiteCurve) -> frozenset[str]:
         """Return the sites at which the label is readable from text at the last position."""

@@ -54,6 +54,8 @@ class LocationEvidence:
             than the share is recovered at the last position, -1 if less, otherwise 0.
         text: sites at which the label is readable from text at the last position; None if it was
             not measured.
+        late: sites of the last third of the layers. Earlier, text states at the last position may
+            have no effect only because later layers read the other positions again.
     """
 
     encoder: StageEvidence
@@ -65,6 +67,7 @@ class LocationEvidence:
     answers: int
     recovered: Mapping[str, int]
     text: frozenset[str] | None
+    late: frozenset[str]
 
 
 def loss_of(evidence: LocationEvidence) -> tuple[Loss, str]:
@@ -111,14 +114,15 @@ def _after_reading(evidence: LocationEvidence) -> tuple[Loss, str]:
             "The label is readable at the last position; a patch curve is needed to decide whether "
             "it is unread or overruled."
         )
-    sites = [place.site for place in evidence.last.readable if place.site in evidence.recovered]
+    known = evidence.late & evidence.recovered.keys()
+    sites = [place.site for place in evidence.last.readable if place.site in known]
     if evidence.text is not None:
         sites = [site for site in sites if site in evidence.text]
     order = list(evidence.recovered)
     recovered = [evidence.recovered[site] for site in sites]
     for site, sign in zip(sites, recovered, strict=True):
         later = [evidence.recovered[name] for name in order[order.index(site) + 1 :]]
-        if sign == -1 and 1 in later:
+        if sign == -1 and 1 in later and evidence.answers != 1:
             if evidence.text is None:
                 return "cannot be decided", (
                     f"Text states at {site} do not recover the answer; a probe curve of text is "

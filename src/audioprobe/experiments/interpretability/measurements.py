@@ -36,7 +36,7 @@ from audioprobe.experiments.interpretability.representations import (
     transfer_between_modalities,
 )
 from audioprobe.experiments.interpretability.states import MeasurementOptions
-from audioprobe.experiments.interpretability.trial_probes import STAGES, class_of_each_trial
+from audioprobe.experiments.interpretability.trial_probes import STAGES, class_and_answer
 from audioprobe.experiments.interpretability.trials import StudyTrials
 from audioprobe.interpretability.site_curve import SiteCurve
 from audioprobe.io.data_table import DataTable
@@ -131,11 +131,11 @@ MEASUREMENTS: Mapping[str, StudyMeasurement] = {
         "clip, one layer at a time; the control removes that of another concept.",
     ),
     STAGES: StudyMeasurement(
-        class_of_each_trial,
+        class_and_answer,
         passes_of_words,
-        "Logistic regressions read the broad class of the concept of each trial at encoder, "
-        "connector and layers of the language model; the control has permuted classes. With "
-        "patching and blocked attention, these curves show at which stage the class is lost.",
+        "Logistic regressions read the broad class of the concept of each trial from its clip, and "
+        "the correct answer from the last position; the control has permuted labels. With patching "
+        "and blocked attention, these curves show at which stage the concept is lost.",
     ),
     FLOORS: StudyMeasurement(
         probe_floors,

@@ -12,61 +12,68 @@ from audioprobe.progress import ProgressCallback, staged
 from audioprobe.protocols import Inspectable
 from audioprobe.sites import find_sites
 
-STAGES = "class of each trial"
+STAGES = "class and answer of each trial"
 """Name of the measurement."""
 AT_AUDIO, AT_LAST, TEXT_AT_LAST = (
     "class read from the clip",
-    "class read from the last position",
-    "class read from text",
+    "answer read from the last position",
+    "answer read from text",
 )
-"""Curves: whether a probe reads the broad class of the concept of each trial."""
+"""Curves: whether a probe reads the broad class of the concept, or the correct answer."""
 
+_MODALITIES: tuple[Modality, ...] = ("text", "audio")
 _OTHER = "other"
 _FEWEST_CONCEPTS = 5  # of a class that is a label of its own
 
 
-def class_of_each_trial(
+def class_and_answer(
     model: Inspectable,
     trials: StudyTrials,
     options: MeasurementOptions,
     folder: Path,
     progress: ProgressCallback,
 ) -> dict[str, SiteCurve]:
-    """Read the broad class of the concept of each trial at encoder, connector and layers."""
+    """Read the class of the concept of each trial from its clip, and the answer where it is given.
+
+    The class is read at encoder, connector and layers, the answer from the last position.
+    """
     chosen = trials.sample(options.max_trials, options.seed)
-    curves = {}
     before = [site for site in ("encoder.out", "connector.out") if site in model.sites]
-    layers = find_sites(options.patched_sites, model.sites)
-    places: dict[str, tuple[Modality, str, list[str]]] = {
-        AT_AUDIO: ("audio", "audio", [*before, *layers]),
-        AT_LAST: ("audio", ANSWER_SPAN, [*layers]),
-        TEXT_AT_LAST: ("text", ANSWER_SPAN, [*layers]),
-    }
-    for name, (modality, span, sites) in places.items():
-        recorded = record(
+    layers = [*find_sites(options.patched_sites, model.sites)]
+    recorded = {}
+    for modality in _MODALITIES:
+        sites = [*before, *layers] if modality == "audio" else layers
+        recorded[modality] = record(
             model,
             chosen.prompts(modality),
-            before * (modality == "audio") + [*layers],
+            sites,
             ("audio", ANSWER_SPAN) if modality == "audio" else (ANSWER_SPAN,),
             folder / f"sample-{modality}",
             batch_size=options.batch_size,
             progress=staged(progress, f"states of the sample, {modality}"),
         )
-        curve = probe_curve(
-            recorded,
-            _labels(chosen),
+    answers = ["yes" if t.audio.question.pair.holds else "no" for t in chosen.record.trials]
+    probes: dict[str, tuple[Modality, str, list[str], list[str]]] = {
+        AT_AUDIO: ("audio", "audio", [*before, *layers], _classes(chosen)),
+        AT_LAST: ("audio", ANSWER_SPAN, layers, answers),
+        TEXT_AT_LAST: ("text", ANSWER_SPAN, layers, answers),
+    }
+    return {
+        name: probe_curve(
+            recorded[modality],
+            labels,
             concepts=chosen.concepts,
             sites=sites,
             span=span,
             n_controls=min(5, options.n_controls),
             settings=options.probe,
             progress=staged(progress, name),
-        )
-        curves[name] = curve.renamed(chosen.ids)
-    return curves
+        ).renamed(chosen.ids)
+        for name, (modality, span, sites, labels) in probes.items()
+    }
 
 
-def _labels(trials: StudyTrials) -> list[str]:
+def _classes(trials: StudyTrials) -> list[str]:
     """Return the broad class of each trial; classes of few concepts are one class."""
     kinds = dict(zip(trials.concepts, trials.kinds, strict=True))
     counts = Counter(kinds.values())
