@@ -34,7 +34,7 @@ def computed_parts(record: InterpretabilityRecord) -> dict[str, str]:
         ""
         if stages is None
         else "\n".join(
-            f"- {each.group}, {each.answers} answers: lost {each.lost} ({each.reason})."
+            f"- {each.group}, {each.answers} answers: {each.lost}. {each.reason}"
             for each in stages.locations
         )
     )
