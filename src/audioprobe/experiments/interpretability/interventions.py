@@ -66,7 +66,8 @@ def words_of_clips(
         batch_size=options.batch_size,
         progress=progress,
     )
-    return {WORD_READABLE: result.curve("first").renamed(clips.clips)}
+    curve = replace(result.curve("first"), measure="share of positions with the right text")
+    return {WORD_READABLE: curve.renamed(clips.clips)}
 
 
 def patched_texts(
