@@ -5,17 +5,15 @@ Computed parts of the page stand between marks; the rest is written by hand.
 Usage: python scripts/interpretability_page.py
 """
 
-import shutil
 from pathlib import Path
 
-from marks import replace_section
+from marks import replace_sections, write_report
 
 from audioprobe.experiments.interpretability.report import build_report
 from audioprobe.experiments.interpretability.stages import locations
 from audioprobe.experiments.interpretability.storage import InterpretabilityRecord, read_record
 from audioprobe.experiments.interpretability.tables import all_tables
 from audioprobe.reports.charts import Chart
-from audioprobe.reports.html import write_page
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "studies" / "interpretability"
@@ -51,24 +49,17 @@ def computed_parts(record: InterpretabilityRecord) -> dict[str, str]:
 
 def updated(page: str, parts: dict[str, str]) -> str:
     """Return the page with its computed parts filled in."""
-    for name, text in parts.items():
-        page = replace_section(page, name, f"\n{text}\n", PAGE)
-    return page
+    return replace_sections(page, parts, PAGE)
 
 
 def write_assets(record: InterpretabilityRecord, page: str, folder: Path) -> None:
     """Write the report, and those of its figures that the page shows."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
     report = build_report(record, "mini", ())
-    write_page(report, folder / "report.html")
-    for section in report.sections:
-        title = section.title.lower().replace(" ", "-")
-        charts = [item for item in section.items if isinstance(item, Chart)]
-        for number, chart in enumerate(charts, 1):
-            name = f"{title}-{number}.svg"
-            if f"({folder.name}/{name})" in page:
-                (folder / name).write_text(chart.to_svg(), encoding="utf-8")
+    charts = {
+        section.title.lower().replace(" ", "-"): [i for i in section.items if isinstance(i, Chart)]
+        for section in report.sections
+    }
+    write_report(report, charts, page, folder)
 
 
 def main() -> None:

@@ -5,11 +5,10 @@ Computed parts of the page stand between marks; the rest is written by hand.
 Usage: python scripts/study_page.py
 """
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from marks import replace_section
+from marks import replace_sections, write_report
 
 from audioprobe.experiments.finetuning.analysis import StudySummary, summarize
 from audioprobe.experiments.finetuning.conclusions import conclusions_table, significance_table
@@ -18,7 +17,6 @@ from audioprobe.experiments.finetuning.storage import read_record
 from audioprobe.experiments.finetuning.tables import SHOWN, all_tables, before_table
 from audioprobe.io.text_table import Table
 from audioprobe.reports.charts import Chart
-from audioprobe.reports.html import write_page
 
 ROOT = Path(__file__).parents[1]
 RECORD = ROOT / "studies" / "finetuning"
@@ -97,27 +95,18 @@ def progress(summary: StudySummary) -> str:
 
 def updated(page: str, parts: dict[str, str]) -> str:
     """Return the page with its computed parts filled in."""
-    for name, text in parts.items():
-        page = replace_section(page, name, f"\n{text}\n", PAGE)
-    return page
+    return replace_sections(page, parts, PAGE)
 
 
 def write_assets(summary: StudySummary, page: str, folder: Path) -> None:
     """Write the report, and those of its figures that the page shows."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
     report = build_report(summary, "finetuning-study", ())
-    write_page(report, folder / "report.html")
-    charts = {"gain-and-forgetting": [report.chart]}
+    charts: dict[str, list[Chart | None]] = {"gain-and-forgetting": [report.chart]}
     for section in report.sections:
         charts.setdefault(section.title.lower().replace(" ", "-"), []).extend(
             item for item in section.items if isinstance(item, Chart)
         )
-    for title, of_section in charts.items():
-        for number, chart in enumerate(of_section, 1):
-            name = f"{title}-{number}.svg"
-            if chart is not None and f"({folder.name}/{name})" in page:
-                (folder / name).write_text(chart.to_svg(), encoding="utf-8")
+    write_report(report, charts, page, folder)
 
 
 def main() -> None:

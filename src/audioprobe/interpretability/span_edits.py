@@ -180,14 +180,17 @@ def apply_edits(
     span_range(span)
     reader = AnswerReader(model)
 
-    def no_result(batch: Sequence[Item]) -> list[None]:
-        return [None] * len(batch)
-
     prepared = AnswerPrompts(reader, prompts)
-    plain = in_batches(model, prepared, no_result, batch_size=batch_size)
+    every_prompt: BatchResults[None] = BatchResults(dict.fromkeys(range(len(prompts))), {}, {})
     effects = _EditedBatch(reader, tuple(sites), span, edits).effects
     return in_batches_again(
-        model, prepared, plain, effects, batch_size=batch_size, stage="changes", progress=progress
+        model,
+        prepared,
+        every_prompt,
+        effects,
+        batch_size=batch_size,
+        stage="changes",
+        progress=progress,
     )
 
 

@@ -178,11 +178,11 @@ _MECHANISMS = (
     "cannot be decided."
 )
 _STAGES = (
-    "At which stage the concept is lost, for trials with right and wrong answers apart. Encoder, "
-    "connector and audio positions: a linear probe reads the class of the concept from the clip. "
-    "Last position: a probe reads the answer. “Yes” is significantly better than the control, “no” "
-    "significantly less than half of what is read at the stage before. “Used” means that answers "
-    "get worse without attention to the clip. Few trials with wrong answers cannot decide."
+    "At which stage the concept is lost, for trials with right and wrong answers apart. A linear "
+    "probe reads the class of the concept from the clip (encoder, connector and audio positions), "
+    "and the answer from the last position. “Yes”: the probe is significantly better than its "
+    "control. “No”: its advantage is significantly smaller than half of that at the stage before. "
+    "“Used”: answers get worse without attention to the clip. Few wrong answers cannot decide."
 )
 _ANSWERS = (
     "Each row compares the same questions in text and about recordings. Every true relation has a "
