@@ -22,7 +22,13 @@ from audioprobe.experiments.interpretability.storage import (
     measurement_folder,
     read_record,
 )
-from audioprobe.experiments.interpretability.trial_probes import STAGES
+from audioprobe.experiments.interpretability.trial_probes import (
+    AT_AUDIO,
+    AT_LAST,
+    STAGES,
+    TEXT_AT_LAST,
+)
+from audioprobe.interpretability.probe_curve import RANDOMIZED
 from audioprobe.progress import ProgressEvent
 
 
@@ -88,6 +94,9 @@ def check_tables(record: InterpretabilityRecord, kind: str) -> None:
     assert set(record.tables[TRANSFER].columns["train"]) == {"text", "audio"}
     assert {*record.results, *record.failures} == set(MEASUREMENTS)
     assert set(record.failures) <= {STAGES}  # the study may have too few concepts
+    if STAGES in record.results:
+        for name in (AT_AUDIO, AT_LAST, TEXT_AT_LAST):
+            assert RANDOMIZED in record.curves[name].controls
 
 
 def check_page(path: Path) -> None:

@@ -74,6 +74,7 @@ def probe_floors(
         replace(options, sites=sites),
         folder / "random-weights",
         prefixed(progress, RANDOM_NETWORK),
+        modalities=("audio",),
     )
     tables = []
     for source, states in ((SPECTROGRAM, spectrograms), (RANDOM_NETWORK, random["audio"])):

@@ -36,7 +36,11 @@ from audioprobe.experiments.interpretability.representations import (
     transfer_between_modalities,
 )
 from audioprobe.experiments.interpretability.states import MeasurementOptions
-from audioprobe.experiments.interpretability.trial_probes import STAGES, class_and_answer
+from audioprobe.experiments.interpretability.trial_probes import (
+    STAGES,
+    class_and_answer,
+    passes_of_probes,
+)
 from audioprobe.experiments.interpretability.trials import StudyTrials
 from audioprobe.interpretability.site_curve import SiteCurve
 from audioprobe.io.data_table import DataTable
@@ -132,10 +136,11 @@ MEASUREMENTS: Mapping[str, StudyMeasurement] = {
     ),
     STAGES: StudyMeasurement(
         class_and_answer,
-        passes_of_words,
+        passes_of_probes,
         "Logistic regressions read the broad class of the concept of each trial from its clip, and "
-        "the correct answer from the last position; the control has permuted labels. With patching "
-        "and blocked attention, these curves show at which stage the concept is lost.",
+        "the correct answer from the last position; the controls have permuted labels or permuted "
+        "weights. With patching and blocked attention, these curves show at which stage the "
+        "concept is lost.",
     ),
     FLOORS: StudyMeasurement(
         probe_floors,

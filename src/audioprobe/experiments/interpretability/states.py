@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.experiments.interpretability.trials import Modality, StudyTrials
 from audioprobe.interpretability.activations import States
 from audioprobe.interpretability.probe_estimates import ProbeSettings
@@ -86,16 +86,27 @@ def record_states(
     options: MeasurementOptions,
     folder: Path,
     progress: ProgressCallback,
+    *,
+    modalities: Sequence[Modality] = ("text", "audio"),
 ) -> dict[Modality, TrialStates]:
     """Record the states of all trials in text and about audio, or read them if they are complete.
 
     Text has states in the language model only.
 
+    Args:
+        model: the model.
+        trials: the trials.
+        options: sites and batch size.
+        folder: folder of the recorded states.
+        progress: called after every batch.
+        modalities: which prompts are recorded.
+
     Raises:
         InvalidInputError: if a site is unknown, or the folder contains other states.
     """
     states: dict[Modality, TrialStates] = {}
-    for modality, span in CONCEPT_SPANS.items():
+    for modality in modalities:
+        span = CONCEPT_SPANS[modality]
         questions = [trial.trial(modality).question for trial in trials.record.trials]
         keys = [(q.text, q.pair.concept, q.clip, q.options, q.correct) for q in questions]
         numbers = {key: n for n, key in reversed([*enumerate(keys)])}
@@ -120,6 +131,17 @@ def record_states(
         rows = np.array([row_of[numbers[key]] for key in keys], dtype=np.int64)
         states[modality] = TrialStates(recording, rows)
     return states
+
+
+def randomized_network(model: Inspectable, seed: int) -> Inspectable | None:
+    """Return the model with permuted weights; None if its weights are quantized.
+
+    The measurement "floors of linear probes" reports the reason.
+    """
+    try:
+        return model.randomized(seed)
+    except UnsupportedInputError:
+        return None
 
 
 def first_of_each(names: Sequence[Hashable]) -> IntArray:
