@@ -30,6 +30,8 @@ from audioprobe.errors import (
 )
 
 if TYPE_CHECKING:  # importing these at run time would load numpy
+    from torch.nn import Module
+
     from audioprobe.protocols import (
         AudioEncoder,
         Component,
@@ -41,7 +43,7 @@ if TYPE_CHECKING:  # importing these at run time would load numpy
         TextEmbedder,
     )
 
-Kind: TypeAlias = Literal["encoder", "language_model", "embedder", "scorer", "dataset"]
+Kind: TypeAlias = Literal["encoder", "language_model", "embedder", "scorer", "dataset", "connector"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _WRAPPERS: dict[tuple[Kind, Kind], str] = {
@@ -99,7 +101,9 @@ def load(
 def load(kind: Literal["scorer"], spec: "str | Scorer", /, **options: Any) -> "Scorer": ...
 @overload
 def load(kind: Literal["dataset"], spec: "str | Dataset", /, **options: Any) -> "Dataset": ...
-def load(kind: Kind, spec: "str | Component", /, **options: Any) -> Any:
+@overload
+def load(kind: Literal["connector"], spec: "str | Module", /, **options: Any) -> "Module": ...
+def load(kind: Kind, spec: "str | Component | Module", /, **options: Any) -> Any:
     """Create a component by the name of its backend.
 
     Args:
