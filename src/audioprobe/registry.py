@@ -32,6 +32,7 @@ from audioprobe.errors import (
 if TYPE_CHECKING:  # importing these at run time would load numpy
     from audioprobe.protocols import (
         AudioEncoder,
+        AudioTokenizer,
         Component,
         Dataset,
         JointEncoder,
@@ -41,7 +42,9 @@ if TYPE_CHECKING:  # importing these at run time would load numpy
         TextEmbedder,
     )
 
-Kind: TypeAlias = Literal["encoder", "language_model", "embedder", "scorer", "dataset"]
+Kind: TypeAlias = Literal[
+    "encoder", "audio_tokenizer", "language_model", "embedder", "scorer", "dataset"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _WRAPPERS: dict[tuple[Kind, Kind], str] = {
@@ -87,6 +90,10 @@ def available(kind: Kind | None = None) -> tuple[Backend, ...]:
 def load(
     kind: Literal["encoder"], spec: "str | AudioEncoder | JointEncoder | Tagger", /, **options: Any
 ) -> "AudioEncoder | JointEncoder | Tagger": ...
+@overload
+def load(
+    kind: Literal["audio_tokenizer"], spec: "str | AudioTokenizer", /, **options: Any
+) -> "AudioTokenizer": ...
 @overload
 def load(
     kind: Literal["language_model"], spec: "str | LanguageModel", /, **options: Any

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.models.frozen_encoder import load_encoder
 from audioprobe.models.ltu.audio_encoder import (
     NORM_EPS,
     CavMaeConfig,
@@ -24,7 +25,6 @@ from audioprobe.models.ltu.feature_encoder import (
     FeatureConfig,
     PatchEncoder,
     as_trainable,
-    load_encoder,
 )
 
 AudioConfig: TypeAlias = CavMaeConfig | TltrConfig | FeatureConfig

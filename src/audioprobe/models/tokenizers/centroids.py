@@ -90,7 +90,8 @@ def sample_frames(
     if max_frames < 1:
         raise InvalidInputError(f"max_frames must be at least 1, got {max_frames}.")
     random = np.random.default_rng(seed)
-    rows, keys = np.zeros((0, 0), dtype=np.float32), np.zeros(0)
+    rows: FloatArray = np.zeros((0, 0), dtype=np.float32)
+    keys: FloatArray = np.zeros(0)
     waiting: list[FloatArray] = []
     for part in features:
         waiting.append(_checked(part, width=waiting[0].shape[1] if waiting else rows.shape[1]))
