@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from audioprobe.forward_options import NO_OPTIONS, ForwardOptions
 from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook
-from audioprobe.training_data import TrainingData
 from audioprobe.types import (
     Clip,
     ComponentInfo,
     Decoding,
     FloatArray,
+    IntArray,
     LogLikelihood,
     Prompt,
     Response,
@@ -69,6 +69,26 @@ class Tagger(Component, Protocol):
 
     def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
         """Yield the probabilities of all labels, shape (n_labels,), for each waveform."""
+        ...
+
+
+@runtime_checkable
+class AudioTokenizer(Component, Protocol):
+    """A model that converts audio to codes, which a language model can read as words."""
+
+    @property
+    def n_codes(self) -> int:
+        """Number of codes."""
+        ...
+
+    def tokenize(self, waveforms: Iterable[Waveform]) -> Iterator[IntArray]:
+        """Yield the code of each time step, int64 in [0, n_codes), shape (n_steps,), in order.
+
+        Waveforms of any sample rate are accepted.
+
+        Raises:
+            UnsupportedInputError: for audio that this tokenizer cannot process.
+        """
         ...
 
 
@@ -219,16 +239,6 @@ class Inspectable(LanguageModel, Protocol):
 
 
 @runtime_checkable
-class KnownTrainingData(Protocol):
-    """Interface of models that know which recordings they were trained on."""
-
-    @property
-    def training_data(self) -> TrainingData | None:
-        """The recordings that the model was trained on; None if unknown."""
-        ...
-
-
-@runtime_checkable
 class TextEmbedder(Component, Protocol):
     """A model that converts texts to vectors."""
 
@@ -285,8 +295,3 @@ class Dataset(Component, Protocol):
             InvalidInputError: for a split that the data set does not have.
         """
         ...
-
-
-def training_data_of(component: object) -> TrainingData | None:
-    """Return the training data of a component, or None if they are unknown."""
-    return component.training_data if isinstance(component, KnownTrainingData) else None

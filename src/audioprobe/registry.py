@@ -34,6 +34,7 @@ if TYPE_CHECKING:  # importing these at run time would load numpy
 
     from audioprobe.protocols import (
         AudioEncoder,
+        AudioTokenizer,
         Component,
         Dataset,
         JointEncoder,
@@ -43,7 +44,9 @@ if TYPE_CHECKING:  # importing these at run time would load numpy
         TextEmbedder,
     )
 
-Kind: TypeAlias = Literal["encoder", "language_model", "embedder", "scorer", "dataset", "connector"]
+Kind: TypeAlias = Literal[
+    "encoder", "audio_tokenizer", "connector", "language_model", "embedder", "scorer", "dataset"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _WRAPPERS: dict[tuple[Kind, Kind], str] = {
@@ -89,6 +92,10 @@ def available(kind: Kind | None = None) -> tuple[Backend, ...]:
 def load(
     kind: Literal["encoder"], spec: "str | AudioEncoder | JointEncoder | Tagger", /, **options: Any
 ) -> "AudioEncoder | JointEncoder | Tagger": ...
+@overload
+def load(
+    kind: Literal["audio_tokenizer"], spec: "str | AudioTokenizer", /, **options: Any
+) -> "AudioTokenizer": ...
 @overload
 def load(
     kind: Literal["language_model"], spec: "str | LanguageModel", /, **options: Any

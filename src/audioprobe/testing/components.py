@@ -10,6 +10,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.protocols import (
     AudioEncoder,
+    AudioTokenizer,
     Dataset,
     JointEncoder,
     LanguageModel,
@@ -58,6 +59,20 @@ def check_tagger(tagger: Tagger) -> None:
         require(array.size == n_labels, "tag: one probability per label")
         require(bool(((array >= 0) & (array <= 1)).all()), "tag: probabilities are in [0, 1]")
     check_laziness("tag", tagger.tag, example_sounds()[0])
+
+
+def check_audio_tokenizer(tokenizer: AudioTokenizer) -> None:
+    """Check that a tokenizer returns one array of codes in [0, n_codes) per waveform."""
+    check_info(tokenizer, "audio_tokenizer")
+    n_codes = tokenizer.n_codes
+    require(isinstance(n_codes, int) and n_codes > 0, "n_codes: a positive integer")
+    for codes in check_stream("tokenize", tokenizer.tokenize, example_sounds(), np.array_equal):
+        require(isinstance(codes, np.ndarray), "tokenize: returns numpy arrays")
+        require(codes.dtype == np.int64, f"tokenize: int64, got {codes.dtype}")
+        require(codes.ndim == 1 and codes.size > 0, "tokenize: shape (n_steps,), not empty")
+        is_valid = bool(((codes >= 0) & (codes < n_codes)).all())
+        require(is_valid, "tokenize: codes are in [0, n_codes)")
+    check_laziness("tokenize", tokenizer.tokenize, example_sounds()[0])
 
 
 def check_joint_encoder(encoder: JointEncoder) -> None:

@@ -30,6 +30,7 @@ from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from audioprobe.models.ltu.saving import save_adapter
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
+from audioprobe.models.tokenizers.codes import nearest_code
 from audioprobe.sites import InspectedPrompt
 from audioprobe.testing import check_inspectable, check_likelihood_model
 from audioprobe.training.answer_loss import AnswerLoss, collate
@@ -164,8 +165,7 @@ def test_a_second_codebook_quantises_the_rest(base: Path) -> None:
     book = checkpoint_of(base, CONNECTORS["two codebooks"]).net.prefix.projection.codebook
     features = functional.normalize(torch.randn(50, 1024), dim=1)
     codes, total = book(features)
-    distances = torch.cdist(features, book.centroids[0])
-    assert torch.equal(codes[:, 0], distances.argmin(dim=1))
+    assert torch.equal(codes[:, 0], nearest_code(features, book.centroids[0]))
     rest = features - book.centroids[0][codes[:, 0]]
     assert torch.equal(codes[:, 1], torch.cdist(rest, book.centroids[1]).argmin(dim=1))
     torch.testing.assert_close(total, sum(book.centroids[n][codes[:, n]] for n in (0, 1)))
@@ -187,15 +187,17 @@ def test_keys_and_values_equal_attention_to_unrotated_tokens(base: Path) -> None
         )
     handle.remove()
     attention = layer.self_attn
+
+    def split(rows: Tensor) -> Tensor:
+        return rows.unflatten(-1, (-1, attention.head_dim)).transpose(-2, -3)
+
     with torch.no_grad():
-        heads = lambda x: x.unflatten(-1, (-1, attention.head_dim)).transpose(-2, -3)  # noqa: E731
-        query, key = heads(attention.q_proj(states)), heads(attention.k_proj(states))
+        query, key = split(attention.q_proj(states)), split(attention.k_proj(states))
         cos, sin = (part[:, None] for part in rotary)
-        rotated = lambda x: torch.cat([-x[..., x.shape[-1] // 2 :], x[..., : x.shape[-1] // 2]], -1)  # noqa: E731
         query, key = (x * cos + rotated(x) * sin for x in (query, key))
         normed = layer.input_layernorm(tokens)[None]
-        keys = torch.cat([heads(attention.k_proj(normed)), key], dim=2)
-        values = torch.cat([heads(attention.v_proj(x)) for x in (normed, states)], dim=2)
+        keys = torch.cat([split(attention.k_proj(normed)), key], dim=2)
+        values = torch.cat([split(attention.v_proj(x)) for x in (normed, states)], dim=2)
         repeat = query.shape[1] // keys.shape[1]
         keys, values = (x.repeat_interleave(repeat, dim=1) for x in (keys, values))
         scores = query @ keys.transpose(-1, -2) * attention.scaling
@@ -203,6 +205,12 @@ def test_keys_and_values_equal_attention_to_unrotated_tokens(base: Path) -> None
         scores[..., 4:] = scores[..., 4:].masked_fill(~causal, -torch.inf)
         expected = (scores.softmax(-1) @ values).transpose(1, 2).flatten(2)
     torch.testing.assert_close(parts["given"], expected, rtol=1e-4, atol=1e-5)
+
+
+def rotated(rows: Tensor) -> Tensor:
+    """The second half of each vector, negated, and the first half."""
+    first, second = rows.chunk(2, dim=-1)
+    return torch.cat([-second, first], dim=-1)
 
 
 def test_masks_of_audio_tokens() -> None:

@@ -7,6 +7,7 @@ from torch.nn import functional
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.connectors.config import CodesConfig, ConnectorSizes, QuantizedConfig
 from audioprobe.models.connectors.sequence import INITIAL_DEVIATION, mlp, normalized
+from audioprobe.models.tokenizers.codes import nearest_code
 
 _EPS = 1e-6
 
@@ -14,7 +15,8 @@ _EPS = 1e-6
 class Codebook(nn.Module):
     """Centroids of one or more codebooks; each codebook quantises what the earlier ones leave over.
 
-    Feature vectors are scaled to length 1 first.
+    Feature vectors are scaled to length 1 first. The codes of the first codebook are those of
+    `KMeansTokenizer` (highest cosine), later ones have the smallest distance.
 
     Args:
         n_codebooks: number of codebooks.
@@ -54,10 +56,13 @@ class Codebook(nn.Module):
         """
         rest = functional.normalize(features.float(), dim=-1)
         codes, total = [], torch.zeros_like(rest)
-        for centroids in self.centroids.float():
-            # The nearest centroid: |c - x|^2 without |x|^2, which is the same for all centroids.
-            scores = rest @ centroids.T - centroids.square().sum(dim=1) / 2
-            codes.append(scores.argmax(dim=-1))
+        for number, centroids in enumerate(self.centroids.float()):
+            if number == 0:
+                codes.append(nearest_code(rest, centroids))
+            else:
+                # |c - x|^2 without |x|^2, which is the same for all centroids
+                scores = rest @ centroids.T - centroids.square().sum(dim=1) / 2
+                codes.append(scores.argmax(dim=-1))
             total, rest = total + centroids[codes[-1]], rest - centroids[codes[-1]]
         return torch.stack(codes, dim=-1), total
 

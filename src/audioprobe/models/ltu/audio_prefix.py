@@ -18,6 +18,7 @@ from audioprobe.models.connectors.codes import CodesConnector, QuantizedConnecto
 from audioprobe.models.connectors.config import ConnectorConfig, ConnectorSizes, LinearConfig
 from audioprobe.models.connectors.layers import LayerConnector
 from audioprobe.models.connectors.sequence import normalized
+from audioprobe.models.frozen_encoder import load_encoder
 from audioprobe.models.ltu.audio_encoder import (
     NORM_EPS,
     CavMaeConfig,
@@ -29,7 +30,6 @@ from audioprobe.models.ltu.feature_encoder import (
     FeatureConfig,
     PatchEncoder,
     as_trainable,
-    load_encoder,
 )
 
 AudioConfig: TypeAlias = CavMaeConfig | TltrConfig | FeatureConfig
