@@ -189,7 +189,7 @@ def test_keys_and_values_equal_attention_to_unrotated_tokens(base: Path) -> None
     attention = layer.self_attn
 
     def split(rows: Tensor) -> Tensor:
-        return rows.unflatten(-1, (-1, attention.head_dim)).transpose(-2, -3)
+        return rows.view(*rows.shape[:-1], -1, attention.head_dim).transpose(-2, -3)
 
     with torch.no_grad():
         query, key = split(attention.q_proj(states)), split(attention.k_proj(states))
