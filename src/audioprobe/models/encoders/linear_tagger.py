@@ -62,17 +62,7 @@ class LinearTaggerCard:
     penalty: float
 
     def __post_init__(self) -> None:
-        n_labels = len(self.labels)
-        if not n_labels or len(set(self.labels)) != n_labels or not all(self.labels):
-            raise InvalidInputError(
-                f"Expected labels that are different and not empty, got {n_labels} labels, "
-                f"{len(set(self.labels))} of them different."
-            )
-        if len(self.phrases) != n_labels or not all(self.phrases):
-            raise InvalidInputError(
-                f"Expected a phrase for each of {n_labels} labels, got {len(self.phrases)}, "
-                f"{sum(not phrase for phrase in self.phrases)} of them empty."
-            )
+        _check_labels(self.labels, self.phrases)
         if not self.hop > 0:
             raise InvalidInputError(f"hop must be positive (seconds), got {self.hop}.")
 
@@ -156,15 +146,18 @@ class LinearTagger(InfoRepr):
             NonFiniteError: if a feature is NaN or infinite.
             AudioReadError: if a training clip cannot be read.
         """
+        phrases = labels if phrases is None else phrases
+        _check_labels(labels, phrases)
         present = validate_binary(targets, "targets", n_dimensions=2)
         _refuse_constant(present, labels)
         frozen = FrozenEncoder.of(encoder, encoder_options, device=device)
+        hop = _hop_of(frozen.encoder, hop)
         head = fit_linear_head(features, present, penalty=penalty, groups=groups, seed=seed)
         card = LinearTaggerCard(
             encoder=frozen.reference(head.weights.shape[1]),
             labels=tuple(labels),
-            phrases=tuple(labels if phrases is None else phrases),
-            hop=_hop_of(frozen.encoder, hop),
+            phrases=tuple(phrases),
+            hop=hop,
             penalty=head.penalty,
         )
         recordings = [r for clip in training_clips if (r := recording_of(clip)) is not None]
@@ -264,6 +257,21 @@ def _hop_of(encoder: AudioEncoder, hop: float | None) -> float:
             f"encoder {encoder.info.name!r} states {stated}."
         )
     return stated
+
+
+def _check_labels(labels: Sequence[str], phrases: Sequence[str]) -> None:
+    """Raise `InvalidInputError` unless labels are different and each has a phrase."""
+    n_labels, n_different = len(labels), len(set(labels))
+    if not n_labels or n_different != n_labels or not all(labels):
+        raise InvalidInputError(
+            f"Expected labels that are different and not empty, got {n_labels} labels, "
+            f"{n_different} of them different."
+        )
+    if len(phrases) != n_labels or not all(phrases):
+        raise InvalidInputError(
+            f"Expected a phrase for each of {n_labels} labels, got {len(phrases)}, "
+            f"{sum(not phrase for phrase in phrases)} of them empty."
+        )
 
 
 def _refuse_constant(present: BoolArray, labels: Sequence[str]) -> None:
