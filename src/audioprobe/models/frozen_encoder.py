@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save_file
 
-from audioprobe.errors import InvalidInputError, WeightsError
+from audioprobe.errors import InvalidInputError, NonFiniteError, WeightsError
 from audioprobe.io.atomic import staged_directory
 from audioprobe.io.json_codec import read_json, to_json
 from audioprobe.models.causal_lm.loading import read_tensors
@@ -90,13 +90,23 @@ class EncoderReference:
             )
         return loaded
 
-    def check_width(self, features: FloatArray) -> FloatArray:
-        """Return features unchanged; raise `WeightsError` unless they have shape (n, width)."""
+    def checked(self, features: FloatArray) -> FloatArray:
+        """Return the features of a clip unchanged, after a check of shape and values.
+
+        Raises:
+            WeightsError: unless the shape is (n_steps, width).
+            NonFiniteError: if a feature is NaN or infinite.
+        """
         if features.ndim != 2 or features.shape[1] != self.width:
             raise WeightsError(
                 f"Expected features of shape (n_steps, {self.width}) from the encoder "
                 f"{self.name!r}, received shape {features.shape}. Use the encoder that this model "
                 "was fitted on."
+            )
+        if not np.isfinite(features).all():
+            raise NonFiniteError(
+                f"Expected finite features from the encoder {self.name!r}, received NaN or "
+                f"infinity. {NonFiniteError.ADVICE}"
             )
         return features
 

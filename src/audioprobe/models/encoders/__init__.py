@@ -1,7 +1,7 @@
 """Audio encoders, which convert audio to features or label probabilities.
 
-`ast` contains `AST`, `birdnet` contains `BirdNET` (extra `birdnet`), `clap` contains `CLAP`, and
-`yamnet` contains `YAMNet`.
+`ast` contains `AST`, `birdnet` contains `BirdNET` (extra `birdnet`), `clap` contains `CLAP`,
+`linear_tagger` contains `LinearTagger`, and `yamnet` contains `YAMNet`.
 Each module needs its own libraries, so nothing is imported here.
 """
 

@@ -23,6 +23,7 @@ from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_con
 from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Waveform
 
 N_SPECIAL_TOKENS = 2  # class token and distillation token, which precede the patches
+_FRAME_SECONDS = 0.01  # distance of the columns of the spectrogram
 
 
 class AST(InfoRepr):
@@ -66,6 +67,11 @@ class AST(InfoRepr):
         """Model name, hash of the weights, and data type."""
         options = {"dtype": self._dtype}
         return ComponentInfo("encoder", self._name, self._weights.revision(), options)
+
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds between two feature vectors; 0.1 in the default model."""
+        return float(self._config.time_stride * _FRAME_SECONDS)
 
     @cached_property
     def labels(self) -> tuple[str, ...]:

@@ -96,6 +96,11 @@ class BirdNET(InfoRepr):
         options = {"pooling": self._pooling}
         return ComponentInfo("encoder", "BirdNET 2.4", self._weights.revision(), options)
 
+    @property
+    def frame_seconds(self) -> float:
+        """Seconds between two embeddings."""
+        return WINDOW / SAMPLE_RATE
+
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """Labels such as "Corvus corone_Carrion Crow": scientific name and common name.

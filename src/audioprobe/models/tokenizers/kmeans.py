@@ -7,6 +7,7 @@ with the features of any encoder of the registry in place of a speech encoder.
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
@@ -44,7 +45,6 @@ from audioprobe.types import (
     Waveform,
 )
 
-FORMAT = 1
 NAME = "k-means tokenizer"
 
 _CENTROIDS = "centroids"
@@ -55,7 +55,6 @@ class CodebookCard:
     """How the centroids of a `KMeansTokenizer` were fitted.
 
     Attributes:
-        format: version of the folder's layout.
         audioprobe: version of audioprobe that fitted the centroids.
         encoder: the encoder whose features they are.
         n_codes: number of centroids.
@@ -65,7 +64,6 @@ class CodebookCard:
         inertia: sum of squared distances of these vectors, of length 1, from their centroids.
     """
 
-    format: int = FORMAT
     audioprobe: str = __version__
     encoder: EncoderReference
     n_codes: int
@@ -211,7 +209,7 @@ class KMeansTokenizer(InfoRepr):
         loaded = card.encoder.load(encoder, device=device)
         return cls(loaded, tensors[_CENTROIDS], card, training_data)
 
-    @property
+    @cached_property
     def info(self) -> ComponentInfo:
         """Number of codes, hash of the centroids, and the `info` of the encoder."""
         revision = digest_of({_CENTROIDS: self.centroids})
@@ -228,10 +226,11 @@ class KMeansTokenizer(InfoRepr):
 
         Raises:
             UnsupportedInputError: for audio that the encoder cannot process.
+            WeightsError: if the features have another width.
             NonFiniteError: if a feature is NaN or infinite.
         """
         for features in self.encoder.encode(waveforms):
-            yield assign_codes(self.card.encoder.check_width(features), self.centroids)
+            yield assign_codes(self.card.encoder.checked(features), self.centroids)
 
     def save_pretrained(self, folder: str | Path) -> Path:
         """Write centroids, card and training data to a new folder; return the path of the folder.
