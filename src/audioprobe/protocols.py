@@ -73,6 +73,33 @@ class Tagger(Component, Protocol):
 
 
 @runtime_checkable
+class FrameTagger(Component, Protocol):
+    """A model that returns a probability for each label in each time frame of a clip."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Vocabulary of the model; names are unique."""
+        ...
+
+    @property
+    def phrases(self) -> tuple[str, ...]:
+        """Phrase for each label, as in `Tagger`."""
+        ...
+
+    @property
+    def hop(self) -> float:
+        """Seconds between the starts of two frames; positive."""
+        ...
+
+    def tag_frames(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        """Yield the probabilities of all labels, shape (n_frames, n_labels), for each waveform.
+
+        Frame n begins `n * hop` seconds after the start of the waveform.
+        """
+        ...
+
+
+@runtime_checkable
 class JointEncoder(Component, Protocol):
     """A model such as CLAP that maps audio and text to vectors of one space."""
 
