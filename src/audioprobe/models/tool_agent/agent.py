@@ -71,7 +71,8 @@ class ToolAgent(InfoRepr):
             steps; a call in progress is not interrupted. The time of a controller that processes
             several prompts together is divided among them.
         batch_size: number of prompts in progress at the same time; does not change responses.
-        clock: function that returns the time in seconds.
+        clock: function that returns the time in seconds. The durations in the details differ from
+            run to run, unless the clock is constant.
 
     Raises:
         InvalidInputError: if a limit is not positive, or two tools have the same name.

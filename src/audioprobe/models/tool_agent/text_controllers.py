@@ -118,6 +118,9 @@ class TextController(InfoRepr):
         names = {tool.name for tool in state.tools}
         return tuple(call_text(request) for request in self._first_calls if request.tool in names)
 
+    def __getnewargs__(self) -> tuple[LanguageModel]:
+        return (self.model,)
+
 
 class LikelihoodTextController(TextController):
     """A `TextController` whose model returns likelihoods; create it with `TextController(...)`."""
@@ -224,6 +227,9 @@ class PlannedController(InfoRepr):
     def _target(self, answer: str) -> str:
         """Return the text with which the reasoner gives an answer."""
         return answer if self._style == "plain" else answer_text(answer)
+
+    def __getnewargs__(self) -> tuple[Plan, LanguageModel]:
+        return self._plan, self.model
 
 
 class LikelihoodPlannedController(PlannedController):

@@ -53,7 +53,8 @@ class ModelTool(InfoRepr):
         model: a model that accepts audio, or its name.
         name: name of the tool.
         description: what the tool returns; None uses a default for the names in `MODEL_TOOLS`.
-        question: question to the model in every call; None makes it the argument "question".
+        question: question to the model in every call. None uses a default for the names "caption"
+            and "transcription"; for any other name, the controller passes the question as argument.
         decoding: decoding settings of the model; None uses its default.
 
     Raises:
@@ -66,19 +67,19 @@ class ModelTool(InfoRepr):
         name: str = "caption",
         *,
         description: str | None = None,
-        question: str | None = CAPTION_QUESTION,
+        question: str | None = None,
         decoding: Decoding | None = None,
     ) -> None:
         if question is not None and not question.strip():
             raise InvalidInputError("question must be a text or None, got an empty text.")
         self._model = load("language_model", model)
-        self._question = question
+        self._question = _QUESTIONS.get(name) if question is None else question
         self._decoding = decoding
         text = {"type": "string", "description": "a question about the clip"}
         self._spec = ToolSpec(
             name,
             _DESCRIPTIONS.get(name, "") if description is None else description,
-            {"question": text} if question is None else {},
+            {"question": text} if self._question is None else {},
         )
 
     @property
@@ -110,11 +111,7 @@ _DESCRIPTIONS = {
     "question": "Answers a question about the clip in free text; the answer may be wrong.",
     "transcription": "Returns the words that are spoken in the clip.",
 }
-_QUESTIONS = {
-    "caption": CAPTION_QUESTION,
-    "question": None,
-    "transcription": TRANSCRIPTION_QUESTION,
-}
+_QUESTIONS = {"caption": CAPTION_QUESTION, "transcription": TRANSCRIPTION_QUESTION}
 
 
 def make_tools(sources: Iterable[ToolSource]) -> tuple[Tool, ...]:
@@ -174,7 +171,7 @@ def _component_tools(component: object, name: str | None) -> Sequence[Tool]:
                 f"The tool {name!r} needs an encoder that is a tagger, got the language model "
                 f"{component.info.name!r}, which has the tools {', '.join(MODEL_TOOLS)}."
             )
-        return [ModelTool(component, each, question=_QUESTIONS[each]) for each in names]
+        return [ModelTool(component, each) for each in names]
     if isinstance(component, Tagger | FrameTagger):
         return tagger_tools(component, (name,) if name else None)
     shown = type(component).__name__
