@@ -192,8 +192,8 @@ def test_shapley_values_of_a_real_agent_with_a_cache(tmp_path: Path) -> None:
         return "yes" if "a dog" in prompt.text else "no"
 
     plan = PlannedController([CallRequest("tags"), CallRequest("probe")], Scripted(answer))
-    tools = ["tags:yamnet", FunctionTool(lambda _: "a dog")]
-    agent = ToolAgent(plan, tools, clock=frozen_clock)
+    probe = FunctionTool(lambda _: "a dog")
+    agent = ToolAgent(plan, ["tags:yamnet", probe], clock=frozen_clock)
     prompts = [Prompt(str(n), scene(1 + n)) for n in range(3)]
 
     def cached(model: LanguageModel) -> LanguageModel:

@@ -44,7 +44,7 @@ def shapley_values(values: npt.ArrayLike) -> Float64Array:
         )
     if not np.isfinite(array).all():
         raise InvalidInputError("Expected finite values of subsets, got NaN or infinity.")
-    return np.tensordot(_weights(n_players), array, axes=1)
+    return np.asarray(np.tensordot(_weights(n_players), array, axes=1), dtype=np.float64)
 
 
 def _weights(n_players: int) -> Float64Array:
