@@ -102,7 +102,7 @@ class CallRequest:
 
     @property
     def key(self) -> str:
-        """Text that is equal for equal calls, whatever the order of the arguments."""
+        """Text that is equal for equal calls; the order of the arguments has no effect."""
         return f"{self.tool} {to_json(dict(sorted(self.arguments.items())), indent=None)}"
 
 

@@ -1,14 +1,12 @@
 """Shapley values of the tools of an agent: what each tool contributes to its accuracy."""
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
-import numpy as np
-
 from audioprobe.errors import InvalidInputError
-from audioprobe.inference import PromptFailure, map_prompts
+from audioprobe.inference import Infer, PromptFailure, map_prompts
 from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap
@@ -106,38 +104,52 @@ def tool_shapley(
             f"Expected 1 to {MAX_PLAYERS} tools and at least one prompt, got {len(names)} tools "
             f"and {len(prompts)} prompts. Limit the tools with `with_tools`."
         )
-    n_failed = 0
-    correct = np.zeros((1 << len(names), len(prompts)))
-    for subset in range(len(correct)):
-        chosen = [name for position, name in enumerate(names) if subset >> position & 1]
-        model = agent.with_tools(chosen)
-        model = model if wrap is None else wrap(model)
-        responses = map_prompts(
-            partial(model.generate, decoding=decoding),
-            [partial(_same, prompt) for prompt in prompts],
-            progress,
-            stage=f"tools {', '.join(chosen) or '(none)'}",
-        )
-        for position, response in enumerate(responses):
-            if isinstance(response, PromptFailure):
-                n_failed += 1
-            else:
-                correct[subset, position] = bool(is_correct(position, response))
-
-    def estimate(values: np.ndarray) -> Estimate:
-        unit = "" if groups is None else "groups"
-        settings = bootstrap or Bootstrap()
-        return settings.estimate(mean(values), len(values), groups=groups, unit=unit)
-
-    # The Shapley value of the accuracy is the mean over items of the values of single items.
-    contributions = shapley_values(correct)
+    answers = [
+        _responses(partial(model.generate, decoding=decoding), prompts, stage, progress)
+        for stage, model in _agents(agent, wrap)
+    ]
+    correct = [
+        [float(r is not None and is_correct(n, r)) for n, r in enumerate(responses)]
+        for responses in answers
+    ]
+    settings = bootstrap or Bootstrap()
+    estimates = [
+        settings.estimate(mean(row), len(row), groups=groups)
+        # The Shapley value of the accuracy is the mean over items of the values of single items.
+        for row in (*shapley_values(correct), correct[-1], correct[0])
+    ]
     return ToolShapley(
-        tools={name: estimate(row) for name, row in zip(names, contributions, strict=True)},
-        full=estimate(correct[-1]),
-        empty=estimate(correct[0]),
-        n_subsets=len(correct),
-        n_failed=n_failed,
+        tools=dict(zip(names, estimates[:-2], strict=True)),
+        full=estimates[-2],
+        empty=estimates[-1],
+        n_subsets=len(answers),
+        n_failed=sum(response is None for responses in answers for response in responses),
     )
+
+
+def _agents(
+    agent: AgentWithTools, wrap: Callable[[LanguageModel], LanguageModel] | None
+) -> Iterator[tuple[str, LanguageModel]]:
+    """Yield the agent with each subset of its tools, and the name of the subset.
+
+    The order is that of `shapley_values`: tool n belongs to the subsets whose index has bit n set.
+    """
+    for subset in range(1 << len(agent.tools)):
+        tools = [name for position, name in enumerate(agent.tools) if subset >> position & 1]
+        model = agent.with_tools(tools)
+        yield f"tools {', '.join(tools) or '(none)'}", model if wrap is None else wrap(model)
+
+
+def _responses(
+    generate: Infer[Prompt, Response],
+    prompts: Sequence[Prompt],
+    stage: str,
+    progress: ProgressCallback,
+) -> list[Response | None]:
+    """Return the response to each prompt; None if it failed."""
+    makers = [partial(_same, prompt) for prompt in prompts]
+    responses = map_prompts(generate, makers, progress, stage=stage)
+    return [None if isinstance(r, PromptFailure) else r for r in responses]
 
 
 def _same(prompt: Prompt) -> Prompt:

@@ -314,11 +314,11 @@ def test_controller_without_a_step_violates_the_contract() -> None:
 
 
 def test_likelihoods_follow_the_prompt_that_precedes_the_answer() -> None:
-    asked: list[tuple[str, str]] = []
+    pairs: list[tuple[str, str]] = []
 
     def likelihood(prompt: Prompt, text: str) -> LogLikelihood:
-        asked.append((prompt.text, text))
-        return LogLikelihood(-float(len(asked)), 1)
+        pairs.append((prompt.text, text))
+        return LogLikelihood(-float(len(pairs)), 1)
 
     controller = steps(PRESENCE, "ANSWER yes")
     controller.model = Scripted(controller.model._answer, likelihood=likelihood)  # type: ignore[attr-defined]
@@ -327,7 +327,7 @@ def test_likelihoods_follow_the_prompt_that_precedes_the_answer() -> None:
     rows = list(model.log_likelihood([Prompt("Q?", scene()), Prompt("Text?")], ["yes", " no"]))
     assert [[v.total for v in row] for row in rows] == [[-1, -2], [-3, -4]]
     prompt = f'{PRESENCE}\nRESULT "yes (0.90)"\nQUESTION Q?'
-    assert asked == [
+    assert pairs == [
         (prompt, "ANSWER yes"),
         (prompt, "ANSWER no"),
         ("Text?", "yes"),
