@@ -25,7 +25,7 @@ from audioprobe.io.text_table import Table
 from audioprobe.models.encoders.yamnet import YAMNet
 from audioprobe.models.ltu.audio_frontend import feature_config, load_frontend
 from audioprobe.progress_bars import progress_bars
-from audioprobe.small_ltu.curriculum import TRAIN, build_scenes, untrained_model
+from audioprobe.small_ltu.building import TRAIN, build_scenes, untrained_model
 from audioprobe.small_ltu.evaluation_clips import first_of_each_group
 from audioprobe.small_ltu.recipe import read_recipe
 from audioprobe.small_ltu.word_alignment import AlignmentBatch, WordAlignment, word_alignment

@@ -16,7 +16,8 @@ from audioprobe.io.json_codec import from_json
 from audioprobe.models.ltu.checkpoint import ADAPTER, CARD, load_ltu
 from audioprobe.models.ltu.shipped import MINI
 from audioprobe.plots.training_curves import read_log, save_curves
-from audioprobe.small_ltu.curriculum import ALIGNMENT, MODEL, RECIPE
+from audioprobe.small_ltu.building import MODEL, RECIPE
+from audioprobe.small_ltu.curriculum import ALIGNMENT
 from audioprobe.small_ltu.evaluation import LABELS, PARTS
 from audioprobe.small_ltu.measures import EvaluationResult, results_table
 from audioprobe.small_ltu.recipe import Recipe

@@ -3,8 +3,7 @@
 Methods that process audio convert an iterable to an iterator; methods that process text receive a
 whole list. Components exchange numpy arrays, never tensors, except for the hooks of `Inspectable`.
 `Component.info` contains all options that can change a result; batch size, device and number of
-threads must not change results.
-`audioprobe.testing` has a check for each protocol.
+threads must not change results. `audioprobe.testing` has a check for each protocol.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,12 +11,12 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from audioprobe.forward_options import NO_OPTIONS, ForwardOptions
 from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook
-from audioprobe.training_data import TrainingData
 from audioprobe.types import (
     Clip,
     ComponentInfo,
     Decoding,
     FloatArray,
+    IntArray,
     LogLikelihood,
     Prompt,
     Response,
@@ -73,18 +72,8 @@ class Tagger(Component, Protocol):
 
 
 @runtime_checkable
-class FrameTagger(Component, Protocol):
-    """A model that returns a probability for each label in each time frame of a clip."""
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Vocabulary of the model; names are unique."""
-        ...
-
-    @property
-    def phrases(self) -> tuple[str, ...]:
-        """Phrase for each label, as in `Tagger`."""
-        ...
+class FrameTagger(Tagger, Protocol):
+    """A tagger that also returns the probabilities in each time frame of a clip."""
 
     @property
     def hop(self) -> float:
@@ -92,9 +81,26 @@ class FrameTagger(Component, Protocol):
         ...
 
     def tag_frames(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
-        """Yield the probabilities of all labels, shape (n_frames, n_labels), for each waveform.
+        """Yield the probabilities of all labels, shape (n_frames, n_labels), for each waveform."""
+        ...
 
-        Frame n begins `n * hop` seconds after the start of the waveform.
+
+@runtime_checkable
+class AudioTokenizer(Component, Protocol):
+    """A model that converts audio to codes, which a language model can read as words."""
+
+    @property
+    def n_codes(self) -> int:
+        """Number of codes."""
+        ...
+
+    def tokenize(self, waveforms: Iterable[Waveform]) -> Iterator[IntArray]:
+        """Yield the code of each time step, int64 in [0, n_codes), shape (n_steps,), in order.
+
+        Waveforms of any sample rate are accepted.
+
+        Raises:
+            UnsupportedInputError: for audio that this tokenizer cannot process.
         """
         ...
 
@@ -198,8 +204,7 @@ class Inspectable(LanguageModel, Protocol):
 
         Args:
             prompts: prompts of one batch.
-            hooks: hooks by the name of a site; names with "*" and names in TransformerLens are
-                accepted, too.
+            hooks: hooks by the name of a site; it may contain "*", or be a name in TransformerLens.
             options: layer to start from, blocked attention, attention weights, gradients.
 
         Raises:
@@ -246,16 +251,6 @@ class Inspectable(LanguageModel, Protocol):
 
 
 @runtime_checkable
-class KnownTrainingData(Protocol):
-    """Interface of models that know which recordings they were trained on."""
-
-    @property
-    def training_data(self) -> TrainingData | None:
-        """The recordings that the model was trained on; None if unknown."""
-        ...
-
-
-@runtime_checkable
 class TextEmbedder(Component, Protocol):
     """A model that converts texts to vectors."""
 
@@ -266,15 +261,6 @@ class TextEmbedder(Component, Protocol):
             InvalidInputError: for a text that the model cannot process.
             RemoteError: if a remote service failed repeatedly.
         """
-        ...
-
-
-@runtime_checkable
-class TextLimit(Protocol):
-    """Interface of embedders and scorers that ignore the end of long texts."""
-
-    def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return the number of tokens of each text that are ignored; None if unknown."""
         ...
 
 
@@ -312,8 +298,3 @@ class Dataset(Component, Protocol):
             InvalidInputError: for a split that the data set does not have.
         """
         ...
-
-
-def training_data_of(component: object) -> TrainingData | None:
-    """Return the training data of a component, or None if they are unknown."""
-    return component.training_data if isinstance(component, KnownTrainingData) else None

@@ -30,8 +30,11 @@ from audioprobe.errors import (
 )
 
 if TYPE_CHECKING:  # importing these at run time would load numpy
+    from torch.nn import Module
+
     from audioprobe.protocols import (
         AudioEncoder,
+        AudioTokenizer,
         Component,
         Dataset,
         JointEncoder,
@@ -41,7 +44,9 @@ if TYPE_CHECKING:  # importing these at run time would load numpy
         TextEmbedder,
     )
 
-Kind: TypeAlias = Literal["encoder", "language_model", "embedder", "scorer", "dataset"]
+Kind: TypeAlias = Literal[
+    "encoder", "audio_tokenizer", "connector", "language_model", "embedder", "scorer", "dataset"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _WRAPPERS: dict[tuple[Kind, Kind], str] = {
@@ -89,6 +94,10 @@ def load(
 ) -> "AudioEncoder | JointEncoder | Tagger": ...
 @overload
 def load(
+    kind: Literal["audio_tokenizer"], spec: "str | AudioTokenizer", /, **options: Any
+) -> "AudioTokenizer": ...
+@overload
+def load(
     kind: Literal["language_model"], spec: "str | LanguageModel", /, **options: Any
 ) -> "LanguageModel": ...
 @overload
@@ -99,7 +108,9 @@ def load(
 def load(kind: Literal["scorer"], spec: "str | Scorer", /, **options: Any) -> "Scorer": ...
 @overload
 def load(kind: Literal["dataset"], spec: "str | Dataset", /, **options: Any) -> "Dataset": ...
-def load(kind: Kind, spec: "str | Component", /, **options: Any) -> Any:
+@overload
+def load(kind: Literal["connector"], spec: "str | Module", /, **options: Any) -> "Module": ...
+def load(kind: Kind, spec: "str | Component | Module", /, **options: Any) -> Any:
     """Create a component by the name of its backend.
 
     Args:

@@ -8,6 +8,8 @@ Sites, in the order of the forward pass; `{i}` counts from 0:
 
 - "encoder.input", "encoder.block.{i}", "encoder.out", "encoder.pooled": the audio encoder
 - "xattn.0": output of a cross-attention adapter of the audio tokens, before its gate
+- "lm.xattn.{i}": output of a cross-attention adapter before layer i, before its gate; it has states
+  at the positions of the language model, for prompts with audio
 - "connector.out": audio tokens, as the language model reads them
 - "lm.embed": input of the first layer of the language model
 - "lm.attn.{i}", "lm.mlp.{i}": what attention and MLP of a layer add to the residual stream
@@ -91,7 +93,7 @@ class TimeAxis:
 
     Attributes:
         n_steps: number of time steps that belong to the audio of the prompt.
-        seconds: duration of a time step.
+        seconds: duration of a time step; inf if the positions have no place in time.
         first: position of the first time step.
         n_bands: number of frequency bands. The positions of a band follow each other.
     """

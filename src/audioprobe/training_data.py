@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol, runtime_checkable
 
 import numpy as np
 from pydantic import StringConstraints, TypeAdapter, ValidationError
@@ -117,6 +117,21 @@ class TrainingData:
         """
         by_hash = {recording.sha256: recording for recording in (*self.recordings, *others)}
         return TrainingData(self.model, tuple(by_hash.values()))
+
+
+@runtime_checkable
+class KnownTrainingData(Protocol):
+    """Interface of models that know which recordings they were trained on."""
+
+    @property
+    def training_data(self) -> TrainingData | None:
+        """The recordings that the model was trained on; None if unknown."""
+        ...
+
+
+def training_data_of(component: object) -> TrainingData | None:
+    """Return the training data of a component, or None if they are unknown."""
+    return component.training_data if isinstance(component, KnownTrainingData) else None
 
 
 def training_notes(training_clips: Mapping[str, tuple[str, ...]], n_clips: int) -> list[str]:

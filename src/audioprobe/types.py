@@ -30,6 +30,7 @@ __all__ = [
     "Float64Array",
     "FloatArray",
     "InfoRepr",
+    "IntArray",
     "LogLikelihood",
     "Option",
     "Prompt",
@@ -39,6 +40,7 @@ __all__ = [
 
 Float64Array: TypeAlias = npt.NDArray[np.float64]
 FloatArray: TypeAlias = npt.NDArray[np.floating[Any]]
+IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 
 _REVISION_SHOWN = 12  # characters of a revision in a `repr`

@@ -22,7 +22,8 @@ from audioprobe import LTU, Prompt
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
 from audioprobe.models.ltu.saving import save_adapter
 from audioprobe.progress import ProgressEvent
-from audioprobe.small_ltu.curriculum import Curriculum, build_scenes
+from audioprobe.small_ltu.building import build_scenes
+from audioprobe.small_ltu.curriculum import Curriculum
 from audioprobe.small_ltu.recipe import RecipeStage, SceneConfig
 
 __all__ = ["small_tables"]

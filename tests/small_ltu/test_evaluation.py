@@ -11,7 +11,8 @@ from tests.tiny_recipe import recipe
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.scorers.keyword import KeywordScorer
-from audioprobe.small_ltu.curriculum import MODEL, RECIPE, Curriculum
+from audioprobe.small_ltu.building import MODEL, RECIPE
+from audioprobe.small_ltu.curriculum import Curriculum
 from audioprobe.small_ltu.evaluation import PARTS, TABLE, SmallLTUEvaluation
 from audioprobe.small_ltu.evaluation_clips import EvaluationScope
 from audioprobe.small_ltu.measures import EvaluationResult, results_table

@@ -7,7 +7,7 @@ from tests.finetuning.together import run_together
 from tests.tiny_ltu import write_base
 
 from audioprobe import LTU, Prompt
-from audioprobe.small_ltu.curriculum import MODEL
+from audioprobe.small_ltu.building import MODEL
 
 RECIPE = """
 base = "{base}"

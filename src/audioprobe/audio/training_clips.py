@@ -11,8 +11,8 @@ import numpy.typing as npt
 from audioprobe.audio.files import open_sound
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import AudioReadError
-from audioprobe.protocols import Component, training_data_of
-from audioprobe.training_data import TrainingData, TrainingRecording
+from audioprobe.protocols import Component
+from audioprobe.training_data import TrainingData, TrainingRecording, training_data_of
 from audioprobe.types import Clip, Waveform
 
 _N_PARTS = 32

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.interpretability.probe_fitting import IntArray
 from audioprobe.interpretability.recording_files import COLUMNS, Recording
 from audioprobe.interpretability.site_curve import Place, SiteCurve
 from audioprobe.interpretability.transfer_probe import Items
 from audioprobe.metrics.grouping import grouped
 from audioprobe.metrics.significance import least_units
-from audioprobe.types import Float64Array
+from audioprobe.types import Float64Array, IntArray
 
 ACCURACY = "accuracy"
 """Measure of curves of probes: 1 for a correct prediction, otherwise 0."""

@@ -28,7 +28,6 @@ from audioprobe.interpretability.probe_estimates import (
     undefined,
 )
 from audioprobe.interpretability.probe_fitting import (
-    IntArray,
     LabelledStates,
     Split,
     control_targets,
@@ -38,7 +37,7 @@ from audioprobe.interpretability.probe_fitting import (
 )
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.grouping import grouped
-from audioprobe.types import Estimate, Float64Array
+from audioprobe.types import Estimate, Float64Array, IntArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -7,14 +7,13 @@ import numpy as np
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.probe_fitting import (
-    IntArray,
     LabelledStates,
     auc_within_folds,
 )
 from audioprobe.io.text_table import Table
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.vectorized_metrics import mean, ratio
-from audioprobe.types import Estimate, Float64Array
+from audioprobe.types import Estimate, Float64Array, IntArray
 
 _BOOTSTRAP = Bootstrap()
 

@@ -9,7 +9,6 @@ Conventions:
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +20,7 @@ from audioprobe.metrics.bootstrap import Statistic
 from audioprobe.metrics.grouping import grouped
 from audioprobe.metrics.validation import validate_representation
 from audioprobe.metrics.vectorized_metrics import RankedLabel, mean_of_defined, quotient
-from audioprobe.types import BoolArray, Float64Array
-
-IntArray: TypeAlias = npt.NDArray[np.int64]
+from audioprobe.types import BoolArray, Float64Array, IntArray
 
 _N_HALVINGS = 10  # the first block of an online code has 1 / 2**10 of the groups, at least one
 _RELATIVE_ROUNDING = 1e-12  # a smaller relative standard deviation is a rounding error

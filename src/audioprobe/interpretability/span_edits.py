@@ -31,13 +31,13 @@ from audioprobe.interpretability.answer_effects import (
 from audioprobe.interpretability.answer_logits import AnswerReader
 from audioprobe.interpretability.batches import BatchResults, Item, in_batches, in_batches_again
 from audioprobe.interpretability.probe_estimates import ProbeSettings, check_testable
-from audioprobe.interpretability.probe_fitting import IntArray, LabelledStates
+from audioprobe.interpretability.probe_fitting import LabelledStates
 from audioprobe.interpretability.site_curve import Place
 from audioprobe.metrics.grouping import grouped
 from audioprobe.progress import ProgressCallback
 from audioprobe.protocols import Inspectable
 from audioprobe.sites import InspectedPrompt, find_sites, span_range
-from audioprobe.types import Float64Array
+from audioprobe.types import Float64Array, IntArray
 
 Edit: TypeAlias = Callable[[Tensor], Tensor]
 """Function of states in float32, shape (n_positions, width), that returns changed states."""

@@ -24,7 +24,6 @@ from audioprobe.interpretability.probe_estimates import (
     undefined,
 )
 from audioprobe.interpretability.probe_fitting import (
-    IntArray,
     LabelledStates,
     Split,
     auc_within_folds,
@@ -35,7 +34,7 @@ from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.significance import ROUNDING
 from audioprobe.metrics.validation import validate_representation
-from audioprobe.types import BoolArray, Estimate, Float64Array
+from audioprobe.types import BoolArray, Estimate, Float64Array, IntArray
 
 Standardize: TypeAlias = Literal["train", "each"]
 """Whose mean and standard deviation standardize the states of the test modality."""

@@ -21,7 +21,7 @@ def validate(
     targets: npt.ArrayLike, scores: npt.ArrayLike, *, n_dimensions: int
 ) -> tuple[BoolArray, FloatArray]:
     """Return targets as bool and scores as float64, both of the same shape."""
-    present = _binary(targets, "targets", n_dimensions)
+    present = validate_binary(targets, "targets", n_dimensions)
     values = _numeric(scores, "scores", n_dimensions)
     _check_same_shape(present, values, "scores")
     return present, _finite(values)
@@ -31,10 +31,23 @@ def validate_predictions(
     targets: npt.ArrayLike, predictions: npt.ArrayLike, *, n_dimensions: int
 ) -> tuple[BoolArray, BoolArray]:
     """Return targets and predictions as bool, both of the same shape."""
-    present = _binary(targets, "targets", n_dimensions)
-    predicted = _binary(predictions, "predictions", n_dimensions)
+    present = validate_binary(targets, "targets", n_dimensions)
+    predicted = validate_binary(predictions, "predictions", n_dimensions)
     _check_same_shape(present, predicted, "predictions")
     return present, predicted
+
+
+def validate_binary(values: npt.ArrayLike, name: str, n_dimensions: int) -> BoolArray:
+    """Return True/False or 1/0 as bool; error messages contain `name`, such as "targets"."""
+    array = _numeric(values, name, n_dimensions)
+    invalid = (array != 0) & (array != 1)
+    if invalid.any():
+        raise InvalidInputError(
+            f"{name} must be True/False or 1/0, but {np.count_nonzero(invalid)} of {array.size} "
+            f"values are neither, the first is {array[invalid][0]}. Compare probabilities or "
+            "counts with a threshold first."
+        )
+    return array.astype(np.bool_)
 
 
 def finite_columns(name: str, *columns: npt.ArrayLike) -> list[npt.NDArray[np.float64]]:
@@ -64,18 +77,6 @@ def validate_representation(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
             f"(n_items, width), got shape {array.shape}."
         )
     return array
-
-
-def _binary(values: npt.ArrayLike, name: str, n_dimensions: int) -> BoolArray:
-    array = _numeric(values, name, n_dimensions)
-    invalid = (array != 0) & (array != 1)
-    if invalid.any():
-        raise InvalidInputError(
-            f"{name} must be True/False or 1/0, but {np.count_nonzero(invalid)} of {array.size} "
-            f"values are neither, the first is {array[invalid][0]}. Compare probabilities or "
-            "counts with a threshold first."
-        )
-    return array.astype(np.bool_)
 
 
 def _finite(values: npt.NDArray[Any]) -> FloatArray:

@@ -110,7 +110,8 @@ def _register(point: SitePoint, apply: Callable[[Tensor], Tensor | None]) -> Any
         return None if changed is None else (changed, *output[1:])
 
     if point.at_input:
-        return point.module.register_forward_pre_hook(before, with_kwargs=True)
+        # Before the hooks of the model's own adapters, which change the input of a layer.
+        return point.module.register_forward_pre_hook(before, with_kwargs=True, prepend=True)
     return point.module.register_forward_hook(after)
 
 

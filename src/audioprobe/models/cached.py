@@ -11,9 +11,9 @@ from audioprobe.errors import AudioProbeError, ContractError, NonFiniteError
 from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache
 from audioprobe.io.json_codec import canonical_json, from_json, to_json
 from audioprobe.models.concurrency import PicklableLock
-from audioprobe.protocols import LanguageModel, LikelihoodModel, training_data_of
+from audioprobe.protocols import LanguageModel, LikelihoodModel
 from audioprobe.spending import Spending, spending_of
-from audioprobe.training_data import TrainingData
+from audioprobe.training_data import TrainingData, training_data_of
 from audioprobe.types import ComponentInfo, Decoding, InfoRepr, LogLikelihood, Prompt, Response
 
 T = TypeVar("T")

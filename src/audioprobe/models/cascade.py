@@ -12,10 +12,10 @@ from dataclasses import replace
 from itertools import islice
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.protocols import LanguageModel, LikelihoodModel, training_data_of
+from audioprobe.protocols import LanguageModel, LikelihoodModel
 from audioprobe.registry import load
 from audioprobe.spending import Spending, spending_of
-from audioprobe.training_data import TrainingData
+from audioprobe.training_data import TrainingData, training_data_of
 from audioprobe.types import (
     ComponentInfo,
     Decoding,

@@ -9,9 +9,9 @@ import numpy as np
 
 from audioprobe.errors import InvalidInputError, NonFiniteError, UnsupportedInputError
 from audioprobe.models.choices import refuse_choices
-from audioprobe.protocols import Tagger, training_data_of
+from audioprobe.protocols import Tagger
 from audioprobe.registry import load
-from audioprobe.training_data import TrainingData
+from audioprobe.training_data import TrainingData, training_data_of
 from audioprobe.types import (
     ComponentInfo,
     Decoding,

@@ -5,8 +5,8 @@ same weights as without interruption.
 """
 
 import json
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -14,38 +14,42 @@ import torch
 from audioprobe.datasets.debian import DebianSounds
 from audioprobe.datasets.leakage import refuse_leaks
 from audioprobe.datasets.synthetic import (
-    BlendedPalette,
-    Palette,
-    ProceduralPalette,
     RecordedPalette,
-    Synthetic,
 )
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import from_json, to_json
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
-from audioprobe.models.ltu.audio_frontend import feature_config, load_frontend
-from audioprobe.models.ltu.audio_prefix import AudioConfig
-from audioprobe.models.ltu.checkpoint import CARD, LTUCheckpoint, init_ltu
+from audioprobe.models.ltu.audio_frontend import load_frontend
+from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.saving import save_adapter
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
-from audioprobe.protocols import Dataset
+from audioprobe.small_ltu.building import (
+    MODEL,
+    RECIPE,
+    TRAIN,
+    audio_config,
+    build_scenes,
+    untrained_model,
+)
+from audioprobe.small_ltu.code_words import prepare_codes
 from audioprobe.small_ltu.encoder_training import LabelLoss, init_classifier, train_encoder
 from audioprobe.small_ltu.questions import QASampler
-from audioprobe.small_ltu.recipe import Recipe, RecipeStage, SceneConfig
+from audioprobe.small_ltu.recipe import Recipe, RecipeStage
 from audioprobe.small_ltu.training_recordings import check_training_recordings
 from audioprobe.small_ltu.word_alignment import train_alignment
 from audioprobe.training.answer_loss import AnswerBatch, AnswerLoss, collate
-from audioprobe.training.examples import CAPTION_QUESTION
+from audioprobe.training.examples import CAPTION_QUESTION, QARecord, encode_record
 from audioprobe.training.feature_cache import FeatureCache
 from audioprobe.training.trainable import set_trainable
 from audioprobe.training.trainer import get_accelerator, train, training_lock
 from audioprobe.types import Decoding, Prompt
 
-RECIPE, MODEL, CAPTIONS, ALIGNMENT = "recipe.json", "ltu", "captions.jsonl", "alignment"
-TRAIN = "train"  # split of the scenes and recordings for training
+CAPTIONS, ALIGNMENT = "captions.jsonl", "alignment"
+CODEBOOK = "codebook.safetensors"
+CONNECTOR = ".prefix.projection."  # part of the names of the connector's parameters
 _SHORT = Decoding(max_new_tokens=40)  # twice the length of a training caption
 
 
@@ -57,6 +61,9 @@ class Curriculum:
         folder: folder of this training.
         recordings: folder of `DebianSounds`; required if the recipe uses recordings.
         workers: number of processes that synthesise scenes.
+        rewrite: function of the questions of a step that returns the questions to train, such as
+            questions with labels in text instead of audio; it must depend on the questions alone.
+            None trains them as they are.
         progress: called with the progress of each stage.
 
     Raises:
@@ -73,6 +80,7 @@ class Curriculum:
         *,
         recordings: str | Path | None = None,
         workers: int = 1,
+        rewrite: Callable[[Sequence[QARecord]], Sequence[QARecord]] | None = None,
         progress: ProgressCallback = ignore_progress,
     ) -> None:
         self.recipe = recipe
@@ -81,6 +89,7 @@ class Curriculum:
         self.scenes = build_scenes(recipe.scenes, self._recordings)
         self._audio = audio_config(recipe)
         self._workers = workers
+        self._rewrite = rewrite
         self._progress = progress
         self._check_same_recipe()
 
@@ -133,12 +142,14 @@ class Curriculum:
     def init_model(self, cache: FeatureCache) -> LTUCheckpoint:
         """Return the base LLaMA joined to the encoder, before the first model stage.
 
-        If the recipe trains the encoder or aligns audio tokens with words, this is done first.
+        If the recipe trains the encoder, has a codebook, or aligns audio tokens with words, this is
+        done first.
         """
         checkpoint = untrained_model(self.recipe, self._audio)
         if isinstance(self._audio, CavMaeConfig):
             classifier = self._train_encoder(self._audio, cache)
             checkpoint.net.prefix.encoder.load_state_dict(classifier.encoder.state_dict())
+        prepare_codes(checkpoint, cache, self.recipe, self.folder / CODEBOOK)
         if self.recipe.alignment is not None:
             folder, progress = self.folder / ALIGNMENT, prefixed(self._progress, ALIGNMENT)
             labels, stage = self.scenes.labels, self.recipe.alignment
@@ -175,7 +186,9 @@ class Curriculum:
 
         def batch_at(step: int, process: int, n_processes: int) -> AnswerBatch:
             number = stage.arguments.seed * 1_000_000 + step * n_processes + process
-            examples = sampler.examples(stage, number, prompts)
+            records = sampler.records(stage, number)
+            records = records if self._rewrite is None else tuple(self._rewrite(records))
+            examples = [encode_record(r, prompts, max_tokens=stage.max_tokens) for r in records]
             ids = sorted({example.audio_id for example in examples if example.audio_id})
             rows = torch.tensor([int(audio_id) for audio_id in ids], dtype=torch.long)
             audio = dict(zip(ids, cache.features(rows), strict=True))
@@ -186,6 +199,7 @@ class Curriculum:
             batch_at,
             stage.arguments,
             self.folder / stage.name,
+            rate_factor=lambda name: stage.connector_rate if CONNECTOR in name else 1.0,
             progress=prefixed(self._progress, stage.name),
         )
 
@@ -216,74 +230,8 @@ class Curriculum:
         path, text = self.folder / RECIPE, to_json(self.recipe) + "\n"
         if not path.is_file():
             path.write_text(text, encoding="utf-8")
-        elif path.read_text(encoding="utf-8") != text:
+        elif from_json(Recipe, path.read_text(encoding="utf-8")) != self.recipe:
             raise InvalidInputError(
                 f"{self.folder} contains the training of another recipe. Use that recipe to resume "
                 "the training, or choose another folder."
             )
-
-
-def audio_config(recipe: Recipe) -> AudioConfig:
-    """Return the configuration of the audio encoder of a recipe.
-
-    Raises:
-        BackendNotFoundError: if the pretrained encoder of the recipe is not installed.
-        WeightsError: if the weights of this encoder are missing.
-    """
-    encoder = recipe.encoder
-    if isinstance(encoder, CavMaeConfig):
-        return encoder
-    return feature_config(encoder.name, encoder.options, trainable=encoder.trainable)
-
-
-def untrained_model(recipe: Recipe, audio: AudioConfig) -> LTUCheckpoint:
-    """Return the untrained LTU of a recipe; in text, it answers like the base LLaMA.
-
-    Args:
-        recipe: settings of the training.
-        audio: configuration of the audio encoder; see `audio_config`.
-
-    Raises:
-        WeightsError: if the base model is missing.
-    """
-    lora = {f"lora_{name}": value for name, value in asdict(recipe.lora).items()}
-    return init_ltu(recipe.base, {"audio": audio, **lora}, seed=recipe.seed)
-
-
-def trained_model(folder: Path) -> tuple[Recipe, Path]:
-    """Return the recipe and the folder of the model of a completed training.
-
-    A model that is shipped with audioprobe is in the same folder as its recipe.
-
-    Raises:
-        InvalidInputError: if the folder does not contain a completed training.
-    """
-    model = folder if (folder / CARD).is_file() else folder / MODEL
-    if not (folder / RECIPE).is_file() or not model.is_dir():
-        raise InvalidInputError(
-            f"{folder}: expected a completed training, with {RECIPE} and the folder {MODEL}. Train "
-            "a model with: audioprobe train-ltu RECIPE --out FOLDER"
-        )
-    return from_json(Recipe, (folder / RECIPE).read_text(encoding="utf-8")), model
-
-
-def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synthetic:
-    """Return the data set of the synthetic scenes of a recipe.
-
-    Args:
-        config: number and composition of the scenes.
-        recordings: dataset whose training split provides recorded sources; None uses synthesised
-            sources only.
-    """
-    palette: Palette = ProceduralPalette(config.sources or None)
-    if recordings is not None:
-        recorded = RecordedPalette(recordings, TRAIN)
-        share = config.synthesised_share
-        palette = BlendedPalette(palette, recorded, weights=(share, 1 - share))
-    return Synthetic(
-        n_clips=config.n_train,
-        max_sources=config.max_sources,
-        palette=palette,
-        isolated_fraction=config.bare_share,
-        seed=config.seed,
-    )

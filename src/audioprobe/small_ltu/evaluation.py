@@ -24,12 +24,7 @@ from audioprobe.probing.trial import ConceptPair
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
 from audioprobe.results import ClassificationResult
-from audioprobe.small_ltu.curriculum import (
-    audio_config,
-    build_scenes,
-    trained_model,
-    untrained_model,
-)
+from audioprobe.small_ltu.building import audio_config, build_scenes, trained_model, untrained_model
 from audioprobe.small_ltu.encoder_training import load_classifier
 from audioprobe.small_ltu.evaluation_clips import (
     EvaluationScope,

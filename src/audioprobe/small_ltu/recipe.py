@@ -9,7 +9,9 @@ from pydantic import Discriminator, Tag
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.config import configs_in, find_config, read_config
+from audioprobe.models.connectors.config import ConnectorConfig
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
+from audioprobe.models.ltu.audio_prefix import LINEAR
 from audioprobe.small_ltu.encoder_training import EncoderStage
 from audioprobe.small_ltu.word_alignment import AlignmentStage
 from audioprobe.training.arguments import TrainingArguments
@@ -92,6 +94,19 @@ class RecipeLora:
     dropout: float = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class CodebookStage:
+    """k-means on the features of the training scenes, for a connector with codes.
+
+    Attributes:
+        n_starts: number of starts of k-means (k-means++); the best result counts.
+        max_frames: number of feature vectors that are drawn if there are more.
+    """
+
+    n_starts: int = 10
+    max_frames: int = 100_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeStage:
     """Settings of one stage in which the language model is trained.
@@ -117,6 +132,7 @@ class RecipeStage:
         text_pairs: number of pairs of relations per step, asked in text.
         targets: tokens that count in the loss: "answer" or, as in LTU's training, "all".
         max_tokens: largest number of tokens of a question with its answer.
+        connector_rate: factor of the learning rate of the connector; above 0.
     """
 
     name: str
@@ -131,6 +147,7 @@ class RecipeStage:
     text_pairs: int = 0
     targets: LossTargets = "answer"
     max_tokens: int = MAX_TOKENS
+    connector_rate: float = 1.0
 
     def __post_init__(self) -> None:
         counts = (self.scenes, self.audio_pairs, self.single_source_clips, self.text_pairs)
@@ -143,6 +160,11 @@ class RecipeStage:
             raise InvalidInputError(
                 f"Stage {self.name!r}: expected questions_per_scene of at least 1, got "
                 f"{self.questions_per_scene}."
+            )
+        if not self.connector_rate > 0:
+            raise InvalidInputError(
+                f"Stage {self.name!r}: expected a connector_rate above 0, got "
+                f"{self.connector_rate}."
             )
 
 
@@ -158,6 +180,8 @@ class Recipe:
         encoder: sizes of an audio encoder to train, or a pretrained encoder.
         alignment: settings of the alignment of audio tokens with words, before the first stage;
             None leaves it out.
+        connector: how features become audio tokens, and where the language model reads them.
+        codebook: settings of the codebook of a connector with codes.
         lora: size of the LoRA adapters.
         held_out: share of relations that are trained in text only; an equal share is not trained.
             See `small_ltu.relations.SplitRole`.
@@ -170,6 +194,8 @@ class Recipe:
     encoder: EncoderConfig = field(default_factory=CavMaeConfig)
     encoder_stages: tuple[EncoderStage, ...] = ()
     alignment: AlignmentStage | None = None
+    connector: ConnectorConfig = LINEAR
+    codebook: CodebookStage = field(default_factory=CodebookStage)
     lora: RecipeLora = field(default_factory=RecipeLora)
     held_out: float = 0.15
     seed: int = 0

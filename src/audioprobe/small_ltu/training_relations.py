@@ -6,7 +6,7 @@ from audioprobe.concepts import Concepts
 from audioprobe.datasets.debian import training_counts
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.ltu.shipped import shipped_models
-from audioprobe.small_ltu.curriculum import build_scenes, trained_model
+from audioprobe.small_ltu.building import build_scenes, trained_model
 from audioprobe.small_ltu.relations import RelationPair, hypernym_pairs
 from audioprobe.training_data import TRAINING_DATA, TrainingData
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.models.connectors.building import output_layers
 from audioprobe.models.ltu.audio_prefix import AudioPrefix
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
@@ -70,7 +71,8 @@ class WordAlignment(nn.Module):
     similarity of a token with the label's name, averaged over the tokens of the clip, times a
     trained factor. Before, the mean of all word embeddings is subtracted, which is
     much longer than the differences between words. A second, small loss keeps the length of the
-    tokens similar to that of word embeddings.
+    tokens similar to that of word embeddings. If layers of the language model read the tokens, the
+    loss compares what they add to the residual stream instead of the tokens.
 
     Args:
         prefix: audio prefix, whose projection is trained.
@@ -106,6 +108,8 @@ class WordAlignment(nn.Module):
     def forward(self, batch: AlignmentBatch) -> Tensor:
         """Return the loss, a scalar."""
         tokens: Tensor = self.prefix(batch.features)
+        if self.prefix.reader is not None:
+            tokens = self.prefix.reader.written(tokens)
         logits = self.similarities(tokens) * self.log_scale.exp()
         label_loss = functional.cross_entropy(logits, batch.labels)
         length_loss: Tensor = (tokens.norm(dim=2) - self._length).square().mean()
@@ -149,7 +153,8 @@ def train_alignment(
     set_trainable(model, "projector")
     objective = word_alignment(checkpoint, labels)
     with torch.no_grad():
-        checkpoint.net.prefix.projection.weight.mul_(_INITIAL)
+        for layer in output_layers(checkpoint.net.prefix.projection):
+            layer.weight.mul_(_INITIAL)
 
     def batch_at(step: int, process: int, n_processes: int) -> AlignmentBatch:
         number = step * n_processes + process

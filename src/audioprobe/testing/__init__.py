@@ -6,6 +6,7 @@ one result, in order, and the result must be the same if the item is processed a
 """
 
 from audioprobe.testing.components import (
+    check_audio_tokenizer,
     check_dataset,
     check_embedder,
     check_encoder,
@@ -19,6 +20,7 @@ from audioprobe.testing.components import (
 from audioprobe.testing.inspectable import check_inspectable
 
 __all__ = [
+    "check_audio_tokenizer",
     "check_dataset",
     "check_embedder",
     "check_encoder",

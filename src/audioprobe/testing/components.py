@@ -10,6 +10,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.protocols import (
     AudioEncoder,
+    AudioTokenizer,
     Dataset,
     FrameTagger,
     JointEncoder,
@@ -55,8 +56,8 @@ def check_tagger(tagger: Tagger) -> None:
 
 
 def check_frame_tagger(tagger: FrameTagger) -> None:
-    """Check that a tagger returns probabilities of shape (n_frames, n_labels), and its hop."""
-    check_info(tagger, "encoder")
+    """Check a tagger, its hop, and its probabilities of shape (n_frames, n_labels)."""
+    check_tagger(tagger)
     require(isinstance(tagger.hop, float) and 0 < tagger.hop < math.inf, "hop: a positive float")
     _check_probabilities("tag_frames", tagger.tag_frames, tagger, n_dimensions=2)
 
@@ -64,7 +65,7 @@ def check_frame_tagger(tagger: FrameTagger) -> None:
 def _check_probabilities(
     name: str,
     transform: Callable[[Iterable[Waveform]], Iterator[FloatArray]],
-    tagger: Tagger | FrameTagger,
+    tagger: Tagger,
     n_dimensions: int,
 ) -> None:
     """Check labels and phrases of a tagger, and the arrays that its method `name` yields."""
@@ -76,6 +77,20 @@ def _check_probabilities(
         require(array.shape[-1] == n_labels, f"{name}: one probability per label")
         require(bool(((array >= 0) & (array <= 1)).all()), f"{name}: probabilities are in [0, 1]")
     check_laziness(name, transform, example_sounds()[0])
+
+
+def check_audio_tokenizer(tokenizer: AudioTokenizer) -> None:
+    """Check that a tokenizer returns one array of codes in [0, n_codes) per waveform."""
+    check_info(tokenizer, "audio_tokenizer")
+    n_codes = tokenizer.n_codes
+    require(isinstance(n_codes, int) and n_codes > 0, "n_codes: a positive integer")
+    for codes in check_stream("tokenize", tokenizer.tokenize, example_sounds(), np.array_equal):
+        require(isinstance(codes, np.ndarray), "tokenize: returns numpy arrays")
+        require(codes.dtype == np.int64, f"tokenize: int64, got {codes.dtype}")
+        require(codes.ndim == 1 and codes.size > 0, "tokenize: shape (n_steps,), not empty")
+        is_valid = bool(((codes >= 0) & (codes < n_codes)).all())
+        require(is_valid, "tokenize: codes are in [0, n_codes)")
+    check_laziness("tokenize", tokenizer.tokenize, example_sounds()[0])
 
 
 def check_joint_encoder(encoder: JointEncoder) -> None:

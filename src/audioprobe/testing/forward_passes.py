@@ -23,7 +23,7 @@ def check_start(model: Inspectable, prompts: Sequence[InspectedPrompt], whole: S
     later = model.sites[model.sites.index("lm.resid.0") + 1 :]
     rest = read_states(model, prompts, later, ForwardOptions(start=ResidualStart(0, states)))
     require(
-        set(rest) == {(n, site) for n in range(len(prompts)) for site in later}
+        set(rest) == {key for key in whole if key[1] in later}
         and all(close_states(values, whole[key]) for key, values in rest.items()),
         "options.start: the same states as in the whole pass",
     )

@@ -22,7 +22,7 @@ from audioprobe.types import Decoding, Prompt
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LAYER_SITE = re.compile(r"(encoder\.block|lm\.attn|lm\.mlp|lm\.resid)\.(\d+)")
+_LAYER_SITE = re.compile(r"(encoder\.block|lm\.xattn|lm\.attn|lm\.mlp|lm\.resid)\.(\d+)")
 _RANKS = {
     "encoder.input": 0,
     "encoder.block": 1,
@@ -30,6 +30,7 @@ _RANKS = {
     "encoder.pooled": 3,
     "connector.out": 4,
     "lm.embed": 5,
+    "lm.xattn": 6,
     "lm.attn": 6,
     "lm.mlp": 6,
     "lm.resid": 6,
@@ -89,7 +90,7 @@ def _check_sites(sites: Sequence[str]) -> None:
         match = _LAYER_SITE.fullmatch(site)
         kind, layer = (match[1], int(match[2])) if match else (site, 0)
         require(kind in _RANKS, f"sites: known names, got {site!r}")
-        order.append((_RANKS[kind], layer, kind))
+        order.append((_RANKS[kind], layer, list(_RANKS).index(kind)))
     require(len(set(sites)) == len(sites), "sites: all different")
     require(order == sorted(order), "sites: in the order of the forward pass")
     n = sum(site.startswith("lm.resid.") for site in sites)
@@ -104,8 +105,11 @@ def _check_layouts(
     for number, prompt in enumerate(prompts):
         layout = model.layout(prompt)
         for site in model.sites:
+            if site.startswith("lm.") and (number, site) not in whole:
+                is_adapter = site.startswith("lm.xattn.") and prompt.prompt.audio is None
+                require(is_adapter, f"run_with_hooks: a call of the hook at {site}")
+                continue
             if site.startswith("lm."):
-                require((number, site) in whole, f"run_with_hooks: a call of the hook at {site}")
                 n = len(whole[number, site])
                 require(n == layout.n_tokens, f"layout: n_tokens positions at {site}, got {n}")
             for span in (*TEXT_SPANS, "audio", "audio[0s:0.5s]"):
@@ -113,7 +117,7 @@ def _check_layouts(
                 n = len(whole[number, site]) if (number, site) in whole else 0
                 is_inside = all(0 <= position < n for position in positions)
                 require(is_inside, f"layout: {span!r} within the {n} positions of {site}")
-        has_audio = bool(layout.positions("lm.embed", "audio"))
+        has_audio = any(layout.positions(site, "audio") for site in model.sites)
         require(has_audio == (prompt.prompt.audio is not None), 'layout: "audio" if there is any')
         require(len(layout.positions("lm.embed", "last")) == 1, 'layout: one position is "last"')
         require(

@@ -160,13 +160,14 @@ class AnswerLoss(nn.Module):
         audio_tokens = None
         if rows.audio is not None:
             audio_tokens = self.model.encode_audio(rows.audio)[rows.clips]
-        n_audio = 0 if audio_tokens is None else audio_tokens.shape[1]
-        (states,) = self.model.hidden_states(
-            self.model.embed(rows.ids, audio_tokens),
-            _attention_mask(rows.segments, n_audio),
-            _position_ids(rows.positions, n_audio),
-            last_only=True,
-        )
+        n_audio = self.model.n_positions(audio_tokens)
+        with self.model.reading(audio_tokens):
+            (states,) = self.model.hidden_states(
+                self.model.embed(rows.ids, audio_tokens),
+                _attention_mask(rows.segments, n_audio),
+                _position_ids(rows.positions, n_audio),
+                last_only=True,
+            )
         return states[:, n_audio:-1][_is_target(rows)]
 
 

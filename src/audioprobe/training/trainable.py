@@ -6,6 +6,7 @@ A model of any architecture can be trained if it has a `TrainableModel` (the net
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import torch
@@ -80,6 +81,20 @@ class TrainableModel(Protocol):
 
         Returns:
             Shape (n_rows, n_audio + n_text, hidden).
+        """
+        ...
+
+    def n_positions(self, audio_tokens: Tensor | None) -> int:
+        """Return how many positions of the input embeddings the audio tokens of a row use.
+
+        It is 0 if layers of the language model read them instead; see `reading`.
+        """
+        ...
+
+    def reading(self, audio_tokens: Tensor | None) -> AbstractContextManager[None]:
+        """Return a context manager in which layers read the audio tokens of each row.
+
+        It has no effect if audio tokens are part of the input embeddings.
         """
         ...
 

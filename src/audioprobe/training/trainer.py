@@ -46,6 +46,7 @@ def train(
     arguments: TrainingArguments,
     folder: str | Path,
     *,
+    rate_factor: Callable[[str], float] | None = None,
     accept: Callable[[int], bool] | None = None,
     measure: Callable[[], Mapping[str, float]] | None = None,
     progress: ProgressCallback = ignore_progress,
@@ -61,6 +62,8 @@ def train(
         arguments: steps, learning rate and other settings.
         folder: folder for the saved state and the log (one JSON line per step); only this training
             run may use it.
+        rate_factor: function of the name of a parameter that returns a factor of its learning rate;
+            None means 1 for all.
         accept: function of the number of finished steps, called before a state is saved. If it
             returns False, training ends and the last saved state is restored. Its result must
             depend only on the weights.
@@ -88,7 +91,9 @@ def train(
     # Several processes can train one model together; only the main process locks the folder.
     lock = training_lock(folder) if accelerator.is_main_process else nullcontext()
     with lock, torch.random.fork_rng(), deterministic_mode(accelerator.device.type):
-        run = _TrainingLoop(objective, batch_at, arguments, folder, accelerator)
+        run = _TrainingLoop(
+            objective, batch_at, arguments, folder, accelerator, rate_factor=rate_factor
+        )
         history = run(accept, measure, progress)
         accelerator.wait_for_everyone()  # until the main process has written the state
         return history
@@ -139,12 +144,16 @@ class _TrainingLoop:
         arguments: TrainingArguments,
         folder: Path,
         accelerator: Any,  # noqa: ANN401
+        *,
+        rate_factor: Callable[[str], float] | None,
     ) -> None:
         self.objective, self.batch_at, self.arguments = objective, batch_at, arguments
         self.folder, self.accelerator = folder, accelerator
         self.parameters = trainable_parameters(objective)
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=arguments.learning_rate, weight_decay=arguments.weight_decay
+            _groups(objective, rate_factor),
+            lr=arguments.learning_rate,
+            weight_decay=arguments.weight_decay,
         )
         self.step = 0
         self.history: History = []
@@ -187,7 +196,7 @@ class _TrainingLoop:
         torch.manual_seed(self.arguments.seed * 1_000_003 + step)
         rate = self.arguments.rate(step)
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("factor", 1.0)  # older states have none
         batch = self.batch_at(step, accelerator.process_index, accelerator.num_processes)
         with self.arguments.autocast(accelerator.device.type):
             loss = model(send_to_device(batch, accelerator.device)).float()
@@ -250,3 +259,15 @@ class _TrainingLoop:
             )
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.history = state["step"], state["history"]
+
+
+def _groups(
+    objective: nn.Module, rate_factor: Callable[[str], float] | None
+) -> list[dict[str, Any]]:
+    """Return the optimizer's groups: the trainable parameters by the factor of their rate."""
+    groups: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in objective.named_parameters():
+        if parameter.requires_grad:
+            factor = 1.0 if rate_factor is None else rate_factor(name)
+            groups.setdefault(factor, []).append(parameter)
+    return [{"params": group, "factor": factor} for factor, group in groups.items()]

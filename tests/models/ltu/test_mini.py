@@ -12,7 +12,7 @@ from audioprobe.datasets.recordings import Recordings
 from audioprobe.io.json_codec import from_json
 from audioprobe.models.ltu.checkpoint import ADAPTER
 from audioprobe.models.ltu.shipped import shipped_models
-from audioprobe.small_ltu.curriculum import RECIPE
+from audioprobe.small_ltu.building import RECIPE
 from audioprobe.small_ltu.measures import EvaluationResult
 from audioprobe.small_ltu.recipe import Recipe, read_recipe
 from audioprobe.training.examples import CAPTION_QUESTION, LABELS_QUESTION

@@ -114,7 +114,7 @@ class ModelEvaluator:
         if readable:
             prompts = LTUPrompts(model.tokenizer)
             prompt = torch.tensor(prompts.tokenize(prompts.prompt(CAPTION_QUESTION)))
-            device = model.net.prefix.projection.weight.device
+            device = model.net.prefix.weight.device
             with torch.inference_mode():
                 tokens = torch.cat([model.net.prefix(x.to(device)[None]) for x in readable])
             hidden["audio"] = mean_states(network, [prompt] * len(readable), tokens)

@@ -15,9 +15,8 @@ from audioprobe.experiments.interpretability.states import (
 )
 from audioprobe.experiments.interpretability.trials import Modality, StudyTrials
 from audioprobe.interpretability.activations import States
-from audioprobe.interpretability.probe_fitting import IntArray
 from audioprobe.io.data_table import DataTable
-from audioprobe.types import BoolArray, Estimate
+from audioprobe.types import BoolArray, Estimate, IntArray
 
 CLASS, ANSWER = "class", "answer"
 """Labels of probes: the broad class of the concept, such as "animal", or the correct answer."""

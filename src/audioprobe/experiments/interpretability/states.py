@@ -10,13 +10,12 @@ from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.experiments.interpretability.trials import Modality, StudyTrials
 from audioprobe.interpretability.activations import States
 from audioprobe.interpretability.probe_estimates import ProbeSettings
-from audioprobe.interpretability.probe_fitting import IntArray
 from audioprobe.interpretability.recording import record
 from audioprobe.interpretability.recording_files import Recording
 from audioprobe.progress import ProgressCallback, staged
 from audioprobe.protocols import Inspectable
 from audioprobe.sites import find_sites
-from audioprobe.types import BoolArray
+from audioprobe.types import BoolArray, IntArray
 
 CONCEPT_SPANS: dict[Modality, str] = {"text": "concept", "audio": "audio"}
 """The span that stands for the concept in each modality: its phrase, or its clip."""

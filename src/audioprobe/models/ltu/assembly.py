@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from transformers import LlamaConfig
 
 from audioprobe.errors import WeightsError
 from audioprobe.models.causal_lm.loading import load_state
@@ -236,7 +237,10 @@ def initial_tensors(config: LTUConfig, seed: int) -> dict[str, Tensor]:
     """Return untrained tensors of audio prefix and LoRA by their names in `LTUNetwork`."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        prefix = AudioPrefix(config.audio, int(config.llama["hidden_size"])).state_dict()
+        llama = LlamaConfig(**config.llama)
+        prefix = AudioPrefix(
+            config.audio, llama.hidden_size, config.connector, llama.num_hidden_layers
+        ).state_dict()
         return {f"prefix.{name}": tensor for name, tensor in prefix.items()} | _lora_tensors(config)
 
 

@@ -17,12 +17,12 @@ from torch import Tensor
 
 from audioprobe.audio.filterbank import LTU as LTU_SPECTROGRAM
 from audioprobe.errors import WeightsError
+from audioprobe.models.frozen_encoder import load_encoder
 from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_prefix import AudioConfig
 from audioprobe.models.ltu.feature_encoder import (
     FeatureConfig,
     as_trainable,
-    load_encoder,
 )
 from audioprobe.models.ltu.whisper_frontend import SAMPLE_RATE, WHISPER, WhisperFrontend
 from audioprobe.types import Option, Waveform

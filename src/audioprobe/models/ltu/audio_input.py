@@ -54,7 +54,7 @@ class AudioInput:
     @torch.inference_mode()
     def compute_tokens(self, waveform: Waveform) -> Tensor:
         """Return the tokens that the audio prefix computes, shape (n_tokens, hidden); no cache."""
-        weight = self._net.prefix.projection.weight
+        weight = self._net.prefix.weight
         tokens: Tensor = self._net.prefix(self._frontend(waveform).to(weight.device, weight.dtype))
         return tokens[0]
 

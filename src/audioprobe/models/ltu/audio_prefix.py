@@ -1,7 +1,7 @@
 """Audio prefix: the network that turns audio into tokens, which precede the text in the LLaMA.
 
-It consists of an audio encoder, pooling, a projection to the width of the LLaMA, and an optional
-cross-attention adapter.
+It consists of an audio encoder, pooling, a connector (in LTU, a linear projection to the width of
+the LLaMA), and an optional cross-attention adapter.
 """
 
 import math
@@ -13,6 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.models.connectors.building import build_connector
+from audioprobe.models.connectors.codes import CodesConnector, QuantizedConnector
+from audioprobe.models.connectors.config import ConnectorConfig, ConnectorSizes, LinearConfig
+from audioprobe.models.connectors.layers import LayerConnector
+from audioprobe.models.connectors.sequence import normalized
+from audioprobe.models.frozen_encoder import load_encoder
 from audioprobe.models.ltu.audio_encoder import (
     NORM_EPS,
     CavMaeConfig,
@@ -24,13 +30,13 @@ from audioprobe.models.ltu.feature_encoder import (
     FeatureConfig,
     PatchEncoder,
     as_trainable,
-    load_encoder,
 )
 
 AudioConfig: TypeAlias = CavMaeConfig | TltrConfig | FeatureConfig
 
 GATE = "gate"  # attribute of `AudioPrefix` that contains the cross-attention adapter
 TIME_POOLING = 2  # time steps averaged into one token: 64 steps become 32 tokens of 320 ms
+LINEAR = LinearConfig()  # the connector of published models
 AUDIO_SCALE = 50.0  # divisor before the layer norm; it matters because of the norm's epsilon
 
 
@@ -114,21 +120,48 @@ class AudioPrefix(nn.Module):
     published sizes, from LTU-AS, where Whisper features give 25 tokens, and from models whose
     tokens are the projected features of a separate encoder (`FeatureConfig`).
 
+    Args:
+        config: configuration of the encoder.
+        hidden_size: width of the LLaMA.
+        connector: configuration of the connector.
+        n_layers: number of layers of the LLaMA.
+
     Attributes:
+        projection: the connector; a linear layer in published models.
         gate: cross-attention adapter after the projection; None in published models.
     """
 
     gate: GatedCrossAttention | None
 
-    def __init__(self, config: AudioConfig, hidden_size: int) -> None:
+    def __init__(
+        self,
+        config: AudioConfig,
+        hidden_size: int,
+        connector: ConnectorConfig = LINEAR,
+        n_layers: int = 1,
+    ) -> None:
         super().__init__()
         self._config = config
         self.encoder: Any = _encoder(config)
         self.pooling = (
             TimeFrequencyPooling(config) if isinstance(config, CavMaeConfig) else nn.Identity()
         )
-        self.projection = nn.Linear(config.width, hidden_size)
+        sizes = ConnectorSizes(
+            width=config.width, n_steps=n_pooled(config), hidden=hidden_size, n_layers=n_layers
+        )
+        self.projection: Any = build_connector(connector, sizes)
         self.gate = None
+
+    @property
+    def weight(self) -> Tensor:
+        """A weight of the connector, which has the device and data type of the prefix."""
+        weight: Tensor = next(self.projection.parameters())
+        return weight
+
+    @property
+    def reader(self) -> LayerConnector | None:
+        """The connector, if layers of the LLaMA read its tokens; None if they precede the text."""
+        return self.projection if isinstance(self.projection, LayerConnector) else None
 
     def pool(self, tokens: Tensor) -> Tensor:
         """Return the pooled output of the encoder, shape (n_clips, n_tokens, width).
@@ -140,10 +173,14 @@ class AudioPrefix(nn.Module):
         return pooled
 
     def project(self, pooled: Tensor) -> Tensor:
-        """Return normalised and projected tokens, shape (n_clips, n_tokens, hidden)."""
-        scale = AUDIO_SCALE if isinstance(self._config, CavMaeConfig) else 1.0
-        normed = functional.layer_norm(pooled / scale, pooled.shape[-1:], eps=NORM_EPS)
-        projected: Tensor = self.projection(normed)
+        """Return normalised and projected tokens, shape (n_clips, n_tokens, hidden).
+
+        Codebooks receive features without this normalisation, as they were fitted.
+        """
+        if not isinstance(self.projection, CodesConnector | QuantizedConnector):
+            scale = AUDIO_SCALE if isinstance(self._config, CavMaeConfig) else 1.0
+            pooled = normalized(pooled / scale, NORM_EPS)
+        projected: Tensor = self.projection(pooled)
         return projected
 
     def forward(self, inputs: Tensor) -> Tensor:
@@ -151,9 +188,14 @@ class AudioPrefix(nn.Module):
 
         The shape is (n_clips, n_tokens, hidden).
         """
-        encoded = self.encoder(inputs.to(self.projection.weight.dtype))
+        encoded = self.encoder(inputs.to(self.weight.dtype))
         tokens = self.project(self.pool(encoded))
         return tokens if self.gate is None else self.gate(tokens)
+
+
+def n_pooled(config: AudioConfig) -> int:
+    """Return the number of feature vectors of a clip that the connector receives."""
+    return config.n_steps // TIME_POOLING if isinstance(config, CavMaeConfig) else config.n_steps
 
 
 def _encoder(config: AudioConfig) -> nn.Module:

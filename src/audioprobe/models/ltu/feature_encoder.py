@@ -2,14 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from inspect import signature
 from typing import Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.protocols import AudioEncoder
-from audioprobe.registry import factory_of, load
 from audioprobe.types import Option, Waveform
 
 
@@ -71,29 +69,6 @@ class PatchEncoder(nn.Module):
         """
         features: Tensor = self.network(patches.flatten(0, 1)).unflatten(0, patches.shape[:2])
         return features
-
-
-def load_encoder(name: str, options: Mapping[str, Option], device: str) -> AudioEncoder:
-    """Load an encoder on a device; encoders without this option, such as BirdNET, use the CPU.
-
-    Args:
-        name: name of the encoder in the registry.
-        options: options of the encoder.
-        device: device of the encoder.
-
-    Raises:
-        BackendNotFoundError: if no encoder of this name is installed.
-        WeightsError: if the encoder's weights are missing.
-        InvalidInputError: if the encoder only tags audio.
-    """
-    has_device = "device" in signature(factory_of("encoder", name.partition(":")[0])).parameters
-    placement = {"device": device} if has_device else {}
-    encoder = load("encoder", name, **options, **placement)
-    if not isinstance(encoder, AudioEncoder):
-        raise InvalidInputError(
-            f"Expected an encoder with `encode` as audio front end, got {name!r}, which has none."
-        )
-    return encoder
 
 
 def as_trainable(encoder: AudioEncoder, config: FeatureConfig) -> TrainableEncoder:

@@ -33,10 +33,10 @@ class TokenPrompt:
     input_ids: Tensor
     audio_tokens: Tensor | None = None
 
-    @property
-    def length(self) -> int:
-        """Number of positions in the sequence, including audio tokens."""
-        return len(self.input_ids) + (0 if self.audio_tokens is None else len(self.audio_tokens))
+
+def length_of(net: LTUNetwork, prompt: TokenPrompt) -> int:
+    """Return the number of positions of a prompt in the input of the LLaMA, with audio tokens."""
+    return len(prompt.input_ids) + net.n_positions(prompt.audio_tokens)
 
 
 @torch.inference_mode()
@@ -52,9 +52,10 @@ def generate(
         UnsupportedInputError: if a prompt and its longest possible response exceed the model's
             context.
     """
-    longest = max(prompt.length for prompt in prompts)
+    longest = max(length_of(net, prompt) for prompt in prompts)
     check_context(net.llama, longest, decoding.max_new_tokens)
-    return continue_batch(net.llama, batch_inputs(net, prompts), decoding, (eos_token_id,))
+    with net.reading([prompt.audio_tokens for prompt in prompts]):
+        return continue_batch(net.llama, batch_inputs(net, prompts), decoding, (eos_token_id,))
 
 
 def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, Tensor]:
@@ -82,10 +83,11 @@ def log_likelihood(
         InvalidInputError: if a continuation is empty.
         UnsupportedInputError: if prompt and continuation exceed the model's context.
     """
-    check_context(net.llama, prompt.length, max(map(len, continuations), default=0))
-    return likelihood.log_likelihood(
-        net.llama, {"inputs_embeds": _embed(net, prompt)}, continuations
-    )
+    check_context(net.llama, length_of(net, prompt), max(map(len, continuations), default=0))
+    with net.reading([prompt.audio_tokens]):
+        return likelihood.log_likelihood(
+            net.llama, {"inputs_embeds": _embed(net, prompt)}, continuations
+        )
 
 
 @torch.inference_mode()
@@ -101,10 +103,11 @@ def complete_log_likelihood(
     Raises:
         UnsupportedInputError: if prompt and continuation exceed the model's context.
     """
-    check_context(net.llama, prompt.length, 1 + max(map(len, continuations)))
-    return likelihood.complete_log_likelihood(
-        net.llama, {"inputs_embeds": _embed(net, prompt)}, continuations, (eos_token_id,)
-    )
+    check_context(net.llama, length_of(net, prompt), 1 + max(map(len, continuations)))
+    with net.reading([prompt.audio_tokens]):
+        return likelihood.complete_log_likelihood(
+            net.llama, {"inputs_embeds": _embed(net, prompt)}, continuations, (eos_token_id,)
+        )
 
 
 def _embed(net: LTUNetwork, prompt: TokenPrompt) -> Tensor:

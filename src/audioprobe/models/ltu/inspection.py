@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.forward_options import ForwardOptions
 from audioprobe.models.activation_hooks import (
     SitePoint,
@@ -16,13 +16,15 @@ from audioprobe.models.activation_hooks import (
 )
 from audioprobe.models.causal_lm.generation import check_context, run_single
 from audioprobe.models.causal_lm.text_spans import refuse_example_audio, text_spans
+from audioprobe.models.connectors.building import steps_per_token
+from audioprobe.models.connectors.config import CrossAttentionConfig, KeysValuesConfig
 from audioprobe.models.decoder_control import controlled
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder
 from audioprobe.models.ltu.audio_input import AudioInput
-from audioprobe.models.ltu.audio_prefix import TIME_POOLING, AudioConfig
+from audioprobe.models.ltu.audio_prefix import TIME_POOLING, n_pooled
 from audioprobe.models.ltu.feature_encoder import FeatureConfig, PatchEncoder
-from audioprobe.models.ltu.generation import TokenPrompt
-from audioprobe.models.ltu.network import LTUNetwork
+from audioprobe.models.ltu.generation import TokenPrompt, length_of
+from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.sites import InspectedPrompt, PromptLayout, SiteHook, TimeAxis, hooks_by_site
 from audioprobe.types import Prompt
@@ -58,7 +60,7 @@ class LTUInspector:
     def layout(self, prompt: InspectedPrompt) -> PromptLayout:
         """Return the positions of the parts of a prompt."""
         tokens, new_ids = self._tokens(prompt)
-        n_audio = tokens.length - len(tokens.input_ids)
+        n_audio = self._net.n_positions(tokens.audio_tokens)
         ids = [0] * n_audio + tokens.input_ids.tolist() + new_ids
         spans = text_spans(
             self._prompts.tokenizer,
@@ -68,10 +70,11 @@ class LTUInspector:
             n_continuation=len(new_ids),
         )
         waveform = prompt.prompt.audio
+        n_tokens = 0 if tokens.audio_tokens is None else len(tokens.audio_tokens)
         return PromptLayout(
             n_tokens=len(ids),
             text=spans,
-            axes={} if waveform is None else _time_axes(self._net.config.audio, n_audio),
+            axes={} if waveform is None else _time_axes(self._net.config, n_tokens),
             duration=0.0 if waveform is None else waveform.duration,
         )
 
@@ -88,26 +91,38 @@ class LTUInspector:
         """
         decoder = self._decoder_points()
         hooks = hooks_by_site(hooks, (*_prefix_points(self._net), *decoder))
+        encoded = [self._tokens(prompt) for prompt in prompts]
         if options.start is not None:
             rows = list(options.start.states)
-            encoded = [self._tokens(prompt) for prompt in prompts]
-            lengths = [tokens.length + len(new_ids) for tokens, new_ids in encoded]
+            audio = [tokens.audio_tokens for tokens, _ in encoded]
+            lengths = [length_of(self._net, tokens) + len(ids) for tokens, ids in encoded]
         else:
-            rows = self._embedded(prompts, hooks)
+            rows, audio = self._embedded(prompts, encoded, hooks)
             lengths = [len(row) for row in rows]
+        if options.attention and isinstance(self._net.config.connector, KeysValuesConfig):
+            raise UnsupportedInputError(
+                "Attention cannot be read in a model whose layers have keys and values of audio "
+                "tokens, which have no positions in the prompt. Use another connector."
+            )
         options.check(len(self._net.llama.model.layers), lengths)
         if options.attention or any(site in decoder for site in hooks):
-            self._run_decoder(rows, hooks, options)
+            with self._net.reading(audio):
+                self._run_decoder(rows, audio, hooks, options)
 
     @torch.no_grad()
     def _embedded(
-        self, prompts: Sequence[InspectedPrompt], hooks: Mapping[str, SiteHook]
-    ) -> list[Tensor]:
-        """Return the input of the language model for each prompt, shape (n_tokens, hidden)."""
+        self,
+        prompts: Sequence[InspectedPrompt],
+        encoded: Sequence[tuple[TokenPrompt, list[int]]],
+        hooks: Mapping[str, SiteHook],
+    ) -> tuple[list[Tensor], list[Tensor | None]]:
+        """Return the input of the language model for each prompt, and its audio tokens.
+
+        The shapes are (n_tokens, hidden) and (n_audio_tokens, width of an audio token).
+        """
         points = _prefix_points(self._net)
-        encoded = [self._tokens(prompt) for prompt in prompts]
         has_prefix_hooks = any(site in points for site in hooks)
-        rows = []
+        rows, tokens_of_prompts = [], []
         for n, (prompt, (tokens, new_ids)) in enumerate(zip(prompts, encoded, strict=True)):
             waveform, audio = prompt.prompt.audio, tokens.audio_tokens
             if waveform is not None and has_prefix_hooks:
@@ -119,7 +134,8 @@ class LTUInspector:
                     audio = run_single(partial(self._audio.compute_tokens, waveform))
             ids = torch.cat([tokens.input_ids, tokens.input_ids.new_tensor(new_ids)])
             rows.append(self._net.embed(ids[None], None if audio is None else audio[None])[0])
-        return rows
+            tokens_of_prompts.append(audio)
+        return rows, tokens_of_prompts
 
     def vocabulary_logits(self, states: Tensor, *, normalized: bool) -> Tensor:
         """Return logits of the vocabulary for states; see `protocols.Inspectable`."""
@@ -138,19 +154,27 @@ class LTUInspector:
         return [self._prompts.tokenizer.decode([number]) for number in ids]
 
     def _run_decoder(
-        self, rows: Sequence[Tensor], hooks: Mapping[str, SiteHook], options: ForwardOptions
+        self,
+        rows: Sequence[Tensor],
+        audio: Sequence[Tensor | None],
+        hooks: Mapping[str, SiteHook],
+        options: ForwardOptions,
     ) -> None:
         """Run the language model on the embeddings of each prompt, shape (n_tokens, hidden)."""
 
         def split(states: Tensor) -> dict[int, Tensor]:
             return {n: states[n, : len(row)] for n, row in enumerate(rows)}
 
+        def split_with_audio(states: Tensor) -> dict[int, Tensor]:
+            return {n: row for n, row in split(states).items() if audio[n] is not None}
+
         padded = torch.nn.utils.rnn.pad_sequence(list(rows), batch_first=True)
         n_logits = 0 if "lm.logits" in hooks else 1  # 0: at all positions
         lengths = [len(row) for row in rows]
         with (
             controlled(self._net.llama.model, options, range(len(rows)), lengths),
-            active_hooks(self._decoder_points(), hooks, split),
+            active_hooks(self._adapter_points(), hooks, split_with_audio),
+            active_hooks(self._llama_points(), hooks, split),
         ):
             settings = {"use_cache": False, "logits_to_keep": n_logits}
             run_single(partial(self._net.llama, inputs_embeds=padded, **settings))
@@ -160,13 +184,28 @@ class LTUInspector:
         refuse_example_audio(prompt.prompt)
         tokens = self._encode(prompt.prompt)
         new_ids = self._prompts.continuation_ids(prompt.continuation) if prompt.continuation else []
-        check_context(self._net.llama, tokens.length, len(new_ids))
+        check_context(self._net.llama, length_of(self._net, tokens), len(new_ids))
         return tokens, new_ids
 
     def _decoder_points(self) -> dict[str, SitePoint]:
-        """Return the sites of the LLaMA."""
+        """Return the sites of the LLaMA, those of an adapter before those of its layer."""
+        points = self._adapter_points() | self._llama_points()
+        layers = len(self._net.llama.model.layers)
+        in_layers = [
+            f"lm.{kind}.{n}" for n in range(layers) for kind in ("xattn", "attn", "mlp", "resid")
+        ]
+        order = ["lm.embed", *in_layers, "lm.norm", "lm.logits"]
+        return {site: points[site] for site in order if site in points}
+
+    def _llama_points(self) -> dict[str, SitePoint]:
+        """Return the sites of the LLaMA itself."""
         llama = self._net.llama
         return decoder_points(llama.model.layers, llama.model.norm, llama.lm_head)
+
+    def _adapter_points(self) -> dict[str, SitePoint]:
+        """Return the sites of adapters before layers, which have states only for audio."""
+        adapters = getattr(self._net.prefix.projection, "adapters", {})
+        return {f"lm.xattn.{n}": SitePoint(adapter.out) for n, adapter in adapters.items()}
 
 
 def _prefix_points(net: LTUNetwork) -> dict[str, SitePoint]:
@@ -190,20 +229,21 @@ def _prefix_points(net: LTUNetwork) -> dict[str, SitePoint]:
     return points | {"connector.out": SitePoint(net.prefix)}
 
 
-def _time_axes(config: AudioConfig, n_tokens: int) -> dict[str, TimeAxis]:
+def _time_axes(config: LTUConfig, n_tokens: int) -> dict[str, TimeAxis]:
     """Return the time axis of each site for audio of `n_tokens` audio tokens."""
-    if isinstance(config, CavMaeConfig):
-        step = config.patch * _FRAME_S
-        patches = TimeAxis(config.n_steps, step, n_bands=config.n_bands)
-        tokens = TimeAxis(n_tokens, TIME_POOLING * step)
-        frames = TimeAxis(config.n_frames, _FRAME_S)
-        axes = {"encoder.input": frames, "encoder.block": patches, "encoder.out": patches}
-        after = ("encoder.pooled", "xattn.0", "connector.out", "lm")
-        return axes | dict.fromkeys(after, tokens)
-    seconds = _TLTR_STEP_S
-    if isinstance(config, FeatureConfig):
-        hop = config.options.get("hop")
-        seconds = hop if isinstance(hop, int | float) else config.seconds / config.n_steps
-    tokens = TimeAxis(n_tokens, seconds)
-    sites = ("encoder.input", "encoder.out", "xattn.0", "connector.out", "lm")
-    return dict.fromkeys(sites, tokens)
+    audio = config.audio
+    if isinstance(audio, CavMaeConfig):
+        step = audio.patch * _FRAME_S
+        patches = TimeAxis(audio.n_steps, step, n_bands=audio.n_bands)
+        axes = {"encoder.input": TimeAxis(audio.n_frames, _FRAME_S)}
+        axes |= {"encoder.block": patches, "encoder.out": patches}
+        seconds, pooled = TIME_POOLING * step, ["encoder.pooled"]
+    else:
+        seconds, axes, pooled = _TLTR_STEP_S, {}, ["encoder.input", "encoder.out"]
+        if isinstance(audio, FeatureConfig):
+            hop = audio.options.get("hop")
+            seconds = hop if isinstance(hop, int | float) else audio.seconds / audio.n_steps
+    axes |= dict.fromkeys(pooled, TimeAxis(n_pooled(audio), seconds))
+    tokens = TimeAxis(n_tokens, seconds * steps_per_token(config.connector))
+    is_input = not isinstance(config.connector, CrossAttentionConfig | KeysValuesConfig)
+    return axes | dict.fromkeys(("xattn.0", "connector.out", *(["lm"] * is_input)), tokens)

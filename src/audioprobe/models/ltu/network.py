@@ -4,7 +4,8 @@ Source: Gong et al., "Listen, Think, and Understand", ICLR 2024, and the authors
 LLaMA is implemented in transformers, LoRA in peft, quantisation in bitsandbytes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -15,8 +16,9 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from audioprobe.errors import InvalidInputError, optional_import
+from audioprobe.models.connectors.config import ConnectorConfig
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
-from audioprobe.models.ltu.audio_prefix import AudioConfig, AudioPrefix
+from audioprobe.models.ltu.audio_prefix import LINEAR, AudioConfig, AudioPrefix
 
 Quantization: TypeAlias = Literal["8bit", "4bit"]
 QUANTIZATIONS: tuple[Quantization, ...] = get_args(Quantization)
@@ -34,6 +36,7 @@ class LTUConfig:
         lora_alpha: LoRA outputs are scaled by alpha / rank.
         lora_targets: suffixes of the projections with LoRA.
         lora_dropout: dropout of LoRA inputs during training.
+        connector: how features become audio tokens, and where the language model reads them.
     """
 
     audio: AudioConfig = field(default_factory=CavMaeConfig)
@@ -42,21 +45,50 @@ class LTUConfig:
     lora_alpha: int = 16
     lora_targets: tuple[str, ...] = ("q_proj", "v_proj")
     lora_dropout: float = 0.05
+    connector: ConnectorConfig = LINEAR
 
 
 class LTUNetwork(nn.Module):
     """Network of an audio prefix, which computes audio tokens, and a LLaMA.
 
-    The input of the LLaMA is the audio tokens, the beginning-of-sequence token, and text tokens.
+    The input of the LLaMA is the audio tokens, the beginning-of-sequence token, and text tokens. If
+    layers of the LLaMA read the audio tokens (`LayerConnector`), these are not part of the input,
+    and the LLaMA must run within `reading`.
     """
 
     def __init__(self, config: LTUConfig) -> None:
         super().__init__()
         self.config = config
         self.llama = LlamaForCausalLM(LlamaConfig(**config.llama))
-        self.prefix = AudioPrefix(config.audio, self.llama.config.hidden_size)
+        llama = self.llama.config
+        self.prefix = AudioPrefix(
+            config.audio, llama.hidden_size, config.connector, llama.num_hidden_layers
+        )
+        if self.prefix.reader is not None:
+            self.prefix.reader.attach(self.llama.model.layers)
         if config.lora_rank:
             inject_lora(config, self.llama)
+
+    def n_positions(self, audio_tokens: Tensor | None) -> int:
+        """Return how many positions of the input of the LLaMA the audio tokens of a prompt use.
+
+        Shape of `audio_tokens`: (..., n_tokens, width).
+        """
+        if audio_tokens is None or self.prefix.reader is not None:
+            return 0
+        return audio_tokens.shape[-2]
+
+    @contextmanager
+    def reading(self, audio_tokens: Sequence[Tensor | None]) -> Iterator[None]:
+        """Context manager in which layers read the audio tokens of each prompt of a batch.
+
+        It has no effect if audio tokens precede the text.
+        """
+        if self.prefix.reader is None:
+            yield
+        else:
+            with self.prefix.reader.reading(audio_tokens):
+                yield
 
     def embed(self, input_ids: Tensor, audio_tokens: Tensor | None) -> Tensor:
         """Return the input of the LLaMA, shape (n_prompts, n_tokens + n_text, hidden).
@@ -64,7 +96,9 @@ class LTUNetwork(nn.Module):
         Shape of `input_ids`: (n_prompts, n_text); of `audio_tokens`: (n_prompts, n_tokens, hidden).
         """
         text: Tensor = self.llama.get_input_embeddings()(input_ids)
-        return text if audio_tokens is None else torch.cat([audio_tokens.to(text.dtype), text], 1)
+        if audio_tokens is None or not self.n_positions(audio_tokens):
+            return text
+        return torch.cat([audio_tokens.to(text.dtype), text], 1)
 
     def forward(
         self,
@@ -80,11 +114,12 @@ class LTUNetwork(nn.Module):
             attention_mask: shape (n_prompts, n_tokens + n_text); None masks no token. As in LTU's
                 training, position ids also count masked tokens.
         """
-        n_audio = 0 if audio_tokens is None else audio_tokens.shape[1]
-        outputs = self.llama(
-            inputs_embeds=self.embed(input_ids, audio_tokens), attention_mask=attention_mask
-        )
-        logits: Tensor = outputs.logits[:, n_audio:]
+        known = [None] * len(input_ids) if audio_tokens is None else list(audio_tokens)
+        with self.reading(known):
+            outputs = self.llama(
+                inputs_embeds=self.embed(input_ids, audio_tokens), attention_mask=attention_mask
+            )
+        logits: Tensor = outputs.logits[:, self.n_positions(audio_tokens) :]
         return logits
 
 

@@ -5,6 +5,7 @@
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from torch import Tensor, nn
@@ -100,7 +101,7 @@ class TrainableLTU:
 
     def encode_audio(self, features: Tensor) -> Tensor:
         """Return audio tokens, shape (n_clips, n_tokens, hidden)."""
-        tokens: Tensor = self.network.prefix(features.to(self._projection.device))
+        tokens: Tensor = self.network.prefix(features.to(self.network.prefix.weight.device))
         return tokens
 
     def embed(self, ids: Tensor, audio_tokens: Tensor | None = None) -> Tensor:
@@ -108,6 +109,16 @@ class TrainableLTU:
         device = self.network.llama.device
         audio = None if audio_tokens is None else audio_tokens.to(device)
         return self.network.embed(ids.to(device), audio)
+
+    def n_positions(self, audio_tokens: Tensor | None) -> int:
+        """Return how many positions of the input of the LLaMA the audio tokens use."""
+        return self.network.n_positions(audio_tokens)
+
+    def reading(self, audio_tokens: Tensor | None) -> AbstractContextManager[None]:
+        """Return a context manager in which layers read the audio tokens of each row."""
+        device = self.network.llama.device
+        rows = [] if audio_tokens is None else [*audio_tokens.to(device)]
+        return self.network.reading(rows)
 
     def hidden_states(
         self,
@@ -146,10 +157,5 @@ class TrainableLTU:
     def add_cross_attention(self, text_states: Tensor, width: int, seed: int) -> None:
         """Add an adapter after the projector; in it, audio tokens attend to `text_states`."""
         adapter = GatedCrossAttention.from_texts(text_states, width, seed)
-        self.network.prefix.gate = adapter.to(self._projection.device, self._projection.dtype)
-
-    @property
-    def _projection(self) -> Tensor:
-        """Weight of the projector, which has the device and data type of the audio prefix."""
-        weight: Tensor = self.network.prefix.projection.weight
-        return weight
+        weight = self.network.prefix.weight
+        self.network.prefix.gate = adapter.to(weight.device, weight.dtype)

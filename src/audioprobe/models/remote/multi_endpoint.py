@@ -7,10 +7,10 @@ from typing import Self
 
 from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.models.concurrency import PicklableLock, Workers
-from audioprobe.protocols import LanguageModel, training_data_of
+from audioprobe.protocols import LanguageModel
 from audioprobe.registry import load
 from audioprobe.spending import Spending, spending_of
-from audioprobe.training_data import TrainingData
+from audioprobe.training_data import TrainingData, training_data_of
 from audioprobe.types import ComponentInfo, Decoding, InfoRepr, Prompt, Response
 
 

@@ -231,11 +231,9 @@ class LoudnessTool(TaggerTool):
 TAGGER_TOOLS = ("tags", "presence", "count", "order", "loudness")
 """Names of the tools that a tagger can become; the last three need scores per frame."""
 
-_CLIP_TOOLS = TAGGER_TOOLS[:2]
-
 
 def tagger_tools(
-    tagger: Tagger | FrameTagger | str,
+    tagger: Tagger | str,
     names: Sequence[str] | None = None,
     *,
     labels: Sequence[str] | None = None,
@@ -248,8 +246,8 @@ def tagger_tools(
     """Return the tools of a tagger, which share its scores.
 
     Args:
-        tagger: an encoder with tags, per clip (`Tagger`), per frame (`FrameTagger`), or both; or
-            its name.
+        tagger: an encoder with tags, per clip (`Tagger`) or also per frame (`FrameTagger`); or its
+            name.
         names: names from `TAGGER_TOOLS`; None means all that the tagger can become.
         labels: labels to use; None uses the whole vocabulary. Counting, order and loudness need
             labels that do not contain each other, such as "Dog" without "Animal".
@@ -265,14 +263,12 @@ def tagger_tools(
             option is out of its range.
     """
     encoder = load("encoder", tagger) if isinstance(tagger, str) else tagger
-    if not isinstance(encoder, Tagger | FrameTagger):
+    if not isinstance(encoder, Tagger):
         raise InvalidInputError(
-            "Expected an encoder with `tag` or `tag_frames`, got "
-            f"{type(encoder).__name__}, which has no tags."
+            f"Expected an encoder with `tag`, got {type(encoder).__name__}, which has no tags."
         )
     scores = ClipScores(encoder, labels)
-    possible: tuple[str, ...] = _CLIP_TOOLS if isinstance(encoder, Tagger) else ()
-    possible += TAGGER_TOOLS[2:] if isinstance(encoder, FrameTagger) else ()
+    possible = TAGGER_TOOLS if isinstance(encoder, FrameTagger) else TAGGER_TOOLS[:2]
     for name in possible if names is None else names:
         if name not in possible:
             raise InvalidInputError(

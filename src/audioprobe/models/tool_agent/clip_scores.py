@@ -18,7 +18,7 @@ class ClipScores:
     """Probabilities of a tagger's labels for clips, limited to some labels, and stored.
 
     Args:
-        tagger: an encoder with tags, per clip or per frame.
+        tagger: an encoder with tags, per clip and perhaps per frame.
         labels: labels to use; None uses the whole vocabulary of the tagger.
 
     Attributes:
@@ -30,7 +30,7 @@ class ClipScores:
         InvalidInputError: if the tagger does not have one of the labels, or no label is given.
     """
 
-    def __init__(self, tagger: Tagger | FrameTagger, labels: Sequence[str] | None = None) -> None:
+    def __init__(self, tagger: Tagger, labels: Sequence[str] | None = None) -> None:
         unknown = [label for label in labels or () if label not in tagger.labels]
         if unknown or (labels is not None and not labels):
             hint = did_you_mean(unknown[0], tagger.labels) if unknown else ""
@@ -51,7 +51,6 @@ class ClipScores:
 
     def of_clip(self, waveform: Waveform) -> FloatArray:
         """Return the probability of each label, shape (n_labels,)."""
-        assert isinstance(self.tagger, Tagger)  # noqa: S101 - ensured by tagger_tools
         return self._scores("clip", self.tagger.tag, waveform)
 
     def of_frames(self, waveform: Waveform) -> FloatArray:

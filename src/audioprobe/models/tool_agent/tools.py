@@ -6,7 +6,7 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.models.cascade import CAPTION_QUESTION
 from audioprobe.models.tool_agent.audio_tools import TAGGER_TOOLS, tagger_tools
-from audioprobe.protocols import AudioEncoder, FrameTagger, JointEncoder, LanguageModel, Tagger
+from audioprobe.protocols import AudioEncoder, JointEncoder, LanguageModel, Tagger
 from audioprobe.registry import available, load
 from audioprobe.spending import Spending, spending_of
 from audioprobe.tool_calls import ToolSpec
@@ -42,7 +42,7 @@ class Tool(Protocol):
         ...
 
 
-ToolSource: TypeAlias = Tool | Tagger | FrameTagger | LanguageModel | str
+ToolSource: TypeAlias = Tool | Tagger | LanguageModel | str
 """A tool, a component that becomes tools, or a name; see `make_tools`."""
 
 
@@ -172,7 +172,7 @@ def _component_tools(component: object, name: str | None) -> Sequence[Tool]:
                 f"{component.info.name!r}, which has the tools {', '.join(MODEL_TOOLS)}."
             )
         return [ModelTool(component, each) for each in names]
-    if isinstance(component, Tagger | FrameTagger):
+    if isinstance(component, Tagger):
         return tagger_tools(component, (name,) if name else None)
     shown = type(component).__name__
     is_encoder = isinstance(component, AudioEncoder | JointEncoder)

@@ -1,0 +1,79 @@
+"""Codebooks of connectors with codes, and the initial embeddings of discrete tokens."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+from sklearn.cluster import KMeans
+from torch import Tensor
+
+from audioprobe.models.connectors.codes import CodesConnector, QuantizedConnector
+from audioprobe.models.ltu.checkpoint import LTUCheckpoint
+from audioprobe.models.tokenizers.centroids import fit_centroids, sample_frames, unit_vectors
+from audioprobe.models.tokenizers.codes import assign_codes
+from audioprobe.small_ltu.recipe import Recipe
+from audioprobe.training.feature_cache import FeatureCache
+from audioprobe.types import FloatArray, IntArray
+
+_CENTROIDS = "centroids"
+
+
+def prepare_codes(
+    checkpoint: LTUCheckpoint, cache: FeatureCache, recipe: Recipe, path: Path
+) -> None:
+    """Fit the codebooks of a connector on the training features, or read them from a file.
+
+    Discrete tokens start at the mean of all words, with noise. Other connectors are not changed.
+
+    Args:
+        checkpoint: untrained model; its connector is changed in place.
+        cache: features of the training clips, which are those of a frozen encoder.
+        recipe: settings of the training.
+        path: file of the centroids, which is written if it does not exist.
+    """
+    connector = checkpoint.net.prefix.projection
+    if not isinstance(connector, CodesConnector | QuantizedConnector):
+        return
+    if not path.is_file():
+        save_file({_CENTROIDS: fit_codebooks(connector, cache, recipe)}, path)
+    connector.codebook.set(load_file(path)[_CENTROIDS])
+    if isinstance(connector, CodesConnector):
+        embeddings: Tensor = checkpoint.net.llama.get_input_embeddings().weight.detach()
+        connector.start_from(embeddings, recipe.seed)
+
+
+def fit_codebooks(
+    connector: CodesConnector | QuantizedConnector, cache: FeatureCache, recipe: Recipe
+) -> Tensor:
+    """Return the centroids of all codebooks, shape (n_codebooks, n_codes, width).
+
+    A later codebook is fitted on what the earlier ones leave over.
+    """
+    n_codebooks, n_codes, _ = connector.codebook.centroids.shape
+    settings = recipe.codebook
+    rows = (cache.features(torch.tensor([row]))[0].numpy() for row in range(len(cache)))
+    frames = sample_frames(rows, settings.max_frames, seed=recipe.seed)
+    starts = settings.n_starts
+    first = fit_centroids(
+        frames, n_codes, seed=recipe.seed, n_init=starts, max_frames=settings.max_frames
+    )
+    centroids, rest = [first], unit_vectors(frames)
+    for _ in range(1, n_codebooks):
+        rest = rest - centroids[-1][_codes(rest, centroids)]
+        model = KMeans(n_codes, n_init=starts, random_state=recipe.seed).fit(rest)
+        centroids.append(np.asarray(model.cluster_centers_, dtype=np.float32))
+    return torch.from_numpy(np.stack(centroids))
+
+
+def _codes(rest: FloatArray, centroids: Sequence[FloatArray]) -> IntArray:
+    """Return the codes of the last codebook for what the codebooks before it left over.
+
+    The first codebook compares directions, the others distances; see `connectors.codes.Codebook`.
+    """
+    if len(centroids) == 1:
+        return assign_codes(rest, centroids[0])
+    squares = (centroids[-1] ** 2).sum(axis=1)
+    codes: IntArray = np.argmax(rest @ centroids[-1].T - squares / 2, axis=1)
+    return codes
