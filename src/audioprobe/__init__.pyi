@@ -44,12 +44,14 @@ from audioprobe.models.remote.vllm_chat import VllmChat as VllmChat
 from audioprobe.models.scripted import Scripted as Scripted
 from audioprobe.models.tag_captioner import TagCaptioner as TagCaptioner
 from audioprobe.models.tokenizers.kmeans import KMeansTokenizer as KMeansTokenizer
+from audioprobe.models.tool_agent.agent import ToolAgent as ToolAgent
 from audioprobe.probing.concept_probe import ConceptProbe as ConceptProbe
 from audioprobe.probing.results import ProbeOutcome as ProbeOutcome
 from audioprobe.protocols import AudioEncoder as AudioEncoder
 from audioprobe.protocols import AudioTokenizer as AudioTokenizer
 from audioprobe.protocols import Component as Component
 from audioprobe.protocols import Dataset as Dataset
+from audioprobe.protocols import FrameTagger as FrameTagger
 from audioprobe.protocols import JointEncoder as JointEncoder
 from audioprobe.protocols import LanguageModel as LanguageModel
 from audioprobe.protocols import LikelihoodModel as LikelihoodModel

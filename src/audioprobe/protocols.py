@@ -3,8 +3,7 @@
 Methods that process audio convert an iterable to an iterator; methods that process text receive a
 whole list. Components exchange numpy arrays, never tensors, except for the hooks of `Inspectable`.
 `Component.info` contains all options that can change a result; batch size, device and number of
-threads must not change results.
-`audioprobe.testing` has a check for each protocol.
+threads must not change results. `audioprobe.testing` has a check for each protocol.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -69,6 +68,20 @@ class Tagger(Component, Protocol):
 
     def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
         """Yield the probabilities of all labels, shape (n_labels,), for each waveform."""
+        ...
+
+
+@runtime_checkable
+class FrameTagger(Tagger, Protocol):
+    """A tagger that also returns the probabilities in each time frame of a clip."""
+
+    @property
+    def hop(self) -> float:
+        """Seconds between the starts of two frames; positive."""
+        ...
+
+    def tag_frames(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        """Yield the probabilities of all labels, shape (n_frames, n_labels), for each waveform."""
         ...
 
 
@@ -191,8 +204,7 @@ class Inspectable(LanguageModel, Protocol):
 
         Args:
             prompts: prompts of one batch.
-            hooks: hooks by the name of a site; names with "*" and names in TransformerLens are
-                accepted, too.
+            hooks: hooks by the name of a site; it may contain "*", or be a name in TransformerLens.
             options: layer to start from, blocked attention, attention weights, gradients.
 
         Raises:
@@ -249,15 +261,6 @@ class TextEmbedder(Component, Protocol):
             InvalidInputError: for a text that the model cannot process.
             RemoteError: if a remote service failed repeatedly.
         """
-        ...
-
-
-@runtime_checkable
-class TextLimit(Protocol):
-    """Interface of embedders and scorers that ignore the end of long texts."""
-
-    def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
-        """Return the number of tokens of each text that are ignored; None if unknown."""
         ...
 
 

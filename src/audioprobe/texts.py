@@ -10,6 +10,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from audioprobe.errors import InvalidInputError
 
@@ -151,3 +152,12 @@ def _checked_texts(name: str, texts: Iterable[str]) -> tuple[str, ...]:
                 "missing values."
             )
     return tuple(map(nfc, values))
+
+
+@runtime_checkable
+class TextLimit(Protocol):
+    """Interface of embedders and scorers that ignore the end of long texts."""
+
+    def excess_tokens(self, texts: Sequence[str]) -> Sequence[int] | None:
+        """Return the number of tokens of each text that are ignored; None if unknown."""
+        ...

@@ -12,9 +12,9 @@ from tests.scripted import CharacterEmbedder, ScriptedModel, sound
 from audioprobe import CaptionClassifier, EmbeddingScorer, SentenceTransformerEmbedder
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.embedders.cached import CachedEmbedder
-from audioprobe.protocols import TextLimit
 from audioprobe.results.scores import NOT_SCORED
 from audioprobe.testing import check_scorer
+from audioprobe.texts import TextLimit
 from audioprobe.types import ComponentInfo, FloatArray, Response
 
 

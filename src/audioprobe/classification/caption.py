@@ -20,13 +20,13 @@ from audioprobe.inference import (
 )
 from audioprobe.progress import ProgressOption
 from audioprobe.progress_bars import shown_progress
-from audioprobe.protocols import LanguageModel, Scorer, TextLimit
+from audioprobe.protocols import LanguageModel, Scorer
 from audioprobe.registry import check_name, load
 from audioprobe.results import Caption, ClassificationResult, LabelScores, Provenance
 from audioprobe.results.provenance import now, versions
 from audioprobe.results.scores import MATCH, NOT_SCORED, groups_of, truth_of
 from audioprobe.spending import with_spending
-from audioprobe.texts import checked_labels
+from audioprobe.texts import TextLimit, checked_labels
 from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
 
 CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."

@@ -18,6 +18,7 @@ from audioprobe.metrics.label_metrics import (
     roc_auc,
     with_failures,
 )
+from audioprobe.metrics.shapley import shapley_values
 from audioprobe.metrics.similarity import linear_cka, mutual_knn, rsa
 from audioprobe.metrics.threshold import (
     FixedThreshold,
@@ -53,5 +54,6 @@ __all__ = [
     "precision_recall_f1",
     "roc_auc",
     "rsa",
+    "shapley_values",
     "with_failures",
 ]

@@ -17,6 +17,7 @@ from audioprobe.types import (
     Decoding,
     FloatArray,
     InfoRepr,
+    Option,
     Prompt,
     Response,
     Waveform,
@@ -39,6 +40,8 @@ class TagCaptioner(InfoRepr):
         certain: minimum probability of a label that is listed without "possibly".
         possible: minimum probability of a label that is listed.
         max_tags: maximum number of labels; the most probable are listed.
+        probabilities: whether to write the probability of each label instead of "possibly": "a
+            carrion crow (0.91), a hooded crow (0.24)". `certain` then has no effect.
 
     Raises:
         InvalidInputError: if the encoder is not a tagger, or unless 0 <= possible <= certain <= 1.
@@ -51,6 +54,7 @@ class TagCaptioner(InfoRepr):
         certain: float = 0.5,
         possible: float = 0.1,
         max_tags: int = 3,
+        probabilities: bool = False,
     ) -> None:
         encoder = load("encoder", tagger)
         if not isinstance(encoder, Tagger):
@@ -67,15 +71,18 @@ class TagCaptioner(InfoRepr):
         self._certain = certain
         self._possible = possible
         self._max_tags = max_tags
+        self._probabilities = probabilities
 
     @property
     def info(self) -> ComponentInfo:
         """Thresholds, maximum number of labels, and the `info` of the tagger."""
-        options = {
+        options: dict[str, Option] = {
             "certain": self._certain,
             "possible": self._possible,
             "max_tags": self._max_tags,
         }
+        if self._probabilities:
+            options["probabilities"] = True
         parts = {"tagger": self._tagger.info}
         return ComponentInfo("language_model", "TagCaptioner", "1", options, parts)
 
@@ -96,10 +103,17 @@ class TagCaptioner(InfoRepr):
         """
         refuse_choices(decoding, "A TagCaptioner", "Omit Decoding.choices.")
         for probabilities in self._tagger.tag(_audio_of(prompt) for prompt in prompts):
-            yield self._describe(probabilities)
+            yield self.describe(probabilities)
 
-    def _describe(self, probabilities: FloatArray) -> Response:
-        """Convert the probabilities of all labels to a caption; abstain if all are too low."""
+    def describe(self, probabilities: FloatArray) -> Response:
+        """Convert the probabilities of all labels to a caption; abstain if all are too low.
+
+        Args:
+            probabilities: shape (n_labels,).
+
+        Raises:
+            NonFiniteError: if a probability is NaN or infinite.
+        """
         if not np.isfinite(probabilities).all():
             raise NonFiniteError(
                 f"Expected probabilities from the tagger {self._tagger.info.name!r}, got NaN or "
@@ -111,6 +125,11 @@ class TagCaptioner(InfoRepr):
             return Response(NOTHING, abstained=True)
         # Two labels may have the same phrase (two species with one common name).
         phrases = self._tagger.phrases
+        if self._probabilities:
+            listed: dict[str, float] = {}
+            for n in tags:
+                listed.setdefault(phrases[n], float(probabilities[n]))
+            return Response(", ".join(f"{name} ({p:.2f})" for name, p in listed.items()))
         certain = dict.fromkeys(phrases[n] for n in tags if probabilities[n] >= self._certain)
         possible = dict.fromkeys(phrases[n] for n in tags if phrases[n] not in certain)
         if not certain:

@@ -36,6 +36,8 @@ from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.probing.scores import Score, accuracy, blind_accuracy, score
 from audioprobe.probing.stability import Stability
+from audioprobe.probing.tool_shapley import ToolShapley, tool_shapley
+from audioprobe.probing.tool_use import ToolUse, ToolUseItem, tool_use
 from audioprobe.probing.trial import (
     YES_NO,
     AnswerReading,
@@ -84,6 +86,9 @@ __all__ = [
     "Score",
     "Stability",
     "Target",
+    "ToolShapley",
+    "ToolUse",
+    "ToolUseItem",
     "Trial",
     "WholeClipNeed",
     "Wording",
@@ -109,5 +114,7 @@ __all__ = [
     "score",
     "score_yes_no",
     "spoken_words",
+    "tool_shapley",
+    "tool_use",
     "valid_answers",
 ]

@@ -7,11 +7,11 @@ import numpy as np
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.prompts.label_texts import LabelTexts, mean_directions
-from audioprobe.protocols import TextEmbedder, TextLimit
+from audioprobe.protocols import TextEmbedder
 from audioprobe.registry import load
 from audioprobe.scorers.ltu import RECIPES
 from audioprobe.spending import Spending, spending_of
-from audioprobe.texts import checked_captions, checked_labels
+from audioprobe.texts import TextLimit, checked_captions, checked_labels
 from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Option
 
 LTU_TEMPLATE = "sound of {}"

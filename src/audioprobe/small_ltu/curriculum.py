@@ -23,7 +23,7 @@ from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.audio_frontend import load_frontend
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.model import LTU
-from audioprobe.models.ltu.saving import save_adapter
+from audioprobe.models.ltu.saving import save_adapter, save_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.small_ltu.building import (
@@ -61,6 +61,8 @@ class Curriculum:
         folder: folder of this training.
         recordings: folder of `DebianSounds`; required if the recipe uses recordings.
         workers: number of processes that synthesise scenes.
+        features: folder of the encoder's features of the training scenes, which trainings with the
+            same scenes can share; None means a folder in `folder`.
         rewrite: function of the questions of a step that returns the questions to train, such as
             questions with labels in text instead of audio; it must depend on the questions alone.
             None trains them as they are.
@@ -80,6 +82,7 @@ class Curriculum:
         *,
         recordings: str | Path | None = None,
         workers: int = 1,
+        features: Path | None = None,
         rewrite: Callable[[Sequence[QARecord]], Sequence[QARecord]] | None = None,
         progress: ProgressCallback = ignore_progress,
     ) -> None:
@@ -89,6 +92,7 @@ class Curriculum:
         self.scenes = build_scenes(recipe.scenes, self._recordings)
         self._audio = audio_config(recipe)
         self._workers = workers
+        self._features = features or self.folder / "scenes"
         self._rewrite = rewrite
         self._progress = progress
         self._check_same_recipe()
@@ -109,30 +113,43 @@ class Curriculum:
         processes, out = get_accelerator(), self.folder / MODEL
         is_main = processes.is_main_process
         with training_lock(self.folder) if is_main else nullcontext():
-            if self._recordings is not None:
-                check_training_recordings(self._recordings, TRAIN)
-                refuse_leaks(self._recordings)
-            with processes.main_process_first():
-                cache = self.features()
-            checkpoint = self.init_model(cache)
-            sampler = self.qa_sampler(TRAIN, len(cache))
-            for stage in self.recipe.stages:
-                self.train_stage(checkpoint, sampler, cache, stage)
-                if is_main:
-                    self.write_captions(checkpoint, stage)
+            checkpoint = self.train_stages()
             if is_main and not out.exists():
                 recorded = self._recordings and RecordedPalette(self._recordings, TRAIN)
                 clips = recorded.clips if recorded else ()
-                save_adapter(checkpoint, out, name=self.folder.name, training_clips=clips)
+                save = save_ltu if _trains_base(self.recipe) else save_adapter
+                save(checkpoint, out, name=self.folder.name, training_clips=clips)
             processes.wait_for_everyone()
         return out
+
+    def train_stages(self) -> LTUCheckpoint:
+        """Run all stages that are not finished, and return the model, which is not saved.
+
+        Raises:
+            InvalidInputError: see `train`.
+            TrainingError: see `train`.
+            WeightsError: if the base model is missing.
+        """
+        processes = get_accelerator()
+        if self._recordings is not None:
+            check_training_recordings(self._recordings, TRAIN)
+            refuse_leaks(self._recordings)
+        with processes.main_process_first():
+            cache = self.features()
+        checkpoint = self.init_model(cache)
+        sampler = self.qa_sampler(TRAIN, len(cache))
+        for stage in self.recipe.stages:
+            self.train_stage(checkpoint, sampler, cache, stage)
+            if processes.is_main_process:
+                self.write_captions(checkpoint, stage)
+        return checkpoint
 
     def features(self) -> FeatureCache:
         """Compute the encoder's inputs for the training scenes, or read those that are stored."""
         return FeatureCache(
             self.scenes.clips(TRAIN),
             self.scenes.labels,
-            self.folder / "scenes",
+            self._features,
             load_frontend(self._audio),
             source={"dataset": json.loads(to_json(self.scenes.info)), "split": TRAIN},
             workers=self._workers,
@@ -235,3 +252,9 @@ class Curriculum:
                 f"{self.folder} contains the training of another recipe. Use that recipe to resume "
                 "the training, or choose another folder."
             )
+
+
+def _trains_base(recipe: Recipe) -> bool:
+    """Return whether a stage changes weights of the base, which an adapter does not contain."""
+    parts = {part for stage in recipe.stages for part in stage.train.split("+")}
+    return any(part == "llm" or part.startswith("last-") for part in parts)

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,6 +12,7 @@ from audioprobe.protocols import (
     AudioEncoder,
     AudioTokenizer,
     Dataset,
+    FrameTagger,
     JointEncoder,
     LanguageModel,
     LikelihoodModel,
@@ -32,7 +33,7 @@ from audioprobe.testing.rules import (
     require,
     rows_close,
 )
-from audioprobe.types import LogLikelihood, Prompt, Response
+from audioprobe.types import FloatArray, LogLikelihood, Prompt, Response, Waveform
 
 _QUESTION = "Write an audio caption describing the sound."
 _TEXT_QUESTIONS = ("Is a crow a bird?", "What is rain?", "Name an animal.")
@@ -51,14 +52,31 @@ def check_encoder(encoder: AudioEncoder) -> None:
 def check_tagger(tagger: Tagger) -> None:
     """Check that a tagger has unique labels with one phrase each, and probabilities in [0, 1]."""
     check_info(tagger, "encoder")
+    _check_probabilities("tag", tagger.tag, tagger, n_dimensions=1)
+
+
+def check_frame_tagger(tagger: FrameTagger) -> None:
+    """Check a tagger, its hop, and its probabilities of shape (n_frames, n_labels)."""
+    check_tagger(tagger)
+    require(isinstance(tagger.hop, float) and 0 < tagger.hop < math.inf, "hop: a positive float")
+    _check_probabilities("tag_frames", tagger.tag_frames, tagger, n_dimensions=2)
+
+
+def _check_probabilities(
+    name: str,
+    transform: Callable[[Iterable[Waveform]], Iterator[FloatArray]],
+    tagger: Tagger,
+    n_dimensions: int,
+) -> None:
+    """Check labels and phrases of a tagger, and the arrays that its method `name` yields."""
     n_labels = len(tagger.labels)
     require(len(set(tagger.labels)) == n_labels > 0, "labels: at least one, all different")
     require(len(tagger.phrases) == n_labels, "phrases: one per label")
-    for array in check_stream("tag", tagger.tag, example_sounds(), close):
-        check_array(array, "tag", n_dimensions=1)
-        require(array.size == n_labels, "tag: one probability per label")
-        require(bool(((array >= 0) & (array <= 1)).all()), "tag: probabilities are in [0, 1]")
-    check_laziness("tag", tagger.tag, example_sounds()[0])
+    for array in check_stream(name, transform, example_sounds(), close):
+        check_array(array, name, n_dimensions)
+        require(array.shape[-1] == n_labels, f"{name}: one probability per label")
+        require(bool(((array >= 0) & (array <= 1)).all()), f"{name}: probabilities are in [0, 1]")
+    check_laziness(name, transform, example_sounds()[0])
 
 
 def check_audio_tokenizer(tokenizer: AudioTokenizer) -> None:

@@ -22,7 +22,7 @@ from audioprobe.io.tensorflow_checkpoint import INDEX, VALUES, read_variables
 from audioprobe.models.encoders.yamnet import YAMNet, load_yamnet, yamnet_classes
 from audioprobe.models.encoders.yamnet_network import PATCH, SAMPLE_RATE, WIDTH, log_mel
 from audioprobe.models.tag_captioner import TagCaptioner
-from audioprobe.testing import check_encoder, check_tagger
+from audioprobe.testing import check_encoder, check_frame_tagger
 from audioprobe.types import Prompt, Waveform
 
 GOLDEN = Path(__file__).parents[2] / "data" / "yamnet" / "io.safetensors"
@@ -50,9 +50,20 @@ def noise(n_samples: int) -> Waveform:
     return Waveform(random.uniform(-0.3, 0.3, n_samples).astype(np.float32), SAMPLE_RATE)
 
 
-def test_contracts_of_both_protocols(yamnet: YAMNet) -> None:
+def test_contracts_of_its_protocols(yamnet: YAMNet) -> None:
     check_encoder(yamnet)
-    check_tagger(yamnet)
+    check_frame_tagger(yamnet)
+
+
+def test_clip_probabilities_are_pooled_from_those_of_frames(yamnet: YAMNet) -> None:
+    audio = noise(40_000)
+    (frames,) = yamnet.tag_frames([audio])
+    (mean,) = yamnet.tag([audio])
+    (maximum,) = YAMNet(pooling="max").tag([audio])
+    assert len(frames) == len(next(yamnet.encode([audio]))) == 5
+    assert yamnet.hop == 0.48
+    np.testing.assert_allclose(frames.mean(0), mean, rtol=1e-5)
+    np.testing.assert_array_equal(frames.max(0), maximum)
 
 
 @pytest.mark.parametrize("name", SIGNALS)

@@ -9,8 +9,9 @@ from audioprobe.errors import ContractError, InvalidInputError
 from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache
 from audioprobe.io.json_codec import canonical_json
 from audioprobe.models.concurrency import PicklableLock
-from audioprobe.protocols import TextEmbedder, TextLimit
+from audioprobe.protocols import TextEmbedder
 from audioprobe.spending import Spending, spending_of
+from audioprobe.texts import TextLimit
 from audioprobe.types import ComponentInfo, FloatArray, InfoRepr
 
 

@@ -53,7 +53,7 @@ _N_LAYERS = 55  # 27 convolutions, their batch normalisations, and the classifie
 
 
 class YAMNet(InfoRepr):
-    """YAMNet as audio encoder and as tagger, which returns a probability per label.
+    """YAMNet as audio encoder and as tagger, which returns a probability per label (and per frame).
 
     Audio is resampled to 16 kHz and cut into overlapping patches of 0.96 s. Audio shorter than one
     patch, and the end of the last patch, are padded with zeros, as in the original.
@@ -98,12 +98,12 @@ class YAMNet(InfoRepr):
     @property
     def info(self) -> ComponentInfo:
         """Model name, hash of the weights, hop and pooling."""
-        options = {"hop": self.frame_seconds, "pooling": self._pooling}
+        options = {"hop": self.hop, "pooling": self._pooling}
         return ComponentInfo("encoder", "YAMNet", self._weights.revision(), options)
 
     @property
-    def frame_seconds(self) -> float:
-        """Seconds between two embeddings."""
+    def hop(self) -> float:
+        """Seconds between the starts of two patches, and so between two embeddings."""
         return self._hop * FRAME_SHIFT / SAMPLE_RATE
 
     @cached_property
@@ -138,11 +138,17 @@ class YAMNet(InfoRepr):
         The labels are not exclusive, so the probabilities do not sum to 1.
         """
         for waveform in waveforms:
-            with torch.inference_mode():
-                logits = [self._network(patches) for patches in self._patches(waveform)]
-            probabilities = torch.sigmoid(torch.cat(logits))
+            probabilities = self._probabilities(waveform)
             pooled = probabilities.mean(0) if self._pooling == "mean" else probabilities.amax(0)
             yield pooled.cpu().numpy()
+
+    def tag_frames(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        """Yield the label probabilities of each patch, float32 in [0, 1], shape (n_patches, 521).
+
+        A patch lasts 0.96 s; the next begins after `hop` seconds.
+        """
+        for waveform in waveforms:
+            yield self._probabilities(waveform).cpu().numpy()
 
     def patches(self, waveform: Waveform) -> Tensor:
         """Return the input of the network, shape (n_patches, 96 frames, 64 mels), on the CPU."""
@@ -162,6 +168,12 @@ class YAMNet(InfoRepr):
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file(dict(load_yamnet(self._weights.folder, fold=False).state_dict()), path)
         return path
+
+    def _probabilities(self, waveform: Waveform) -> Tensor:
+        """Return the label probabilities of each patch, shape (n_patches, 521)."""
+        with torch.inference_mode():
+            logits = [self._network(patches) for patches in self._patches(waveform)]
+            return torch.sigmoid(torch.cat(logits))
 
     def _patches(self, waveform: Waveform) -> Iterator[Tensor]:
         """Yield the patches of a clip in batches of limited size, to save memory."""

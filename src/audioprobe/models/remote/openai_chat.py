@@ -15,6 +15,7 @@ from audioprobe.models.remote.client import ServiceClient
 from audioprobe.models.remote.openai_format import (
     ChatMessages,
     build_messages,
+    checked_extra_body,
     decoding_fields,
     read_response,
     read_unchecked,
@@ -25,8 +26,6 @@ from audioprobe.types import ComponentInfo, Decoding, InfoRepr, Option, Prompt, 
 
 T = TypeVar("T")
 
-_RESERVED = frozenset(("model", "messages", "stream", "n", "temperature", "top_p", "top_k", "seed"))
-_RESERVED |= {"repetition_penalty", "max_tokens", "max_completion_tokens"}
 _CHECK_DECODING = Decoding(max_new_tokens=64)
 
 
@@ -69,6 +68,7 @@ class OpenAIChat(InfoRepr):
 
     Attributes:
         budget: requests and money spent.
+        system: system message before every prompt; None if there is none.
 
     Raises:
         InvalidInputError: if `max_usd` is set without prices, the base URL contains secrets, an
@@ -104,9 +104,9 @@ class OpenAIChat(InfoRepr):
                 "usd_per_million_output_tokens."
             )
         self._model = model
-        self._system = system
+        self.system = system
         self._sample_rate = sample_rate
-        self._extra_body = _checked_fields(extra_body or {})
+        self._extra_body = checked_extra_body(extra_body or {})
         self.budget = Budget(
             max_requests,
             max_usd,
@@ -133,16 +133,15 @@ class OpenAIChat(InfoRepr):
     @property
     def info(self) -> ComponentInfo:
         """Model, service address and options that affect prompts; never the key."""
+        extra = json.dumps(self._extra_body, sort_keys=True) if self._extra_body else None
         options: dict[str, Option] = {
-            "system": self._system,
+            "system": self.system,
             "sample_rate": self._sample_rate,
             "base_url": self._client.base_url,
-            "extra_body": json.dumps(self._extra_body, sort_keys=True)
-            if self._extra_body
-            else None,
+            "extra_body": extra,
         }
-        options = {name: value for name, value in options.items() if value is not None}
-        return ComponentInfo("language_model", self._model, "", options)
+        given = {name: value for name, value in options.items() if value is not None}
+        return ComponentInfo("language_model", self._model, "", given)
 
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
@@ -175,7 +174,7 @@ class OpenAIChat(InfoRepr):
 
         def respond(prompt: Prompt, stop: Event) -> Response:
             self._require_audio_support(prompt, stop)
-            messages = build_messages(prompt, self._system, self._sample_rate)
+            messages = build_messages(prompt, self.system, self._sample_rate)
             response = self._request(messages, fields, limit, read, stop)
             if not messages.n_clipped:
                 return response
@@ -183,6 +182,38 @@ class OpenAIChat(InfoRepr):
             return replace(response, details=details)
 
         return self._client.workers.map(prompts, respond, lambda p: (p.digest(), chosen))
+
+    def complete(
+        self,
+        conversations: Iterable[ChatMessages],
+        read: Callable[[Mapping[str, Any], str, int, Callable[[str], str]], T],
+        decoding: Decoding | None = None,
+        fields: Mapping[str, object] | None = None,
+    ) -> Iterator[T]:
+        """Yield each answer as converted by `read`, in order; raise errors as `generate` does.
+
+        Args:
+            conversations: messages of each request; the system message is not added.
+            read: converts an answer; receives the same arguments as `openai_format.read_response`.
+            decoding: decoding settings; None is greedy.
+            fields: further fields of every request, such as "tools".
+        """
+        chosen = decoding or Decoding()
+        extra = json.dumps(fields or {}, sort_keys=True)
+        options = {**decoding_fields(chosen, is_openai=self._client.is_openai), **(fields or {})}
+        self._client.check_key()
+
+        def convert(answer: Mapping[str, Any]) -> T:
+            return read(answer, self._model, chosen.max_new_tokens, self._client.quote)
+
+        def respond(messages: ChatMessages, stop: Event) -> T:
+            counted = replace(messages, n_tokens=messages.n_tokens + len(extra.encode()))
+            return self._request(counted, options, chosen.max_new_tokens, convert, stop)
+
+        def key(messages: ChatMessages) -> tuple[object, ...]:
+            return json.dumps(messages.turns), extra, chosen
+
+        return self._client.workers.map(conversations, respond, key)
 
     def check_audio_support(self) -> AudioSupport:
         """Check with one to four small requests whether audio reaches the model.
@@ -199,7 +230,7 @@ class OpenAIChat(InfoRepr):
             return read_unchecked(answer, self._client.redact)
 
         def ask(prompt: Prompt) -> Response:
-            messages = build_messages(prompt, self._system, self._sample_rate)
+            messages = build_messages(prompt, self.system, self._sample_rate)
             return self._request(messages, fields, _CHECK_DECODING.max_new_tokens, read, stop)
 
         return check_audio_support(ask)
@@ -267,22 +298,3 @@ class OpenAIChat(InfoRepr):
             n_output=limit,
             stop=stop,
         )
-
-
-def _checked_fields(extra_body: Mapping[str, object]) -> dict[str, object]:
-    """Return a copy of `extra_body`.
-
-    Raises:
-        InvalidInputError: if a field is not JSON, or is one that `OpenAIChat` sets itself.
-    """
-    reserved = sorted(_RESERVED & set(extra_body))
-    if reserved:
-        raise InvalidInputError(
-            f"extra_body must not contain {', '.join(reserved)}: model, decoding settings and "
-            "prompts set these fields. Remove them."
-        )
-    try:
-        copy: dict[str, object] = json.loads(json.dumps(dict(extra_body), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(f"extra_body must be JSON: {error}.") from error
-    return copy

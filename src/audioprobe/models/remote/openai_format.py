@@ -1,6 +1,7 @@
 """Conversion of prompts to, and of answers from, the JSON format of OpenAI's chat completions."""
 
 import base64
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -27,6 +28,11 @@ _WITHHELD = frozenset({"content_filter", "content_filtered", "safety", "recitati
 _WITHHELD |= {"blocklist", "prohibited_content", "sensitive", "guardrail_intervened", "refusal"}
 _INTERRUPTED = frozenset({"abort", "aborted", "cancelled", "canceled", "error", "network_error"})
 _INTERRUPTED |= {"insufficient_system_resource", "timeout", "malformed_function_call"}
+
+
+# Fields of a request that OpenAIChat sets.
+_RESERVED = frozenset(("model", "messages", "stream", "n", "temperature", "top_p", "top_k", "seed"))
+_RESERVED |= {"repetition_penalty", "max_tokens", "max_completion_tokens"}
 
 
 @dataclass(slots=True)
@@ -72,6 +78,11 @@ class ChatMessages:
             self.n_tokens += int(max(waveform.duration, _MIN_SECONDS) * _TOKENS_PER_SECOND) + 1
         self.turns.append({"role": role, "content": content})
 
+    def add_raw(self, message: dict[str, Any]) -> None:
+        """Add a message in OpenAI's format, such as the result of a tool."""
+        self.n_tokens += len(json.dumps(message, ensure_ascii=False).encode()) + _TOKENS_PER_TURN
+        self.turns.append(message)
+
 
 def build_messages(prompt: Prompt, system: str | None, rate: int | None) -> ChatMessages:
     """Convert a prompt to messages in this order: system message, examples, question.
@@ -116,6 +127,25 @@ def decoding_fields(decoding: Decoding, *, is_openai: bool) -> dict[str, Any]:
             "service that supports it (vLLM or SGLang)."
         )
     return fields | extensions
+
+
+def checked_extra_body(extra_body: Mapping[str, object]) -> dict[str, object]:
+    """Return a copy of `extra_body`.
+
+    Raises:
+        InvalidInputError: if a field is not JSON, or is one that `OpenAIChat` sets itself.
+    """
+    reserved = sorted(_RESERVED & set(extra_body))
+    if reserved:
+        raise InvalidInputError(
+            f"extra_body must not contain {', '.join(reserved)}: model, decoding settings and "
+            "prompts set these fields. Remove them."
+        )
+    try:
+        copy: dict[str, object] = json.loads(json.dumps(dict(extra_body), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(f"extra_body must be JSON: {error}.") from error
+    return copy
 
 
 def read_usage(answer: Mapping[str, Any]) -> dict[str, int]:

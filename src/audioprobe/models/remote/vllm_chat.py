@@ -70,7 +70,7 @@ class VllmChat(OpenAIChat):
     def _likelihood(self, pair: tuple[Prompt, str], stop: Event) -> LogLikelihood:
         prompt, continuation = pair
         self._require_audio_support(prompt, stop)
-        messages = build_messages(prompt, self._system, self._sample_rate)
+        messages = build_messages(prompt, self.system, self._sample_rate)
         messages.add("assistant", continuation)
 
         def read(answer: Mapping[str, Any]) -> LogLikelihood:

@@ -1,0 +1,265 @@
+"""Training of the arms: shared stages, choice of the connector's learning rate, and all stages."""
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
+from pathlib import Path
+
+import torch
+
+from audioprobe.errors import TrainingError
+from audioprobe.experiments.architectures.config import Arm, Budget, shared_stages
+from audioprobe.experiments.architectures.cost import arm_cost
+from audioprobe.experiments.architectures.materials import Materials
+from audioprobe.experiments.architectures.tool_plans import with_tools
+from audioprobe.experiments.architectures.words import (
+    Rewrite,
+    captioned,
+    clip_probabilities,
+    without_audio,
+)
+from audioprobe.io.atomic import atomic_write
+from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
+from audioprobe.models.tag_captioner import TagCaptioner
+from audioprobe.progress import prefixed
+from audioprobe.small_ltu.building import MODEL
+from audioprobe.small_ltu.curriculum import Curriculum
+from audioprobe.small_ltu.questions import QASampler
+from audioprobe.small_ltu.recipe import Recipe, RecipeStage
+from audioprobe.training.answer_loss import AnswerLoss, collate
+from audioprobe.training.examples import encode_record
+
+TRAINING, SHARED, TRIALS, RATES = "training", "shared", "rate-trials", "rates"
+_RATE_SEED = 0  # the learning rate is chosen with this seed, for all seeds
+_LOSS_BATCH = 16  # validation questions per forward pass
+
+
+@dataclass(frozen=True, eq=False)
+class ArmTrainer:
+    """Training of an arm with a seed, in folders of a study.
+
+    Attributes:
+        materials: data of the study.
+        arm: the architecture.
+        seed: seed of initial weights, questions and held-out relations.
+    """
+
+    materials: Materials
+    arm: Arm
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of arm and seed, for files."""
+        return f"{self.arm.name.replace(' ', '-')}-{self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the training."""
+        return self.materials.folder / TRAINING / self.name
+
+    @cached_property
+    def recipe(self) -> Recipe:
+        """The recipe of this arm and seed, with the chosen learning rate."""
+        ratio = self._step_ratio(self.arm.budget)
+        return arm_recipe(self.materials.recipe, self.arm, self.seed, self.rate, ratio)
+
+    @property
+    def model_folder(self) -> Path:
+        """Folder of the trained model."""
+        return self.folder / MODEL
+
+    def train(self) -> Path:
+        """Train the arm, or resume its training; return the folder of the model.
+
+        Raises:
+            TrainingError: if the training diverges, or another process trains in the folder.
+        """
+        if not self.model_folder.is_dir():
+            self._copy_shared(self.folder)
+            self._curriculum(self.recipe, self.folder).train()
+        return self.model_folder
+
+    @cached_property
+    def rate(self) -> float:
+        """Factor of the connector's learning rate: that with the lowest validation loss.
+
+        It is chosen once for each arm, with the first seed; 1 for arms without a connector. A trial
+        that diverges has no loss. Arms that differ in their budget alone share the choice.
+        """
+        if self.arm.input != "tokens":
+            return 1.0
+        losses = {factor: loss for factor, loss in self.rate_losses().items() if loss is not None}
+        if not losses:
+            raise TrainingError(
+                f"Arm {self.arm.name!r}: the training diverged at all learning rates. Lower those "
+                "of the recipe, or add smaller factors."
+            )
+        return min(losses, key=lambda factor: (losses[factor], factor))
+
+    def rate_losses(self) -> dict[float, float | None]:
+        """Return the validation loss for each factor of the learning rate, from stored trials."""
+        first = replace(self, seed=_RATE_SEED)
+        same = [a for a in self.materials.config.arms if _network(a) == _network(self.arm)]
+        path = self.materials.folder / RATES / f"{same[0].name.replace(' ', '-')}.json"
+        stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        losses: dict[float, float | None] = {float(key): value for key, value in stored.items()}
+        for factor in self.materials.config.rates.factors:
+            if factor not in losses:
+                losses[factor] = first.validation_loss(factor)
+                path.parent.mkdir(exist_ok=True)
+                atomic_write(path, json.dumps({str(key): loss for key, loss in losses.items()}))
+        return losses
+
+    def validation_loss(self, factor: float) -> float | None:
+        """Return the validation loss after a short training; None if it diverged."""
+        steps = self.materials.config.rates.steps
+        recipe = arm_recipe(self.materials.recipe, self.arm, self.seed, factor)
+        n_shared = len(shared_stages(recipe))
+        stage = recipe.stages[n_shared]
+        short = replace(stage, arguments=replace(stage.arguments, steps=steps))
+        recipe = replace(recipe, stages=(*recipe.stages[:n_shared], short))
+        folder = self.materials.folder / TRIALS / f"{self.name}-{factor:g}"
+        self._copy_shared(folder)
+        try:
+            return self._loss(self._curriculum(recipe, folder), short)
+        except TrainingError:
+            return None
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _loss(self, curriculum: Curriculum, stage: RecipeStage) -> float:
+        """Return the validation loss of a model after the stages of a curriculum."""
+        checkpoint = curriculum.train_stages()
+        cache = self.materials.validation_features
+        sampler = curriculum.qa_sampler("validation", len(cache))
+        number = replace(stage, scenes=len(cache), single_source_clips=0, text_pairs=0)
+        records = sampler.records(number, 0)
+        prompts, loss = LTUPrompts(checkpoint.tokenizer), AnswerLoss(TrainableLTU(checkpoint.net))
+        examples = [encode_record(r, prompts, max_tokens=stage.max_tokens) for r in records]
+        total = 0.0
+        for start in range(0, len(examples), _LOSS_BATCH):
+            batch = examples[start : start + _LOSS_BATCH]
+            ids = sorted({example.audio_id for example in batch if example.audio_id})
+            rows = torch.tensor([int(audio_id) for audio_id in ids], dtype=torch.long)
+            audio = dict(zip(ids, cache.features(rows), strict=True))
+            packed = collate(batch, audio, targets="answer", pad_id=prompts.eos_token_id)
+            with torch.no_grad(), stage.arguments.autocast("cpu"):
+                total += float(loss.eval()(packed)) * len(batch)
+        return total / len(examples)
+
+    def sampler(self) -> QASampler:
+        """Return the sampler of the training questions, which knows the roles of relations."""
+        return self._curriculum(self.recipe, self.folder).qa_sampler("train", 1)
+
+    def _copy_shared(self, folder: Path) -> None:
+        """Copy the shared stages of this seed to a folder, after training them if necessary."""
+        shared, recipe = self._shared_folder, self._shared_recipe
+        if recipe is None:
+            return
+        if not (shared / MODEL).is_dir():
+            Curriculum(
+                recipe,
+                shared,
+                recordings=self.materials.config.recordings or None,
+                features=self.materials.feature_folder,
+                progress=prefixed(self.materials.progress, f"shared stages, seed {self.seed}"),
+            ).train()
+        for stage in recipe.stages:
+            if not (folder / stage.name).is_dir():
+                shutil.copytree(shared / stage.name, folder / stage.name)
+
+    @property
+    def _shared_folder(self) -> Path:
+        return self.materials.folder / TRAINING / f"{SHARED}-{self.seed}"
+
+    @property
+    def _shared_recipe(self) -> Recipe | None:
+        """Recipe of the stages that all arms share; None if there are none."""
+        stages = shared_stages(self.materials.recipe)
+        if not stages:
+            return None
+        recipe = arm_recipe(self.materials.recipe, Arm(name=SHARED), self.seed, 1.0)
+        return replace(recipe, alignment=None, stages=recipe.stages[: len(stages)])
+
+    def _curriculum(self, recipe: Recipe, folder: Path) -> Curriculum:
+        return Curriculum(
+            recipe,
+            folder,
+            recordings=self.materials.config.recordings or None,
+            features=self.materials.feature_folder,
+            rewrite=rewrite_of(self.arm, self.materials),
+            progress=prefixed(self.materials.progress, self.name),
+        )
+
+    def _step_ratio(self, budget: Budget) -> float:
+        """Return the number of steps relative to the recipe."""
+        if budget == "examples":
+            return 1.0
+        reference = self.materials.config.arms[0]
+        return arm_cost(self.materials, reference).flops / arm_cost(self.materials, self.arm).flops
+
+
+def arm_recipe(recipe: Recipe, arm: Arm, seed: int, rate: float, ratio: float = 1.0) -> Recipe:
+    """Return the recipe of an arm.
+
+    Args:
+        recipe: recipe of the study.
+        arm: the architecture.
+        seed: seed of initial weights, questions and held-out relations.
+        rate: factor of the learning rate of alignment and connector.
+        ratio: factor of the number of steps of the stages with audio.
+    """
+    alignment = recipe.alignment if arm.input == "tokens" else None
+    if alignment is not None:
+        faster = alignment.arguments.learning_rate * rate
+        arguments = replace(alignment.arguments, learning_rate=faster, seed=seed)
+        alignment = replace(alignment, arguments=arguments)
+    n_shared = len(shared_stages(recipe))
+    stages = [
+        replace(
+            stage,
+            train=stage.train if n < n_shared else arm.modules,
+            connector_rate=1.0 if n < n_shared else rate,
+            arguments=replace(
+                stage.arguments,
+                seed=seed,
+                steps=round(stage.arguments.steps * (1.0 if n < n_shared else ratio)),
+            ),
+        )
+        for n, stage in enumerate(recipe.stages)
+    ]
+    return replace(
+        recipe, seed=seed, connector=arm.connector, alignment=alignment, stages=tuple(stages)
+    )
+
+
+def rewrite_of(arm: Arm, materials: Materials) -> Rewrite | None:
+    """Return the function that rewrites training questions for an arm; None for audio tokens."""
+    if arm.input == "tokens":
+        return None
+    if arm.input == "nothing":
+        return without_audio
+    if arm.input == "tools":
+        return partial(with_tools, materials=materials)
+    captioner = caption_writer(materials)
+
+    def caption(row: int) -> str:
+        if arm.input == "words":
+            probabilities = clip_probabilities(materials.out_of_fold_logits[row])
+        else:
+            probabilities = materials.training_features.labels[row].float().numpy()
+        return captioner.describe(probabilities).text
+
+    return partial(captioned, caption=caption)
+
+
+def caption_writer(materials: Materials) -> TagCaptioner:
+    """Return the captioner of arms that receive audio in words."""
+    return TagCaptioner(materials.tagger, max_tags=5, possible=0.05, probabilities=True)
+
+
+def _network(arm: Arm) -> tuple[object, ...]:
+    """Return what the best learning rate depends on."""
+    return arm.connector, arm.train, arm.input

@@ -1,0 +1,93 @@
+"""Audio in words: captions of clips from label probabilities, and questions with captions."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy.special import expit, logsumexp
+
+from audioprobe.models.cascade import TEMPLATE
+from audioprobe.training.examples import QARecord
+from audioprobe.types import (
+    ComponentInfo,
+    FloatArray,
+    InfoRepr,
+    Waveform,
+)
+
+Rewrite = Callable[[Sequence[QARecord]], Sequence[QARecord]]
+"""Function of the questions of a step that returns the questions to train."""
+
+
+def clip_probabilities(logits: FloatArray) -> FloatArray:
+    """Return probabilities of labels in a clip from logits per frame.
+
+    The logit of a clip is the log-mean-exp over frames; see `encoders.linear_head`.
+
+    Args:
+        logits: shape (n_frames, n_labels).
+
+    Returns:
+        Shape (n_labels,).
+    """
+    pooled = logsumexp(logits.astype(np.float64), axis=0) - np.log(len(logits))
+    return np.asarray(expit(pooled), dtype=np.float32)
+
+
+def captioned(records: Iterable[QARecord], caption: Callable[[int], str]) -> list[QARecord]:
+    """Return questions about clips as questions in text that begin with a caption.
+
+    Questions without audio are not changed.
+
+    Args:
+        records: questions; `audio_id` is the number of a scene.
+        caption: function that returns the caption of a scene.
+    """
+    return [
+        replace(
+            record,
+            instruction=TEMPLATE.format(
+                caption=caption(int(record.audio_id)), question=record.instruction
+            ),
+            audio_id="",
+        )
+        if record.audio_id
+        else record
+        for record in records
+    ]
+
+
+def without_audio(records: Iterable[QARecord]) -> list[QARecord]:
+    """Return the same questions without their clips."""
+    return [replace(record, audio_id="") for record in records]
+
+
+class KnownLabels(InfoRepr):
+    """Tagger that knows the labels of a list of clips: probability 1 if a clip has a label, else 0.
+
+    Args:
+        labels: labels.
+        phrases: phrase for each label.
+        truth: labels of each clip, by the digest of its waveform.
+    """
+
+    def __init__(
+        self, labels: Sequence[str], phrases: Sequence[str], truth: dict[str, Sequence[str]]
+    ) -> None:
+        self.labels, self.phrases = tuple(labels), tuple(phrases)
+        self._truth = truth
+
+    @property
+    def info(self) -> ComponentInfo:
+        """Number of clips."""
+        return ComponentInfo("encoder", "known labels", "1", {"n_clips": len(self._truth)})
+
+    def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
+        """Yield 1 for each label of a clip, otherwise 0.
+
+        Raises:
+            KeyError: for a clip that is not in the list.
+        """
+        for waveform in waveforms:
+            present = self._truth[waveform.digest()]
+            yield np.array([label in present for label in self.labels], dtype=np.float32)
