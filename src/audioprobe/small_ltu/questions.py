@@ -38,13 +38,14 @@ N_OPTIONS = 4
 
 _TEXT_CHOICE = "Which of these is {concept}: {options}?"
 _AUDIO_CHOICE = "Which of these do you hear: {options}?"
-_PRESENCE = ("Is there the sound of {} in this recording?", "Can you hear {}?")
+# Questions about scenes.
+PRESENCE = ("Is there the sound of {} in this recording?", "Can you hear {}?")
 _OPEN = ("What do you hear?", "What makes the sound in this recording?")
-_FIRST = "Which sound comes first?"
-_LAST = "Which sound comes last?"
-_LOUDEST = "Which sound is the loudest?"
-_HOW_MANY = "How many different sounds are there?"
-_NUMBERS = ("One.", "Two.", "Three.")
+FIRST = "Which sound comes first?"
+LAST = "Which sound comes last?"
+LOUDEST = "Which sound is the loudest?"
+HOW_MANY = "How many different sounds are there?"
+NUMBERS = ("One.", "Two.", "Three.")
 _PLAIN_CAPTION = "{}."
 _CAPTIONS = (
     "The sound of {}.",
@@ -248,7 +249,7 @@ def scene_questions(
         ("caption", CAPTION_QUESTION, f"Audio caption: {caption}"),
         ("labels", LABELS_QUESTION, f"Labels: {labels}"),
         ("open", draw(_OPEN, rng), f"{_capitalized(enumerate_phrases(phrases, ' and '))}."),
-        ("number", _HOW_MANY, _NUMBERS[len(sources) - 1]),
+        ("number", HOW_MANY, NUMBERS[len(sources) - 1]),
         ("presence", _presence_question(draw(phrases, rng), rng), yes_or_no(holds=True)),
     ]
     absent = [c.phrase for c in concepts if not any(are_related(c, p) for p in present)]
@@ -258,10 +259,10 @@ def scene_questions(
     levels = sorted((source.level_db for source in sources), reverse=True)
     if len(sources) > 1 and levels[0] - levels[1] > _LOUDER_DB:
         loudest = max(range(len(sources)), key=lambda n: sources[n].level_db)
-        questions.append(("loudness", _LOUDEST, f"{_capitalized(phrases[loudest])}."))
+        questions.append(("loudness", LOUDEST, f"{_capitalized(phrases[loudest])}."))
     if successive:
-        questions.append(("order", _FIRST, f"{_capitalized(phrases[0])}."))
-        questions.append(("order", _LAST, f"{_capitalized(phrases[-1])}."))
+        questions.append(("order", FIRST, f"{_capitalized(phrases[0])}."))
+        questions.append(("order", LAST, f"{_capitalized(phrases[-1])}."))
     return tuple(
         QARecord(
             instruction=question, output=answer, audio_id=audio_id, dataset="synthetic", task=task
@@ -278,7 +279,7 @@ def _are_successive(sources: Sequence[SceneSource]) -> bool:
 
 
 def _presence_question(phrase: str, rng: np.random.Generator) -> str:
-    return draw(_PRESENCE, rng).format(phrase)
+    return draw(PRESENCE, rng).format(phrase)
 
 
 def _capitalized(text: str) -> str:

@@ -1,13 +1,14 @@
 """Configuration of a study of architectures (TOML)."""
 
+import tomllib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.experiments.components import SHIPPED_CONFIGS, check_names
-from audioprobe.io.config import find_config, read_config
+from audioprobe.io.config import find_config, parse_config, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.models.connectors.config import ConnectorConfig
 from audioprobe.models.ltu.audio_prefix import LINEAR
@@ -145,6 +146,10 @@ class ArchitecturesConfig:
         """Return the number of seeds of an arm."""
         return arm.seeds or self.seeds
 
+    def with_arms(self, arms: Sequence[Arm], seeds: int) -> "ArchitecturesConfig":
+        """Return the configuration with other arms and another number of seeds."""
+        return replace(self, arms=tuple(arms), seeds=seeds)
+
     def arm(self, name: str) -> Arm:
         """Return the arm of this name.
 
@@ -167,6 +172,19 @@ def read_architectures(name: str | Path) -> ArchitecturesConfig:
         InvalidInputError: see `read_config`.
     """
     return read_config(ArchitecturesConfig, find_config(name, SHIPPED_CONFIGS))
+
+
+def parse_architectures(text: str, source: str) -> ArchitecturesConfig:
+    """Parse the text of a configuration; `source` is its name in messages.
+
+    Raises:
+        InvalidInputError: if the text is not TOML, or a value is invalid.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidInputError(f"{source}: not TOML ({error}).") from error
+    return parse_config(ArchitecturesConfig, tables, source)
 
 
 def recipe_of(config: ArchitecturesConfig) -> Recipe:

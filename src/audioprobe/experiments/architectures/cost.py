@@ -6,7 +6,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from audioprobe.experiments.architectures.config import Arm, shared_stages
-from audioprobe.experiments.architectures.materials import Materials
+from audioprobe.experiments.architectures.inputs import rewrite_of
+from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.models.ltu.checkpoint import init_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.small_ltu.questions import QASampler
@@ -35,7 +36,7 @@ class ArmCost:
     flops: float
 
 
-def arm_cost(materials: Materials, arm: Arm) -> ArmCost:
+def arm_cost(materials: ArmMaterials, arm: Arm) -> ArmCost:
     """Return the cost of an arm, measured on an untrained model."""
     recipe = materials.recipe
     sizes = {"audio": materials.audio, "connector": arm.connector}
@@ -65,10 +66,12 @@ def arm_cost(materials: Materials, arm: Arm) -> ArmCost:
     )
 
 
-def audio_questions(materials: Materials, arm: Arm) -> list[QARecord]:
+def audio_questions(materials: ArmMaterials, arm: Arm) -> list[QARecord]:
     """Return the first training questions about audio, as the arm receives them."""
     recipe = materials.recipe
     stage = recipe.stages[len(shared_stages(recipe))]
     sampler = QASampler(materials.scenes, "train", 500, held_out=recipe.held_out, seed=0)
     records = [r for n in range(_N_QUESTIONS) for r in sampler.records(stage, n) if r.audio_id]
-    return list(materials.rewritten(arm, records[:_N_QUESTIONS]))
+    rewrite = rewrite_of(arm, materials)
+    chosen = records[:_N_QUESTIONS]
+    return chosen if rewrite is None else list(rewrite(chosen))

@@ -36,7 +36,7 @@ _UNLIMITED = 10**9  # number of scenes in the data set; a scene is synthesised w
 
 
 @dataclass(frozen=True, eq=False)
-class Materials:
+class ArmMaterials:
     """Data of a study, computed once and stored in its folder.
 
     Attributes:

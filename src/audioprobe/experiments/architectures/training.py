@@ -3,7 +3,7 @@
 import json
 import shutil
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -11,21 +11,13 @@ import torch
 from audioprobe.errors import TrainingError
 from audioprobe.experiments.architectures.config import Arm, Budget, shared_stages
 from audioprobe.experiments.architectures.cost import arm_cost
-from audioprobe.experiments.architectures.materials import Materials
-from audioprobe.experiments.architectures.tool_plans import with_tools
-from audioprobe.experiments.architectures.words import (
-    Rewrite,
-    captioned,
-    clip_probabilities,
-    without_audio,
-)
+from audioprobe.experiments.architectures.inputs import rewrite_of
+from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.io.atomic import atomic_write
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
-from audioprobe.models.tag_captioner import TagCaptioner
 from audioprobe.progress import prefixed
 from audioprobe.small_ltu.building import MODEL
 from audioprobe.small_ltu.curriculum import Curriculum
-from audioprobe.small_ltu.questions import QASampler
 from audioprobe.small_ltu.recipe import Recipe, RecipeStage
 from audioprobe.training.answer_loss import AnswerLoss, collate
 from audioprobe.training.examples import encode_record
@@ -45,7 +37,7 @@ class ArmTrainer:
         seed: seed of initial weights, questions and held-out relations.
     """
 
-    materials: Materials
+    materials: ArmMaterials
     arm: Arm
     seed: int
 
@@ -149,26 +141,27 @@ class ArmTrainer:
                 total += float(loss.eval()(packed)) * len(batch)
         return total / len(examples)
 
-    def sampler(self) -> QASampler:
-        """Return the sampler of the training questions, which knows the roles of relations."""
-        return self._curriculum(self.recipe, self.folder).qa_sampler("train", 1)
-
-    def _copy_shared(self, folder: Path) -> None:
-        """Copy the shared stages of this seed to a folder, after training them if necessary."""
-        shared, recipe = self._shared_folder, self._shared_recipe
-        if recipe is None:
-            return
-        if not (shared / MODEL).is_dir():
+    def train_shared(self) -> None:
+        """Train the stages that all arms of this seed share, unless they are finished."""
+        recipe = self._shared_recipe
+        if recipe is not None and not (self._shared_folder / MODEL).is_dir():
             Curriculum(
                 recipe,
-                shared,
+                self._shared_folder,
                 recordings=self.materials.config.recordings or None,
                 features=self.materials.feature_folder,
                 progress=prefixed(self.materials.progress, f"shared stages, seed {self.seed}"),
             ).train()
+
+    def _copy_shared(self, folder: Path) -> None:
+        """Copy the shared stages of this seed to a folder."""
+        recipe = self._shared_recipe
+        if recipe is None:
+            return
+        self.train_shared()
         for stage in recipe.stages:
             if not (folder / stage.name).is_dir():
-                shutil.copytree(shared / stage.name, folder / stage.name)
+                shutil.copytree(self._shared_folder / stage.name, folder / stage.name)
 
     @property
     def _shared_folder(self) -> Path:
@@ -233,31 +226,6 @@ def arm_recipe(recipe: Recipe, arm: Arm, seed: int, rate: float, ratio: float = 
     return replace(
         recipe, seed=seed, connector=arm.connector, alignment=alignment, stages=tuple(stages)
     )
-
-
-def rewrite_of(arm: Arm, materials: Materials) -> Rewrite | None:
-    """Return the function that rewrites training questions for an arm; None for audio tokens."""
-    if arm.input == "tokens":
-        return None
-    if arm.input == "nothing":
-        return without_audio
-    if arm.input == "tools":
-        return partial(with_tools, materials=materials)
-    captioner = caption_writer(materials)
-
-    def caption(row: int) -> str:
-        if arm.input == "words":
-            probabilities = clip_probabilities(materials.out_of_fold_logits[row])
-        else:
-            probabilities = materials.training_features.labels[row].float().numpy()
-        return captioner.describe(probabilities).text
-
-    return partial(captioned, caption=caption)
-
-
-def caption_writer(materials: Materials) -> TagCaptioner:
-    """Return the captioner of arms that receive audio in words."""
-    return TagCaptioner(materials.tagger, max_tags=5, possible=0.05, probabilities=True)
 
 
 def _network(arm: Arm) -> tuple[object, ...]:

@@ -1,17 +1,22 @@
 """Audio in words: captions of clips from label probabilities, and questions with captions."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from scipy.special import expit, logsumexp
 
 from audioprobe.models.cascade import TEMPLATE
+from audioprobe.protocols import LikelihoodModel
 from audioprobe.training.examples import QARecord
 from audioprobe.types import (
     ComponentInfo,
+    Decoding,
     FloatArray,
     InfoRepr,
+    LogLikelihood,
+    Prompt,
+    Response,
     Waveform,
 )
 
@@ -72,7 +77,7 @@ class KnownLabels(InfoRepr):
     """
 
     def __init__(
-        self, labels: Sequence[str], phrases: Sequence[str], truth: dict[str, Sequence[str]]
+        self, labels: Sequence[str], phrases: Sequence[str], truth: Mapping[str, Sequence[str]]
     ) -> None:
         self.labels, self.phrases = tuple(labels), tuple(phrases)
         self._truth = truth
@@ -91,3 +96,33 @@ class KnownLabels(InfoRepr):
         for waveform in waveforms:
             present = self._truth[waveform.digest()]
             yield np.array([label in present for label in self.labels], dtype=np.float32)
+
+
+class WithoutAudio(InfoRepr):
+    """A model that answers questions about audio without the audio: the blind arm.
+
+    Args:
+        model: model that answers.
+    """
+
+    def __init__(self, model: LikelihoodModel) -> None:
+        self._model = model
+
+    @property
+    def info(self) -> ComponentInfo:
+        """The model, which receives no audio."""
+        parts = {"model": self._model.info}
+        return ComponentInfo("language_model", "without audio", "1", {}, parts)
+
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        """Yield the responses to the texts of the prompts."""
+        return self._model.generate((replace(p, audio=None) for p in prompts), decoding)
+
+    def log_likelihood(
+        self, prompts: Iterable[Prompt], continuations: Sequence[str]
+    ) -> Iterator[Sequence[LogLikelihood]]:
+        """Yield the log-likelihoods after the texts of the prompts."""
+        texts = (replace(prompt, audio=None) for prompt in prompts)
+        return self._model.log_likelihood(texts, continuations)

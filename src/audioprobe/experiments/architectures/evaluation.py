@@ -1,0 +1,153 @@
+"""Evaluation of a trained arm: the same questions for all arms of a seed."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import TypeVar
+
+from audioprobe.audio.windowing import read_waveform
+from audioprobe.errors import AudioReadError, InvalidInputError
+from audioprobe.experiments.architectures.materials import ArmMaterials
+from audioprobe.experiments.architectures.questions import (
+    EvaluationQuestions,
+    SceneQuestion,
+)
+from audioprobe.experiments.architectures.storage import AgentResponse, SceneTrial
+from audioprobe.models.tool_agent.agent import ToolAgent
+from audioprobe.probing.trial import ProbeQuestion, Trial
+from audioprobe.progress import ProgressCallback, ProgressEvent
+from audioprobe.protocols import LikelihoodModel
+from audioprobe.types import Decoding, LogLikelihood, Prompt, Response, Waveform
+
+ANSWERS = ("Yes.", "No.")
+"""Texts whose likelihood is compared."""
+
+_TEST = "test"
+_Answer = TypeVar("_Answer")
+_MAX_AGENT_RESPONSES = 200  # questions whose calls are recorded
+
+
+class ArmEvaluator:
+    """Questions of a seed, asked to the models of arms.
+
+    Args:
+        materials: test clips and scenes.
+        questions: the questions.
+        progress: called after every clip.
+    """
+
+    def __init__(
+        self, materials: ArmMaterials, questions: EvaluationQuestions, progress: ProgressCallback
+    ) -> None:
+        self._materials, self._questions, self._progress = materials, questions, progress
+        self._scenes = materials.test_scenes.clips(_TEST)
+
+    def truth(self) -> dict[str, Sequence[str]]:
+        """Return the labels of all test clips and scenes, by the digest of the waveform."""
+        clips = [*self._materials.clips_by_id.values()]
+        clips += [self._scenes[q.scene] for q in self._questions.scenes]
+        return {read_waveform(clip).digest(): clip.labels or () for clip in clips}
+
+    def trials(self, model: LikelihoodModel) -> tuple[Trial, ...]:
+        """Return the answers to the yes/no questions, in the order of the questions."""
+        questions = self._questions.probe
+        answers = dict(self._probed(model))
+        return tuple(answers[n] for n in range(len(questions)))
+
+    def _probed(self, model: LikelihoodModel) -> Iterator[tuple[int, Trial]]:
+        """Yield number and answer of each question, one clip after another."""
+        questions = self._questions.probe
+        order = sorted(range(len(questions)), key=lambda n: questions[n].audio)
+        done = 0
+        for audio, group in groupby(order, key=lambda n: questions[n].audio):
+            numbers = list(group)
+            waveform = self._waveform(audio)
+            asked = _asked([questions[n] for n in numbers], waveform, model, _yes_no)
+            yield from zip(numbers, asked, strict=True)
+            done += len(numbers)
+            self._progress(ProgressEvent(stage="questions", done=done, total=len(questions)))
+
+    def scene_trials(self, model: LikelihoodModel) -> tuple[SceneTrial, ...]:
+        """Return the answers to the questions about scenes."""
+        trials: list[SceneTrial] = []
+        for number, group in groupby(self._questions.scenes, key=lambda q: q.scene):
+            waveform = read_waveform(self._scenes[number])
+            trials += _asked(list(group), waveform, model, _scene_answer)
+            total = len(self._questions.scenes)
+            self._progress(ProgressEvent(stage="scenes", done=len(trials), total=total))
+        return tuple(trials)
+
+    def agent_responses(self, agent: ToolAgent) -> tuple[AgentResponse, ...]:
+        """Return responses with calls to some questions about clips, and all about scenes.
+
+        Answers are limited to yes and no, or to the options of a question about a scene.
+        """
+        probe = [q for q in self._questions.probe if q.audio]
+        step = max(1, len(probe) // _MAX_AGENT_RESPONSES)
+        asked: list[tuple[str, str, tuple[str, ...], Waveform | str | None]]
+        asked = [(q.audio, q.text, ANSWERS, self._waveform(q.audio)) for q in probe[::step]]
+        asked += [
+            (f"scene {q.scene}", q.text, q.options, read_waveform(self._scenes[q.scene]))
+            for q in self._questions.scenes
+        ]
+        responses = []
+        for done, (clip, text, options, waveform) in enumerate(asked, 1):
+            response: Response | None = None
+            if isinstance(waveform, Waveform):
+                decoding = Decoding(choices=options)
+                (response,) = agent.generate([Prompt(text, waveform)], decoding)
+            responses.append(AgentResponse(clip=clip, question=text, response=response))
+            self._progress(ProgressEvent(stage="calls", done=done, total=len(asked)))
+        return tuple(responses)
+
+    def _waveform(self, clip: str) -> Waveform | str | None:
+        """Return the waveform of a clip, the cause if it cannot be read, or None without a clip."""
+        if not clip:
+            return None
+        try:
+            return read_waveform(self._materials.clips_by_id[clip])
+        except AudioReadError as error:
+            return str(error) or type(error).__name__
+
+
+_Question = TypeVar("_Question", ProbeQuestion, SceneQuestion)
+
+
+def _asked(
+    questions: Sequence[_Question],
+    waveform: Waveform | str | None,
+    model: LikelihoodModel,
+    make: Callable[[_Question, Sequence[LogLikelihood], str], _Answer],
+) -> list[_Answer]:
+    """Return the answer to each question about a clip; a question that fails is a failure.
+
+    An agent with tools fails if its controller does not answer.
+    """
+    answers = []
+    for question in questions:
+        values: Sequence[LogLikelihood] = ()
+        failure = waveform if isinstance(waveform, str) else ""
+        options = question.options if isinstance(question, SceneQuestion) else ANSWERS
+        if not isinstance(waveform, str):
+            try:
+                (values,) = model.log_likelihood([Prompt(question.text, waveform)], options)
+            except InvalidInputError as error:
+                failure = str(error)
+        answers.append(make(question, values, failure))
+    return answers
+
+
+def _yes_no(question: ProbeQuestion, values: Sequence[LogLikelihood], failure: str) -> Trial:
+    totals = tuple(value.total for value in values)
+    return Trial(question=question, log_likelihoods=totals, failure=failure)
+
+
+def _scene_answer(
+    question: SceneQuestion, values: Sequence[LogLikelihood], failure: str
+) -> SceneTrial:
+    means = tuple(value.total / value.n_tokens for value in values)
+    return SceneTrial(question=question, log_likelihoods=means, failure=failure)
+
+
+def by_set(trials: Sequence[Trial], sets: Mapping[str, str], name: str) -> list[Trial]:
+    """Return the answers about the clips of a set, and those in text."""
+    return [t for t in trials if not t.question.clip or sets[t.question.clip] == name]

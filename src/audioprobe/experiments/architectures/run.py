@@ -1,0 +1,224 @@
+"""Run a study of architectures: train and evaluate every arm with every seed.
+
+Each result is one file. Finished runs are not repeated, so an interrupted study can continue.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.architectures.config import (
+    ArchitecturesConfig,
+    Arm,
+    parse_architectures,
+    recipe_of,
+    shared_stages,
+)
+from audioprobe.experiments.architectures.cost import arm_cost
+from audioprobe.experiments.architectures.evaluation import ArmEvaluator
+from audioprobe.experiments.architectures.inputs import answering_model
+from audioprobe.experiments.architectures.materials import ArmMaterials
+from audioprobe.experiments.architectures.questions import evaluation_questions
+from audioprobe.experiments.architectures.storage import (
+    ArchitecturesRecord,
+    ArmResult,
+    planned_runs,
+    read_record,
+    result_name,
+    store_result,
+)
+from audioprobe.experiments.architectures.training import ArmTrainer
+from audioprobe.experiments.run_metadata import RESULTS, config_difference, run_start
+from audioprobe.io.json_codec import to_json
+from audioprobe.io.run_folder import open_run
+from audioprobe.models.tool_agent.agent import ToolAgent
+from audioprobe.plots.training_curves import read_log
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
+from audioprobe.training.trainer import LOG
+
+FORMAT = 1  # version of the stored results
+
+
+class ArchitecturesRun:
+    """A study that is ready to start: recipe and arms are checked, nothing is loaded.
+
+    Args:
+        config: configuration of the study.
+        text: text of the configuration, which is stored in the folder of the study.
+
+    Attributes:
+        runs: all runs as (arm, seed), in the order in which they start.
+
+    Raises:
+        InvalidInputError: see `recipe_of`.
+    """
+
+    def __init__(self, config: ArchitecturesConfig, text: str) -> None:
+        self.config = config
+        self.recipe = recipe_of(config)
+        self.runs = planned_runs(config)
+        self._text = text
+
+    def __call__(
+        self,
+        folder: str | Path,
+        progress: ProgressCallback = ignore_progress,
+        *,
+        n_workers: int = 1,
+        max_runs: int = 0,
+    ) -> ArchitecturesRecord:
+        """Train and evaluate all runs that have no result in the folder.
+
+        Args:
+            folder: folder of the study; an interrupted study continues, and arms can be added.
+            progress: called with the progress of each stage.
+            n_workers: number of processes that train in parallel; they share the CPU cores.
+            max_runs: maximum number of runs in this call; 0 means no limit.
+
+        Raises:
+            InvalidInputError: if the folder is in use or contains another study, a number is out
+                of range, or recordings are missing.
+            TrainingError: if the training of an arm diverges at all learning rates.
+            WeightsError: if the base model or the encoder is missing.
+        """
+        if n_workers < 1 or max_runs < 0:
+            raise InvalidInputError(
+                f"Expected n_workers of at least 1 and max_runs of at least 0, got {n_workers} and "
+                f"{max_runs}."
+            )
+        path = Path(folder)
+        materials = ArmMaterials(self.config, path, progress, n_workers)
+        pinned = {
+            "format": FORMAT,
+            "recipe": json.loads(to_json(self.recipe)),
+            "data": {name: json.loads(to_json(i)) for name, i in materials.datasets.items()},
+            "encoder": json.loads(to_json(materials.audio)),
+        }
+        with open_run(path, self._text, pinned, run_start(), incompatibility=self._incompatibility):
+            prepare(materials)
+            remaining = [run for run in self.runs if not _is_finished(path, *run)]
+            remaining, stage = remaining[: max_runs or None], "runs"
+            for done, name in enumerate(self._train(materials, remaining, n_workers), 1):
+                progress(ProgressEvent(stage=stage, done=done, total=len(remaining), note=name))
+        return read_record(path)
+
+    def _train(
+        self, materials: ArmMaterials, remaining: Sequence[tuple[str, int]], n_workers: int
+    ) -> Iterator[str]:
+        """Train and evaluate runs, and yield the name of each when it finishes."""
+        if n_workers == 1:
+            for arm, seed in remaining:
+                yield run_arm(materials, self.config.arm(arm), seed)
+            return
+        # What several runs share must exist before they start.
+        for seed in sorted({seed for _, seed in remaining}):
+            ArmTrainer(materials, self.config.arms[0], seed).train_shared()
+        threads = max(1, (os.cpu_count() or 1) // n_workers)
+        arguments = (self._text, materials.folder, threads)
+        context = get_context("spawn")
+        with ProcessPoolExecutor(n_workers, context, _start_worker, arguments) as pool:
+            for part in (_rate_jobs(self.config, remaining), remaining):
+                tasks = [pool.submit(_run_in_worker, *job) for job in part]
+                for task in as_completed(tasks):
+                    if part is remaining:
+                        yield task.result()
+                    else:
+                        task.result()
+
+    def _incompatibility(self, older: str) -> str | None:
+        """Return why the study in the folder cannot be continued; None if it can.
+
+        Arms and seeds can be added; an arm that exists cannot change.
+        """
+        try:
+            before = parse_architectures(older, "the older configuration")
+        except InvalidInputError as error:
+            return str(error)
+        now = {arm.name: arm for arm in self.config.arms}
+        changed = [arm.name for arm in before.arms if now.get(arm.name, arm) != arm]
+        if changed:
+            return f"the arm {changed[0]!r} has another definition"
+        if before.arms[0] != self.config.arms[0]:
+            return "the first arm, the reference, is another one"
+        same = self.config.with_arms(before.arms, before.seeds)
+        return config_difference(older, same)
+
+
+def prepare(materials: ArmMaterials) -> None:
+    """Compute everything that all runs share, or read it from the folder of the study."""
+    arms = materials.config.arms
+    _ = materials.training_features, materials.validation_features
+    if any(arm.input in ("words", "true words", "tools") for arm in arms):
+        _ = materials.tagger, materials.out_of_fold_logits
+
+
+def run_arm(materials: ArmMaterials, arm: Arm, seed: int) -> str:
+    """Train and evaluate an arm with a seed, store the result, and return the name of the run."""
+    trainer = ArmTrainer(materials, arm, seed)
+    folder = trainer.train()
+    questions = evaluation_questions(materials, seed)
+    progress = prefixed(materials.progress, trainer.name)
+    evaluator = ArmEvaluator(materials, questions, progress)
+    truth = evaluator.truth() if arm.input == "true words" else {}
+    model = answering_model(arm, folder, materials, truth)
+    agent = model if isinstance(model, ToolAgent) else None
+    logs = [
+        entry
+        for stage in materials.recipe.stages[len(shared_stages(materials.recipe)) :]
+        for entry in read_log(trainer.folder / stage.name / LOG)
+    ]
+    losses = trainer.rate_losses() if arm.input == "tokens" else {}
+    result = ArmResult(
+        arm=arm.name,
+        seed=seed,
+        trials=evaluator.trials(model),
+        scenes=evaluator.scene_trials(model),
+        responses=() if agent is None else evaluator.agent_responses(agent),
+        roles=questions.roles,
+        sets=questions.sets,
+        cost=arm_cost(materials, arm),
+        n_steps=len(logs),
+        seconds_per_step=float(np.median([entry["seconds"] for entry in logs])),
+        rate=trainer.rate,
+        rate_losses={str(factor): loss for factor, loss in losses.items()},
+        losses=tuple(entry["loss"] for entry in logs),
+        start=run_start(),
+    )
+    store_result(materials.folder, result)
+    return trainer.name
+
+
+def _is_finished(folder: Path, arm: str, seed: int) -> bool:
+    return (folder / RESULTS / result_name(arm, seed)).is_file()
+
+
+def _rate_jobs(
+    config: ArchitecturesConfig, remaining: Sequence[tuple[str, int]]
+) -> list[tuple[str, int]]:
+    """Return a job for each arm whose learning rate is chosen; the seed -1 means this choice."""
+    names = dict.fromkeys(arm for arm, _ in remaining)
+    return [(name, -1) for name in names if config.arm(name).input == "tokens"]
+
+
+_WORKER: list[ArmMaterials] = []  # set once in each process
+
+
+def _start_worker(text: str, folder: Path, threads: int) -> None:
+    torch.set_num_threads(threads)
+    config = parse_architectures(text, "the configuration of the study")
+    _WORKER.append(ArmMaterials(config, folder, ignore_progress))
+
+
+def _run_in_worker(arm: str, seed: int) -> str:
+    (materials,) = _WORKER
+    if seed < 0:
+        _ = ArmTrainer(materials, materials.config.arm(arm), 0).rate
+        return arm
+    return run_arm(materials, materials.config.arm(arm), seed)
