@@ -167,10 +167,11 @@ def test_a_backend_that_is_named_twice_is_loaded_once() -> None:
         (["count:scripted:a"], "needs an encoder that is a tagger|no encoder"),
         ([JointLevels()], "which has no tags"),
         ([object()], "neither a tagger nor a language model"),
+        ("yamnet", "Expected a list of tools, got the text 'yamnet'"),
         (["tag:yamnet"], "There is no tool 'tag' of 'yamnet'. Did you mean 'tags'"),
     ],
 )
-def test_sources_that_are_not_tools_are_refused(sources: list[Any], message: str) -> None:
+def test_sources_that_are_not_tools_are_refused(sources: Any, message: str) -> None:
     with pytest.raises((InvalidInputError, BackendNotFoundError), match=message):
         make_tools(sources)
 

@@ -180,7 +180,7 @@ class ToolAgent(InfoRepr):
         The sessions of prompts without audio stay unchanged.
         """
         specs = self._runner.specs
-        sessions = [_Session(prompt.text, prompt.audio) for prompt in prompts]
+        sessions = [_Session(question=prompt.text, audio=prompt.audio) for prompt in prompts]
         while active := [s for s in sessions if s.audio is not None and s.is_open]:
             start = self._clock()
             states = [AgentState(s.question, specs, tuple(s.calls)) for s in active]
@@ -253,7 +253,7 @@ class LikelihoodToolAgent(ToolAgent):
                 yield from controller.log_likelihood([state], continuations)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class _Session:
     """A prompt in progress: its calls so far, and its answer or the reason why there is none."""
 

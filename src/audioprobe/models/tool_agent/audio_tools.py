@@ -125,7 +125,8 @@ class PresenceTool(TaggerTool):
     Args:
         scores: scores of the tagger.
         threshold: minimum probability for "yes". If several labels have the name, the largest of
-            their probabilities counts.
+            their probabilities counts. If the vocabulary has at most 64 phrases, the description of
+            the tool lists them, and the argument must be one of them.
     """
 
     def __init__(self, scores: ClipScores, threshold: float = PRESENCE_THRESHOLD) -> None:
