@@ -26,6 +26,7 @@ def test_built_in_backends_are_listed_and_usable() -> None:
         ("encoder", "ast"),
         ("encoder", "birdnet"),
         ("language_model", "tag-captioner"),
+        ("language_model", "tool-agent"),
         ("embedder", "openai"),
         ("embedder", "sentence-transformers"),
         ("scorer", "embedding"),
@@ -43,6 +44,12 @@ def test_backend_is_built_with_argument_and_options() -> None:
         {"dimensions": 64},
     )
     assert load("embedder", embedder) is embedder
+
+
+def test_agent_is_built_from_names() -> None:
+    agent = load("language_model", "tool-agent:scripted:ANSWER yes", tools=["caption:scripted:a"])
+    assert agent.info.options["tools"] == ("caption",)
+    assert agent.info.parts["controller"].name == "TextController"
 
 
 def test_unknown_name_gets_a_suggestion_and_the_list() -> None:

@@ -22,6 +22,7 @@ from audioprobe import (
     Recordings,
     Scripted,
     Synthetic,
+    ToolAgent,
     ZeroShotClassifier,
 )
 from audioprobe.probing import from_concepts
@@ -32,6 +33,7 @@ OBJECTS: dict[str, Callable[[Path], object]] = {
     "model": lambda _: MODEL,
     "cached model": lambda folder: CachedModel(MODEL, folder / "cache.sqlite"),
     "cascade": lambda _: Cascade(MODEL, MODEL),
+    "agent": lambda _: ToolAgent(MODEL, [MODEL]),
     "captions, by name": lambda _: CaptionClassifier("ltu:mini"),
     "captions": lambda _: CaptionClassifier(MODEL, KeywordScorer()),
     "likelihoods": lambda _: LikelihoodClassifier(MODEL),

@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -106,7 +106,7 @@ def test_examples_with_audio_are_refused() -> None:
 
 
 def test_empty_question_is_refused() -> None:
-    with pytest.raises(UnsupportedInputError, match="needs a question"):
+    with pytest.raises(InvalidInputError, match="needs a question"):
         ask(agent("ANSWER yes"), " ")
 
 
@@ -372,6 +372,33 @@ def test_first_call_can_be_chosen_from_a_closed_set() -> None:
     assert controller.info.options["first_calls"] == tuple(
         map(call_text, [*calls, CallRequest("fly")])
     )
+
+
+def test_decoding_of_steps_is_that_of_the_agent_or_else_of_the_controller() -> None:
+    limits: list[Decoding | None] = []
+
+    class Recording(Scripted):
+        def generate(
+            self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+        ) -> Iterator[Response]:
+            limits.append(decoding)
+            return super().generate(prompts, decoding)
+
+    short = Decoding(max_new_tokens=8)
+    controller = TextController(Recording("ANSWER yes"), "short", decoding=short)
+    model = ToolAgent(controller, [FrameLevels()])
+    ask(model)
+    ask(model, decoding=Decoding(max_new_tokens=9))
+    ask(model, decoding=Decoding(choices=("yes", "no")))
+    assert limits == [
+        short,
+        Decoding(max_new_tokens=9),
+        short,
+        Decoding(choices=("ANSWER yes", "ANSWER no")),
+    ]
+    assert controller.info.options["max_new_tokens"] == 8
+    with pytest.raises(InvalidInputError, match="pass first_calls"):
+        TextController(Scripted("a"), decoding=Decoding(choices=("a",)))
 
 
 def test_fixed_plan_and_oracle_plan_call_what_they_name() -> None:

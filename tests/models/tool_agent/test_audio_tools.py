@@ -92,6 +92,11 @@ def test_louder_of_two_sounds_that_do_not_overlap_is_named() -> None:
     assert run("loudness", frames, Waveform(quiet_first[::-1].copy(), 1000)) == "a dog"
 
 
+def test_more_probable_of_two_sounds_at_the_same_time_is_named() -> None:
+    assert run("loudness", np.array([[0.5, 0.7, 0.9]] * 5)) == "a church bell"
+    assert run("loudness", np.array([[0.9, 0.7, 0.5]] * 5), scene(0.0)) == "a dog"
+
+
 def test_audio_that_is_shorter_than_the_frames_has_no_power_there() -> None:
     short = Waveform(np.full(600, 0.1, np.float32), 1000)
     assert run("loudness", audio=short) == "a dog"
@@ -167,10 +172,11 @@ def test_a_backend_that_is_named_twice_is_loaded_once() -> None:
         (["count:scripted:a"], "needs an encoder that is a tagger|no encoder"),
         ([JointLevels()], "which has no tags"),
         ([object()], "neither a tagger nor a language model"),
+        ("yamnet", "Expected a list of tools, got the text 'yamnet'"),
         (["tag:yamnet"], "There is no tool 'tag' of 'yamnet'. Did you mean 'tags'"),
     ],
 )
-def test_sources_that_are_not_tools_are_refused(sources: list[Any], message: str) -> None:
+def test_sources_that_are_not_tools_are_refused(sources: Any, message: str) -> None:
     with pytest.raises((InvalidInputError, BackendNotFoundError), match=message):
         make_tools(sources)
 

@@ -34,6 +34,7 @@ FRAME_THRESHOLD = 0.3
 
 _MAX_ENUM = 64  # a longer vocabulary is not listed in the description of a tool
 _NOTHING = "no sound"
+_SILENCE = 1e-20  # smallest power: -200 dB
 
 
 class TaggerTool(InfoRepr):
@@ -125,7 +126,8 @@ class PresenceTool(TaggerTool):
     Args:
         scores: scores of the tagger.
         threshold: minimum probability for "yes". If several labels have the name, the largest of
-            their probabilities counts.
+            their probabilities counts. If the vocabulary has at most 64 phrases, the description of
+            the tool lists them, and the argument must be one of them.
     """
 
     def __init__(self, scores: ClipScores, threshold: float = PRESENCE_THRESHOLD) -> None:
@@ -204,7 +206,8 @@ class LoudnessTool(TaggerTool):
 
     The level of a sound is the mean power of the clip over the frames in which the sound is active,
     weighted by its probability. Power in a frame is that of the `hop` seconds from its start; the
-    last frame reaches to the end of the clip. Sounds at the same time are not separated.
+    last frame reaches to the end of the clip. Sounds at the same time are not separated: of sounds
+    with the same level, it is the one with the larger sum of probabilities.
 
     Args:
         scores: scores of the tagger.
@@ -224,7 +227,10 @@ class LoudnessTool(TaggerTool):
             return _NOTHING
         power = self._scores.frame_power(waveform)
         weights = np.where(active, scores, 0.0)[:, columns].astype(np.float64)
-        loudest = int((power @ weights / weights.sum(0)).argmax())
+        totals = weights.sum(0)
+        # Rounded, so that the last digits of a sum do not decide between equal levels.
+        levels = np.round(10 * np.log10(np.maximum(power @ weights / totals, _SILENCE)), 6)
+        loudest = max(range(len(columns)), key=lambda n: (levels[n], totals[n]))
         return self._scores.phrases[int(columns[loudest])]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TypeAlias, get_args
 
-from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.errors import InvalidInputError
 from audioprobe.models.tool_agent.controllers import AgentState, MalformedStep, Step
 from audioprobe.models.tool_agent.text_protocol import (
     MalformedStepError,
@@ -45,9 +45,11 @@ class TextController(InfoRepr):
         first_calls: if given, the first step is the most probable of these calls
             (`Decoding.choices`), so that it is never malformed. Calls to tools that the agent does
             not have are left out.
+        decoding: decoding settings of the steps if the agent receives none; None uses the default
+            of the model. A short limit saves time if the model does not end its steps.
 
     Raises:
-        InvalidInputError: for another style.
+        InvalidInputError: for another style, or decoding settings with choices.
     """
 
     def __new__(
@@ -69,29 +71,34 @@ class TextController(InfoRepr):
         style: PromptStyle = "full",
         *,
         first_calls: Sequence[CallRequest] = (),
+        decoding: Decoding | None = None,
     ) -> None:
         del model  # loaded by __new__
         if style not in get_args(PromptStyle) or style == "plain":
             raise InvalidInputError(f'style must be "full" or "short", got {style!r}.')
+        if decoding is not None and decoding.choices:
+            raise InvalidInputError("decoding must not have choices: pass first_calls instead.")
         self._style: PromptStyle = style
         self._first_calls = tuple(first_calls)
+        self._decoding = decoding
 
     @property
     def info(self) -> ComponentInfo:
-        """Style of the prompts, the calls of the first step, and the `info` of the model."""
+        """Style, calls of the first step, decoding settings, and the `info` of the model."""
         options: dict[str, Option] = {"style": self._style, "protocol": _PROTOCOL}
         if self._first_calls:
             options["first_calls"] = tuple(map(call_text, self._first_calls))
+        options |= self._decoding.options if self._decoding else {}
         return ComponentInfo("controller", "TextController", "1", options, _part(self.model))
 
     def next_steps(self, states: Sequence[AgentState], decoding: Decoding | None) -> Sequence[Step]:
         """Return the step that the model writes for each state.
 
-        If `decoding` has choices, only an answer is one of them: a step is generated greedily, and
-        if it is an answer, it is replaced by the most probable choice.
+        If `decoding` has choices, only an answer is one of them: a step is generated without
+        them, and if it is an answer, it is replaced by the most probable choice.
         """
         choices = decoding.choices if decoding else ()
-        decoding = None if choices else decoding
+        decoding = self._decoding if choices or decoding is None else decoding
         prompts = [_prompt(state, self._style) for state in states]
         closed = [n for n, state in enumerate(states) if self._choices(state)]
         free = [n for n in range(len(states)) if n not in closed]
@@ -250,7 +257,7 @@ def _part(model: LanguageModel) -> dict[str, ComponentInfo]:
 
 def _prompt(state: AgentState, style: PromptStyle) -> Prompt:
     if not state.question.strip():
-        raise UnsupportedInputError("An agent needs a question, got an empty text.")
+        raise InvalidInputError("An agent needs a question, got an empty text.")
     return Prompt(step_prompt(state.question, state.calls, state.tools, style=style))
 
 

@@ -125,10 +125,12 @@ def make_tools(sources: Iterable[ToolSource]) -> tuple[Tool, ...]:
     `tagger_tools(...)`; for another question or name, pass a `ModelTool`.
 
     Raises:
-        InvalidInputError: if two tools have the same name, a component cannot become a tool, or a
-            component does not have what the tool needs.
+        InvalidInputError: if two tools have the same name, a component cannot become a tool, a
+            component does not have what the tool needs, or the sources are one text.
         BackendNotFoundError: if no backend has this name.
     """
+    if isinstance(sources, str):
+        raise InvalidInputError(f"Expected a list of tools, got the text {sources!r:.60}.")
     loaded: dict[str, object] = {}
     tools: list[Tool] = []
     for source in sources:
