@@ -134,7 +134,7 @@ def planned_runs(config: ArchitecturesConfig) -> list[tuple[str, int]]:
 def result_name(arm: Arm | str, seed: int) -> str:
     """Return the name of the file with the result of a run."""
     name = arm if isinstance(arm, str) else arm.name
-    return f"{name.replace(' ', '-')}-{seed}.json"
+    return f"{name}-{seed}.json"
 
 
 def store_result(folder: Path, result: ArmResult) -> None:

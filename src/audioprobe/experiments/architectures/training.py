@@ -44,7 +44,7 @@ class ArmTrainer:
     @property
     def name(self) -> str:
         """Name of arm and seed, for files."""
-        return f"{self.arm.name.replace(' ', '-')}-{self.seed}"
+        return f"{self.arm.name}-{self.seed}"
 
     @property
     def folder(self) -> Path:
@@ -94,7 +94,7 @@ class ArmTrainer:
         """Return the validation loss for each factor of the learning rate, from stored trials."""
         first = replace(self, seed=_RATE_SEED)
         same = [a for a in self.materials.config.arms if _network(a) == _network(self.arm)]
-        path = self.materials.folder / RATES / f"{same[0].name.replace(' ', '-')}.json"
+        path = self.materials.folder / RATES / f"{same[0].name}.json"
         stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         losses: dict[float, float | None] = {float(key): value for key, value in stored.items()}
         for factor in self.materials.config.rates.factors:
