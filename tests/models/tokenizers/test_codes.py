@@ -86,7 +86,7 @@ def test_wrong_shapes_and_missing_values_are_refused() -> None:
             assign_codes(np.ones((1, 2)), np.full((2, 2), value))
 
 
-def test_k_means_finds_planted_directions_whatever_their_loudness() -> None:
+def test_k_means_finds_planted_directions_at_any_loudness() -> None:
     frames, owners = planted(8, 400, 16)
     centroids = fit_centroids(frames, 8, seed=3, n_init=3)
     assert centroids.shape == (8, 16)
