@@ -117,6 +117,8 @@ def test_too_few_directions_are_refused() -> None:
         fit_centroids(np.concatenate([random_array(2, 4), np.zeros((9, 4))]), 3)
     with pytest.raises(InvalidInputError, match="n_codes >= 1"):
         fit_centroids(random_array(9, 4), 0)
+    with pytest.raises(InvalidInputError, match="n_init must be at least 1"):
+        fit_centroids(random_array(9, 4), 2, n_init=0)
     with pytest.raises(NonFiniteError):
         fit_centroids(np.full((9, 4), np.nan), 2)
 
