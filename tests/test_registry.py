@@ -25,6 +25,8 @@ def test_built_in_backends_are_listed_and_usable() -> None:
     assert {
         ("encoder", "ast"),
         ("encoder", "birdnet"),
+        ("encoder", "linear-tagger"),
+        ("audio_tokenizer", "kmeans"),
         ("language_model", "tag-captioner"),
         ("language_model", "tool-agent"),
         ("embedder", "openai"),

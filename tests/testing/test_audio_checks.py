@@ -10,6 +10,7 @@ from tests.scripted import LevelTagger, ScriptedModel
 
 from audioprobe.errors import ContractError, UnsupportedInputError
 from audioprobe.testing import (
+    check_audio_tokenizer,
     check_encoder,
     check_language_model,
     check_likelihood_model,
@@ -19,6 +20,7 @@ from audioprobe.types import (
     ComponentInfo,
     Decoding,
     FloatArray,
+    IntArray,
     LogLikelihood,
     Prompt,
     Response,
@@ -134,6 +136,91 @@ def test_correct_encoder_passes() -> None:
 def test_violation_by_an_encoder_is_detected(broken: type[Encoder], rule: str) -> None:
     with pytest.raises(ContractError, match=rule):
         check_encoder(broken())
+
+
+class Tokenizer:
+    """A correct tokenizer: codes of levels; each subclass violates one rule."""
+
+    info: Any = ComponentInfo("audio_tokenizer", "levels")
+    n_codes: Any = 8
+
+    def codes(self, waveform: Waveform) -> Any:
+        parts = np.array_split(np.abs(waveform.samples), 5)
+        return np.array([int(20 * part.max()) for part in parts], dtype=np.int64)
+
+    def tokenize(self, waveforms: Iterable[Waveform]) -> Iterator[IntArray]:
+        return map(self.codes, waveforms)
+
+
+class TooFewCodes(Tokenizer):
+    n_codes = 2
+
+
+class NoCodes(Tokenizer):
+    n_codes = 0
+
+
+class Negative(Tokenizer):
+    def codes(self, waveform: Waveform) -> Any:
+        return -super().codes(waveform)
+
+
+class FloatCodes(Tokenizer):
+    def codes(self, waveform: Waveform) -> Any:
+        return super().codes(waveform) * 1.0
+
+
+class ListOfCodes(Tokenizer):
+    def codes(self, waveform: Waveform) -> Any:
+        return super().codes(waveform).tolist()
+
+
+class Matrix(Tokenizer):
+    def codes(self, waveform: Waveform) -> Any:
+        return super().codes(waveform)[None]
+
+
+class Empty(Tokenizer):
+    def codes(self, waveform: Waveform) -> Any:
+        return super().codes(waveform)[:0]
+
+
+class InBatch(Tokenizer):
+    def tokenize(self, waveforms: Iterable[Waveform]) -> Iterator[IntArray]:
+        return (codes + (n == 1) for n, codes in enumerate(map(self.codes, waveforms)))
+
+
+class EncoderKind(Tokenizer):
+    info = ComponentInfo("encoder", "levels")
+
+
+class Eager(Tokenizer):
+    def tokenize(self, waveforms: Iterable[Waveform]) -> Iterator[IntArray]:
+        return map(self.codes, list(waveforms))
+
+
+def test_correct_tokenizer_passes() -> None:
+    check_audio_tokenizer(Tokenizer())
+
+
+@pytest.mark.parametrize(
+    ("broken", "rule"),
+    [
+        (TooFewCodes, r"codes are in \[0, n_codes\)"),
+        (NoCodes, "a positive integer"),
+        (Negative, r"codes are in \[0, n_codes\)"),
+        (FloatCodes, "int64, got float64"),
+        (ListOfCodes, "numpy arrays"),
+        (Matrix, r"shape \(n_steps,\)"),
+        (Empty, "not empty"),
+        (InBatch, "alone and in a batch"),
+        (EncoderKind, "kind is 'audio_tokenizer'"),
+        (Eager, "streams"),
+    ],
+)
+def test_violation_by_a_tokenizer_is_detected(broken: type[Tokenizer], rule: str) -> None:
+    with pytest.raises(ContractError, match=rule):
+        check_audio_tokenizer(broken())
 
 
 class Louder(LevelTagger):

@@ -68,6 +68,15 @@ def recording_of(clip: Clip, name: str = "") -> TrainingRecording | None:
     )
 
 
+def recordings_of(clips: Iterable[Clip]) -> list[TrainingRecording]:
+    """Return a description of each clip that is a file; see `recording_of`.
+
+    Raises:
+        AudioReadError: if a file cannot be read.
+    """
+    return [recording for clip in clips if (recording := recording_of(clip)) is not None]
+
+
 def loudness_shape(waveform: Waveform) -> str:
     """Return a fingerprint of the loudness over time, to find copies of a recording.
 

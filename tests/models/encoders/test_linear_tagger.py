@@ -116,7 +116,7 @@ def test_fit_is_repeatable_and_accepts_clips_of_different_lengths() -> None:
     doubled = [clip if n % 2 else np.tile(clip, (2, 1)) for n, clip in enumerate(features)]
     longer = fit_linear_head(doubled, present, penalty=0.01)
     scores = [np.array([h.clip_logits(clip) for clip in features]) for h in (first, longer)]
-    np.testing.assert_allclose(*scores, atol=0.3)
+    np.testing.assert_allclose(scores[1], scores[0], atol=0.3)
     constant = np.concatenate([features, np.full((60, 8, 1), 1e4, np.float32)], axis=2)
     wider = fit_linear_head(constant, present, penalty=0.01)
     np.testing.assert_allclose(wider.clip_logits(constant[0]), scores[0][0], atol=1e-2)

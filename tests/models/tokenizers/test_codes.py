@@ -86,7 +86,7 @@ def test_wrong_shapes_and_missing_values_are_refused() -> None:
             assign_codes(np.ones((1, 2)), np.full((2, 2), value))
 
 
-def test_k_means_finds_planted_directions_whatever_their_loudness() -> None:
+def test_k_means_finds_planted_directions_at_any_loudness() -> None:
     frames, owners = planted(8, 400, 16)
     centroids = fit_centroids(frames, 8, seed=3, n_init=3)
     assert centroids.shape == (8, 16)
@@ -117,6 +117,8 @@ def test_too_few_directions_are_refused() -> None:
         fit_centroids(np.concatenate([random_array(2, 4), np.zeros((9, 4))]), 3)
     with pytest.raises(InvalidInputError, match="n_codes >= 1"):
         fit_centroids(random_array(9, 4), 0)
+    with pytest.raises(InvalidInputError, match="n_init must be at least 1"):
+        fit_centroids(random_array(9, 4), 2, n_init=0)
     with pytest.raises(NonFiniteError):
         fit_centroids(np.full((9, 4), np.nan), 2)
 

@@ -62,6 +62,7 @@ def test_more_codes_explain_more_variance() -> None:
         measures = measure_codebook(features, centroids)
         assert measures.label_information is None
         assert measures.quantized_auc is None
+        assert measures.explained_variance is not None
         values.append(measures.explained_variance)
     assert values == sorted(values)
     assert values[0] == pytest.approx(0, abs=1e-6)

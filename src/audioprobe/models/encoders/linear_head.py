@@ -28,7 +28,7 @@ PENALTIES = (1e-2, 1e-3, 1e-4)
 
 _HELD_OUT = 0.2  # share of the groups that the penalty is chosen on
 _BATCH = 32  # clips per step: on 8,000 clips, larger batches were worse after the same epochs
-_EPOCHS = 10
+_EPOCHS = 8
 _FEWEST_STEPS = 500  # of a fit to few clips
 _LEARNING_RATE = 0.02  # for standardized features; decreases linearly to 0
 _RELATIVE_ROUNDING = 1e-6  # a smaller relative standard deviation is a rounding error
@@ -80,7 +80,7 @@ def fit_linear_head(
 
     The loss is the binary cross-entropy of the clip logits, summed over labels and averaged over
     clips, plus penalty / 2 times the sum of squared weights on standardized features. The fit
-    starts from weights of 0 and ends after 10 epochs, or after 500 steps on few clips, so it does
+    starts from weights of 0 and ends after 8 epochs, or after 500 steps on few clips, so it does
     not reach the minimum exactly.
 
     Args:

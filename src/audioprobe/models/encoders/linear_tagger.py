@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.special import expit
 
 from audioprobe import __version__
-from audioprobe.audio.training_clips import recording_of
+from audioprobe.audio.training_clips import recordings_of
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.validation import validate_binary
 from audioprobe.models.encoders.linear_head import PENALTIES, LinearHead, fit_linear_head
@@ -160,7 +160,7 @@ class LinearTagger(InfoRepr):
             hop=hop,
             penalty=head.penalty,
         )
-        recordings = [r for clip in training_clips if (r := recording_of(clip)) is not None]
+        recordings = recordings_of(training_clips)
         return cls(frozen.encoder, head, card, fitted_on(NAME, frozen.encoder, recordings))
 
     @classmethod

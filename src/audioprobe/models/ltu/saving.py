@@ -15,7 +15,7 @@ from huggingface_hub import save_torch_state_dict
 from safetensors.torch import save_file
 
 from audioprobe import __version__
-from audioprobe.audio.training_clips import recording_of
+from audioprobe.audio.training_clips import recordings_of
 from audioprobe.io.atomic import staged_directory
 from audioprobe.io.json_codec import to_json
 from audioprobe.models.ltu.audio_encoder import TltrConfig
@@ -148,7 +148,7 @@ def _write_training_data(
     known: TrainingData | None, folder: Path, name: str, clips: Iterable[Clip]
 ) -> None:
     """Write a table of training recordings: those of `known` and those of `clips`."""
-    recordings = [r for clip in clips if (r := recording_of(clip)) is not None]
+    recordings = recordings_of(clips)
     if known is not None or recordings:
         (known or TrainingData(name, ())).joined(recordings).to_csv(folder / TRAINING_DATA)
 

@@ -44,9 +44,11 @@ def fit_centroids(
 
     Raises:
         InvalidInputError: if the frames have another shape, or fewer than `n_codes` different
-            directions.
+            directions, or a number is less than 1.
         NonFiniteError: if a frame is NaN or infinite.
     """
+    if n_init < 1:
+        raise InvalidInputError(f"n_init must be at least 1, got {n_init}.")
     drawn = sample_frames([frames], max_frames, seed=seed)
     directions = unit_vectors(drawn)
     directions = directions[directions.any(axis=1)]

@@ -4,7 +4,6 @@ Source: Rubenstein et al., "AudioPaLM: a large language model that can speak and
 with the features of any encoder of the registry in place of a speech encoder.
 """
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from audioprobe import __version__
-from audioprobe.audio.training_clips import recording_of
+from audioprobe.audio.training_clips import recording_of, recordings_of
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.models.frozen_encoder import (
     EncoderReference,
@@ -184,8 +183,7 @@ class KMeansTokenizer(InfoRepr):
         frozen = FrozenEncoder.of(encoder, encoder_options, device=device)
         array = np.atleast_1d(features)
         frames = sample_frames([array.reshape(-1, array.shape[-1])], max_frames, seed=seed)
-        recordings: list[TrainingRecording] = []
-        deque(_noted(training_clips, recordings), maxlen=0)
+        recordings = recordings_of(training_clips)
         return cls._fit(frozen, frames, recordings, n_codes=n_codes, seed=seed, n_init=n_init)
 
     @classmethod

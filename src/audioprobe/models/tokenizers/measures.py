@@ -46,8 +46,8 @@ class CodebookMeasures(Displayed):
             the measure; None without labels.
         continuous_auc: macro AUC of a linear probe on the mean feature vector of a clip; None
             without labels.
-        quantized_auc: the same for the mean centroid of a clip. It limits what a linear model can
-            read from the codes without their order. None without labels.
+        quantized_auc: the same for the mean centroid of a clip: how much of it the codes keep. None
+            without labels.
     """
 
     n_codes: int
