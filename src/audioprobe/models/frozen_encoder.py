@@ -40,7 +40,7 @@ class RegularEncoder(Protocol):
     """Encoder whose feature vectors have a constant distance in time."""
 
     @property
-    def frame_seconds(self) -> float:
+    def hop(self) -> float:
         """Seconds between two feature vectors."""
         ...
 

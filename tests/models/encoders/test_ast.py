@@ -55,7 +55,7 @@ def test_features_agree_with_transformers(ast: AST, folder: Path) -> None:
         tokens = reference(**inputs).last_hidden_state[0, 2:].numpy()
     (actual,) = ast.encode([waveform])
     assert actual.shape == (101, 32)
-    assert ast.frame_seconds == pytest.approx(0.1)
+    assert ast.hop == pytest.approx(0.1)
     np.testing.assert_allclose(actual, tokens.reshape(12, 101, 32).mean(axis=0), atol=1e-3)
 
 

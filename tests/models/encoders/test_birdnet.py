@@ -43,7 +43,7 @@ def test_recorded_crow_is_recognised(birdnet: BirdNET) -> None:
 def test_one_frame_per_window_of_three_seconds(birdnet: BirdNET, n_samples: int) -> None:
     noise = np.random.default_rng(n_samples).uniform(-0.1, 0.1, n_samples).astype(np.float32)
     (frames,) = birdnet.encode([Waveform(noise, SAMPLE_RATE)])
-    assert birdnet.frame_seconds == 3
+    assert birdnet.hop == 3
     assert frames.shape == (-(-n_samples // WINDOW), WIDTH)
 
 

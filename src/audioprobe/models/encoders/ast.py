@@ -69,7 +69,7 @@ class AST(InfoRepr):
         return ComponentInfo("encoder", self._name, self._weights.revision(), options)
 
     @property
-    def frame_seconds(self) -> float:
+    def hop(self) -> float:
         """Seconds between two feature vectors; 0.1 in the default model."""
         return float(self._config.time_stride * _FRAME_SECONDS)
 

@@ -97,7 +97,7 @@ class BirdNET(InfoRepr):
         return ComponentInfo("encoder", "BirdNET 2.4", self._weights.revision(), options)
 
     @property
-    def frame_seconds(self) -> float:
+    def hop(self) -> float:
         """Seconds between two embeddings."""
         return WINDOW / SAMPLE_RATE
 

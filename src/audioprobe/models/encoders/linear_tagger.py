@@ -101,7 +101,7 @@ class LinearTagger(InfoRepr):
         self.encoder = card.encoder.load(encoder)
         self.head = head
         self.card = card
-        self.hop = encoder.frame_seconds if isinstance(encoder, RegularEncoder) else card.hop
+        self.hop = encoder.hop if isinstance(encoder, RegularEncoder) else card.hop
         self.training_data = training_data
         check_tensors(_tensors(head), _shapes(card), NAME)
 
@@ -250,7 +250,7 @@ def _shapes(card: LinearTaggerCard) -> dict[str, tuple[int, ...]]:
 
 def _hop_of(encoder: AudioEncoder, hop: float | None) -> float:
     """Return the seconds between two feature vectors of an encoder."""
-    stated = encoder.frame_seconds if isinstance(encoder, RegularEncoder) else hop
+    stated = encoder.hop if isinstance(encoder, RegularEncoder) else hop
     if stated is None or hop not in (None, stated):
         raise InvalidInputError(
             f"Expected the seconds between two features of the encoder as hop, got {hop}; the "
