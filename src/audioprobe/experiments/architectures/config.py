@@ -14,10 +14,10 @@ from audioprobe.models.connectors.config import ConnectorConfig
 from audioprobe.models.ltu.audio_prefix import LINEAR
 from audioprobe.small_ltu.recipe import Recipe, RecipeStage, read_recipe
 
-AudioInput: TypeAlias = Literal["tokens", "words", "true words", "tools", "nothing"]
-"""What the language model receives of the audio: audio tokens of a connector, the label
-probabilities of a tagger in words, the true labels in words, the results of tools that it calls, or
-nothing."""
+AudioInput: TypeAlias = Literal["tokens", "tags", "true tags", "tools", "nothing"]
+"""What the language model receives of the audio: audio tokens of a connector, a text with the
+labels of a tagger and their probabilities, a text with the true labels, the results of tools that
+it calls, or nothing."""
 Budget: TypeAlias = Literal["examples", "compute"]
 """What is equal to the first arm: the number of examples, or the number of operations."""
 

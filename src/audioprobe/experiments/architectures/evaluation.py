@@ -61,8 +61,8 @@ class ArmEvaluator:
         for audio, group in groupby(order, key=lambda n: questions[n].audio):
             numbers = list(group)
             waveform = self._waveform(audio)
-            asked = _asked([questions[n] for n in numbers], waveform, model, _yes_no)
-            yield from zip(numbers, asked, strict=True)
+            answers = _answers([questions[n] for n in numbers], waveform, model, _yes_no)
+            yield from zip(numbers, answers, strict=True)
             done += len(numbers)
             self._progress(ProgressEvent(stage="questions", done=done, total=len(questions)))
 
@@ -71,7 +71,7 @@ class ArmEvaluator:
         trials: list[SceneTrial] = []
         for number, group in groupby(self._questions.scenes, key=lambda q: q.scene):
             waveform = read_waveform(self._scenes[number])
-            trials += _asked(list(group), waveform, model, _scene_answer)
+            trials += _answers(list(group), waveform, model, _scene_answer)
             total = len(self._questions.scenes)
             self._progress(ProgressEvent(stage="scenes", done=len(trials), total=total))
         return tuple(trials)
@@ -83,20 +83,20 @@ class ArmEvaluator:
         """
         probe = [q for q in self._questions.probe if q.audio]
         step = max(1, len(probe) // _MAX_AGENT_RESPONSES)
-        asked: list[tuple[str, str, tuple[str, ...], Waveform | str | None]]
-        asked = [(q.audio, q.text, ANSWERS, self._waveform(q.audio)) for q in probe[::step]]
-        asked += [
+        prompts: list[tuple[str, str, tuple[str, ...], Waveform | str | None]]
+        prompts = [(q.audio, q.text, ANSWERS, self._waveform(q.audio)) for q in probe[::step]]
+        prompts += [
             (f"scene {q.scene}", q.text, q.options, read_waveform(self._scenes[q.scene]))
             for q in self._questions.scenes
         ]
         responses = []
-        for done, (clip, text, options, waveform) in enumerate(asked, 1):
+        for done, (clip, text, options, waveform) in enumerate(prompts, 1):
             response: Response | None = None
             if isinstance(waveform, Waveform):
                 decoding = Decoding(choices=options)
                 (response,) = agent.generate([Prompt(text, waveform)], decoding)
             responses.append(AgentResponse(clip=clip, question=text, response=response))
-            self._progress(ProgressEvent(stage="calls", done=done, total=len(asked)))
+            self._progress(ProgressEvent(stage="calls", done=done, total=len(prompts)))
         return tuple(responses)
 
     def _waveform(self, clip: str) -> Waveform | str | None:
@@ -112,7 +112,7 @@ class ArmEvaluator:
 _Question = TypeVar("_Question", ProbeQuestion, SceneQuestion)
 
 
-def _asked(
+def _answers(
     questions: Sequence[_Question],
     waveform: Waveform | str | None,
     model: LikelihoodModel,

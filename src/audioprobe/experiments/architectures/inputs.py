@@ -7,7 +7,7 @@ from pathlib import Path
 from audioprobe.experiments.architectures.config import Arm
 from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.tool_plans import SceneTools, agent_tools
-from audioprobe.experiments.architectures.words import (
+from audioprobe.experiments.architectures.tag_texts import (
     KnownLabels,
     Rewrite,
     WithoutAudio,
@@ -36,7 +36,7 @@ def rewrite_of(arm: Arm, materials: ArmMaterials) -> Rewrite | None:
     captioner = captioner_of(materials.tagger)
 
     def caption(row: int) -> str:
-        if arm.input == "words":
+        if arm.input == "tags":
             probabilities = clip_probabilities(materials.out_of_fold_logits[row])
         else:
             probabilities = materials.training_features.labels[row].float().numpy()
@@ -46,7 +46,7 @@ def rewrite_of(arm: Arm, materials: ArmMaterials) -> Rewrite | None:
 
 
 def captioner_of(tagger: Tagger) -> TagCaptioner:
-    """Return the captioner of arms that receive audio in words."""
+    """Return the captioner of arms that receive tags as text."""
     return TagCaptioner(tagger, max_tags=5, possible=0.05, probabilities=True)
 
 
@@ -66,8 +66,8 @@ def answering_model(
     makers: dict[str, Callable[[], object]] = {
         "tokens": lambda: model,
         "nothing": lambda: WithoutAudio(model),
-        "words": lambda: Cascade(captioner_of(tagger), model),
-        "true words": lambda: Cascade(
+        "tags": lambda: Cascade(captioner_of(tagger), model),
+        "true tags": lambda: Cascade(
             captioner_of(KnownLabels(tagger.labels, tagger.phrases, truth)), model
         ),
         "tools": lambda: ToolAgent(

@@ -1,4 +1,4 @@
-"""Data that all arms share: scenes, features, labels in words, and test clips."""
+"""Data that all arms share: scenes, features, tags, and test clips."""
 
 import json
 from collections.abc import Mapping, Sequence

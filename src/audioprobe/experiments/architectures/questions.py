@@ -25,8 +25,8 @@ from audioprobe.types import Clip
 
 SceneTask: TypeAlias = Literal["order", "loudness", "number"]
 SCENE_TASKS: tuple[SceneTask, ...] = get_args(SceneTask)
-"""What is asked about scenes with several sources: which is the first or last, which is the
-loudest, and how many there are."""
+"""Questions about scenes with several sources: which is the first or last, which is the loudest,
+and how many there are."""
 
 _TASKS: Mapping[str, SceneTask] = {
     FIRST: "order",
@@ -42,7 +42,7 @@ class SceneQuestion:
     """A question about a scene, with the possible answers.
 
     Attributes:
-        task: what is asked.
+        task: kind of the question.
         scene: number of the test scene.
         text: the question.
         options: texts of the possible answers.

@@ -155,7 +155,7 @@ def prepare(materials: ArmMaterials) -> None:
     """Compute everything that all runs share, or read it from the folder of the study."""
     arms = materials.config.arms
     _ = materials.training_features, materials.validation_features
-    if any(arm.input in ("words", "true words", "tools") for arm in arms):
+    if any(arm.input in ("tags", "true tags", "tools") for arm in arms):
         _ = materials.tagger, materials.out_of_fold_logits
 
 
@@ -166,7 +166,7 @@ def run_arm(materials: ArmMaterials, arm: Arm, seed: int) -> str:
     questions = evaluation_questions(materials, seed)
     progress = prefixed(materials.progress, trainer.name)
     evaluator = ArmEvaluator(materials, questions, progress)
-    truth = evaluator.truth() if arm.input == "true words" else {}
+    truth = evaluator.truth() if arm.input == "true tags" else {}
     model = answering_model(arm, folder, materials, truth)
     agent = model if isinstance(model, ToolAgent) else None
     logs = [

@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.experiments.architectures.materials import ArmMaterials
-from audioprobe.experiments.architectures.words import clip_probabilities
+from audioprobe.experiments.architectures.tag_texts import clip_probabilities
 from audioprobe.models.tool_agent.audio_tools import TaggerTool, tagger_tools
 from audioprobe.models.tool_agent.text_protocol import answer_text, call_text, step_prompt
 from audioprobe.protocols import FrameTagger

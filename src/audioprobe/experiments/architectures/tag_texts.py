@@ -1,4 +1,4 @@
-"""Audio in words: captions of clips from label probabilities, and questions with captions."""
+"""Tags as text: captions of clips from label probabilities, and questions with captions."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
