@@ -6,7 +6,6 @@ from pathlib import Path
 
 from audioprobe.experiments.architectures.config import Arm
 from audioprobe.experiments.architectures.materials import ArmMaterials
-from audioprobe.experiments.architectures.tool_plans import SceneTools, agent_tools
 from audioprobe.experiments.architectures.tag_texts import (
     KnownLabels,
     Rewrite,
@@ -15,6 +14,7 @@ from audioprobe.experiments.architectures.tag_texts import (
     clip_probabilities,
     without_audio,
 )
+from audioprobe.experiments.architectures.tool_plans import SceneTools, agent_tools
 from audioprobe.models.cascade import Cascade
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.tag_captioner import TagCaptioner
