@@ -38,6 +38,7 @@ from audioprobe.models.encoders.birdnet import BirdNET as BirdNET
 from audioprobe.models.encoders.clap import CLAP as CLAP
 from audioprobe.models.encoders.linear_tagger import LinearTagger as LinearTagger
 from audioprobe.models.encoders.yamnet import YAMNet as YAMNet
+from audioprobe.models.ltu.discrete import DiscreteAudioLM as DiscreteAudioLM
 from audioprobe.models.ltu.model import LTU as LTU
 from audioprobe.models.remote.openai_chat import OpenAIChat as OpenAIChat
 from audioprobe.models.remote.vllm_chat import VllmChat as VllmChat

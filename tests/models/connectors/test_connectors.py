@@ -25,14 +25,20 @@ from audioprobe.models.connectors.config import (
     ResamplerConfig,
 )
 from audioprobe.models.connectors.keys_values import extended_mask
+from audioprobe.models.encoders.yamnet import YAMNet
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
+from audioprobe.models.ltu.discrete import DiscreteAudioLM
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from audioprobe.models.ltu.saving import save_adapter
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.models.tokenizers.codes import nearest_code
 from audioprobe.sites import InspectedPrompt
-from audioprobe.testing import check_inspectable, check_likelihood_model
+from audioprobe.testing import (
+    check_audio_tokenizer,
+    check_inspectable,
+    check_likelihood_model,
+)
 from audioprobe.training.answer_loss import AnswerLoss, collate
 from audioprobe.training.examples import QARecord, encode_record
 from audioprobe.training.trainable import set_trainable
@@ -325,3 +331,25 @@ def test_attention_to_keys_and_values_of_audio_cannot_be_read(base: Path) -> Non
 def test_connectors_of_other_distributions_are_found_by_name(base: Path) -> None:
     with pytest.raises(LookupError, match="no-such-connector"):
         checkpoint_of(base, RegisteredConfig(name="no-such-connector"))
+
+
+def test_a_model_with_codes_has_their_tokenizer(base: Path, tmp_path: Path) -> None:
+    checkpoint = checkpoint_of(base, CONNECTORS["two codebooks"])
+    save_adapter(checkpoint, tmp_path / "saved", name="tiny")
+    model = DiscreteAudioLM.from_pretrained(tmp_path / "saved", base=base)
+    assert isinstance(model, DiscreteAudioLM)
+    check_audio_tokenizer(model.tokenizer)
+    clips = [noise(1), noise(2)]
+    (codes, _), features = model.tokenizer.tokenize_all(clips), YAMNet().encode(clips[:1])
+    repeated = torch.tensor(next(features))[torch.arange(21) % 6]
+    expected, _ = checkpoint.net.prefix.projection.codebook(repeated)
+    assert codes.tolist() == expected.tolist()
+    (first, _) = model.tokenizer.tokenize(clips)
+    assert first.tolist() == codes[:, 0].tolist()
+    assert totals(model, [Prompt("what", clips[0])]).isfinite().all()
+
+
+def test_a_model_without_codes_is_no_discrete_model(base: Path, tmp_path: Path) -> None:
+    save_adapter(checkpoint_of(base, CONNECTORS["mlp"]), tmp_path / "saved", name="tiny")
+    with pytest.raises(InvalidInputError, match="'mlp'"):
+        DiscreteAudioLM.from_pretrained(tmp_path / "saved", base=base)

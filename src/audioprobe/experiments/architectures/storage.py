@@ -75,6 +75,7 @@ class ArmResult:
         seconds_per_step: median duration of these steps on the machine of the training.
         rate: factor of the connector's learning rate.
         rate_losses: validation loss for each factor that was tried; None if it diverged.
+        codebook: use of the codes of an arm with a codebook; see `codebook_measures`.
         losses: training loss of each step of the stages with audio.
         start: time, versions and commit.
     """
@@ -91,6 +92,7 @@ class ArmResult:
     seconds_per_step: float
     rate: float
     rate_losses: Mapping[str, float | None] = field(default_factory=dict)
+    codebook: Mapping[str, float | None] = field(default_factory=dict)
     losses: tuple[float, ...] = ()
     start: Mapping[str, Any] = field(default_factory=dict)
 
