@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.architectures.codebook import codebook_measures
 from audioprobe.experiments.architectures.config import (
     ArchitecturesConfig,
     Arm,
@@ -38,6 +39,7 @@ from audioprobe.experiments.architectures.training import ArmTrainer
 from audioprobe.experiments.run_metadata import RESULTS, config_difference, run_start
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import open_run
+from audioprobe.models.ltu.checkpoint import load_ltu
 from audioprobe.models.tool_agent.agent import ToolAgent
 from audioprobe.plots.training_curves import read_log
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
@@ -188,6 +190,7 @@ def run_arm(materials: ArmMaterials, arm: Arm, seed: int) -> str:
         seconds_per_step=float(np.median([entry["seconds"] for entry in logs])),
         rate=trainer.rate,
         rate_losses={str(factor): loss for factor, loss in losses.items()},
+        codebook=codebook_measures(load_ltu(folder).net, materials.training_features),
         losses=tuple(entry["loss"] for entry in logs),
         start=run_start(),
     )
