@@ -25,6 +25,7 @@ from audioprobe.experiments.architectures.config import (
 from audioprobe.experiments.architectures.cost import arm_cost
 from audioprobe.experiments.architectures.evaluation import ArmEvaluator
 from audioprobe.experiments.architectures.inputs import answering_model
+from audioprobe.experiments.architectures.location import locate_in_arms
 from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.questions import evaluation_questions
 from audioprobe.experiments.architectures.storage import (
@@ -109,6 +110,7 @@ class ArchitecturesRun:
             remaining, stage = remaining[: max_runs or None], "runs"
             for done, name in enumerate(self._train(materials, remaining, n_workers), 1):
                 progress(ProgressEvent(stage=stage, done=done, total=len(remaining), note=name))
+            locate_in_arms(materials)
         return read_record(path)
 
     def _train(
