@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from tests.models.connectors.tiny_connectors import CONNECTORS, checkpoint_of
-from tests.tiny_ltu import write_base
-from tests.tiny_tuning import strategy, tiny_data
 
 from audioprobe.errors import UnsupportedInputError
 from audioprobe.finetuning.objective import build_objective
 from audioprobe.models.ltu.trainable import TrainableLTU
+from tests.models.connectors.tiny_connectors import CONNECTORS, checkpoint_of
+from tests.tiny_ltu import write_base
+from tests.tiny_tuning import strategy, tiny_data
 
 
 @pytest.mark.parametrize("kind", ["contrastive", "hidden-states"])
