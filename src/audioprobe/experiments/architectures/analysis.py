@@ -83,7 +83,7 @@ def summarize(record: ArchitecturesRecord) -> ArchitecturesSummary:
     used = {name: agent_use(record.of(name), bootstrap) for name in names}
     agents = {name: use for name, use in used.items() if use is not None}
     agreement = dict(_agreements(record))
-    gaps = {
+    gaps: dict[tuple[str, QuestionRole, GapPart], SeedMean] = {
         (name, role, part): mean_of(record, name, gap_measure(role, part))
         for name in names
         for role in ROLES

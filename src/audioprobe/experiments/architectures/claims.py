@@ -29,7 +29,7 @@ from audioprobe.types import Estimate
 
 Expectation: TypeAlias = Literal["higher", "equal"]
 
-GAP = gap_measure("relations")
+GAP = gap_measure("relations").name
 """Accuracy in text minus accuracy in audio on the same questions, relations of all roles."""
 KAPPA = "Cohen's kappa"
 """Agreement of the answers of two arms to all questions about clips."""
@@ -162,7 +162,7 @@ def all_claims(
             for name in names
             if name in agents
         ),
-        *((IS_LOWER, GAP.name, name, gaps[name].estimate) for name in names),
+        *((IS_LOWER, GAP, name, gaps[name].estimate) for name in names),
         *((IS_SIMILAR, KAPPA, n, agreement[n].estimate) for n in names if n in agreement),
     ]
     budgets: tuple[Budget, ...] = ("examples", "compute")
