@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.experiments.architectures.codebook import codebook_measures
 from audioprobe.experiments.architectures.config import (
     ArchitecturesConfig,
     Arm,
@@ -24,6 +25,7 @@ from audioprobe.experiments.architectures.config import (
 from audioprobe.experiments.architectures.cost import arm_cost
 from audioprobe.experiments.architectures.evaluation import ArmEvaluator
 from audioprobe.experiments.architectures.inputs import answering_model
+from audioprobe.experiments.architectures.location import locate_in_arms
 from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.questions import evaluation_questions
 from audioprobe.experiments.architectures.storage import (
@@ -38,6 +40,7 @@ from audioprobe.experiments.architectures.training import ArmTrainer
 from audioprobe.experiments.run_metadata import RESULTS, config_difference, run_start
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import open_run
+from audioprobe.models.ltu.checkpoint import load_ltu
 from audioprobe.models.tool_agent.agent import ToolAgent
 from audioprobe.plots.training_curves import read_log
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
@@ -107,6 +110,7 @@ class ArchitecturesRun:
             remaining, stage = remaining[: max_runs or None], "runs"
             for done, name in enumerate(self._train(materials, remaining, n_workers), 1):
                 progress(ProgressEvent(stage=stage, done=done, total=len(remaining), note=name))
+            locate_in_arms(materials)
         return read_record(path)
 
     def _train(
@@ -188,6 +192,7 @@ def run_arm(materials: ArmMaterials, arm: Arm, seed: int) -> str:
         seconds_per_step=float(np.median([entry["seconds"] for entry in logs])),
         rate=trainer.rate,
         rate_losses={str(factor): loss for factor, loss in losses.items()},
+        codebook=codebook_measures(load_ltu(folder).net, materials.training_features),
         losses=tuple(entry["loss"] for entry in logs),
         start=run_start(),
     )
