@@ -27,6 +27,9 @@ from audioprobe.experiments.architectures.storage import ArchitecturesRecord
 from audioprobe.experiments.interpretability.rules import ConclusionRules, Outcome
 from audioprobe.types import Estimate
 
+VERSUS = " - "
+"""Text between the names of two arms: the second one is subtracted."""
+
 Expectation: TypeAlias = Literal["higher", "equal"]
 
 GAP = gap_measure("relations").name
@@ -48,7 +51,7 @@ class ArmClaim:
 
     Attributes:
         claim: the claim.
-        arms: the arms that are compared, "first - second", or the arm.
+        arms: the arms that are compared, such as "mlp - linear", or the arm.
         measure: name of the measure.
         budget: what is equal in the compared arms; "" for a claim about one arm.
         expected: "higher" for a value above 0, "equal" for one within the margins.
@@ -193,7 +196,7 @@ def _compared(
     if budget == "compute" and not all(sides):
         lacking = ", ".join(k for k, side in zip(kinds, sides, strict=True) if not side)
         note = f"no arm with equal compute: {lacking}"
-        yield _judged(record, *named, " - ".join(kinds), None, budget=budget, note=note)
+        yield _judged(record, *named, VERSUS.join(kinds), None, budget=budget, note=note)
     for first, second in product(*sides):
         difference = arm_difference(
             record.of(first.name),
@@ -204,7 +207,7 @@ def _compared(
         yield _judged(
             record,
             *named,
-            f"{first.name} - {second.name}",
+            f"{first.name}{VERSUS}{second.name}",
             None if difference is None else difference.mean.estimate,
             expected=comparison.expected,
             budget=budget,
@@ -232,7 +235,7 @@ def _use_of_audio(record: ArchitecturesRecord) -> Iterator[ArmClaim]:
         results = record.of(arm.name), record.of(blind)
         difference = arm_difference(*results, RECOGNITION, record.config.bootstrap)
         estimate = None if difference is None else difference.mean.estimate
-        yield _judged(record, IS_USED, RECOGNITION.name, f"{arm.name} - {blind}", estimate)
+        yield _judged(record, IS_USED, RECOGNITION.name, f"{arm.name}{VERSUS}{blind}", estimate)
 
 
 def _judged(
