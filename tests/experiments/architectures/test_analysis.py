@@ -28,6 +28,7 @@ from audioprobe.experiments.architectures.items import (
     READING,
     RECOGNITION,
     SCENE_MEASURES,
+    AnswerItem,
     GapPart,
     QuestionGroup,
     gap_measure,
@@ -41,13 +42,16 @@ from audioprobe.experiments.architectures.seed_means import (
     seed_mean,
     sign_flip_p_value,
 )
+from audioprobe.experiments.architectures.storage import AgentResponse, ArmResult
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.paired import sign_flips
 from audioprobe.metrics.significance import holm
 from audioprobe.probing.agreement import model_agreement
 from audioprobe.probing.modality_gap import modality_gap
 from audioprobe.probing.scores import accuracy
+from audioprobe.probing.trial import Trial
 from audioprobe.small_ltu.questions import FIRST, PRESENCE
+from audioprobe.tool_calls import CALLS_KEY, calls_to_json
 from audioprobe.types import Response
 
 FEW = Bootstrap(200)
@@ -153,7 +157,7 @@ def test_differences_are_paired_by_seed_and_question() -> None:
     clip = "crow scene"
     pairs = [relation("crow", "held_out"), relation("owl", "held_out", holds=False)]
 
-    def run(arm: str, seed: int, *correct: bool | None) -> object:
+    def run(arm: str, seed: int, *correct: bool | None) -> ArmResult:
         both = zip(pairs, correct, strict=True)
         return result(arm, seed, trials=[trial(pair, clip, correct=c) for pair, c in both])
 
@@ -163,12 +167,12 @@ def test_differences_are_paired_by_seed_and_question() -> None:
         2: run("mlp", 2, True, True),
     }
     second = {0: run("linear", 0, False, True), 1: run("linear", 1, True, True)}
-    difference = arm_difference(first, second, PRIMARY, FEW)  # type: ignore[arg-type]
+    difference = arm_difference(first, second, PRIMARY, FEW)
     assert difference is not None
     assert difference.mean.by_seed == {0: 0.5, 1: -0.5}
     assert difference.mean.estimate.value == 0.0
     assert (difference.first, difference.second) == ("mlp", "linear")
-    assert arm_difference(first, {5: first[0]}, PRIMARY, FEW) is None  # type: ignore[arg-type]
+    assert arm_difference(first, {5: first[0]}, PRIMARY, FEW) is None
 
 
 def test_a_question_without_two_valid_answers_has_no_difference() -> None:
@@ -183,7 +187,7 @@ def test_a_question_without_two_valid_answers_has_no_difference() -> None:
 def test_p_value_of_one_balanced_seed_is_that_of_sign_flips() -> None:
     first, second = (PRIMARY.items(typical("linear", 0, skill)) for skill in (0.9, 0.4))
     items = paired_items(first, second)
-    values = [item.value for item in items]
+    values = [item.value or 0.0 for item in items]
     expected = sign_flips(values, groups=[item.group for item in items])
     assert sign_flip_p_value({0: items}, 0, "concepts") == pytest.approx(expected.p_value)
     assert sign_flip_p_value({0: items, 1: items}, 0, "concepts") == pytest.approx(expected.p_value)
@@ -195,8 +199,8 @@ def test_p_value_of_unequal_seeds_tests_the_mean_over_seeds() -> None:
     one = [trial(relation("a", "held_out"), "a scene")]
     three = [trial(relation("a", "held_out"), f"a{n} scene") for n in range(3)]
 
-    def differences(trials: list[object], *, sign: float) -> list[object]:
-        items = PRIMARY.items(result(trials=trials))  # type: ignore[arg-type]
+    def differences(trials: list[Trial], *, sign: float) -> list[AnswerItem]:
+        items = PRIMARY.items(result(trials=trials))
         return [item._replace(value=sign) for item in items]
 
     other = differences([trial(relation("b", "held_out"), "b scene")], sign=0.0)
@@ -204,8 +208,8 @@ def test_p_value_of_unequal_seeds_tests_the_mean_over_seeds() -> None:
         0: [*differences([*one], sign=1.0), *other],
         1: [*differences([*three], sign=-1.0), *other * 3],
     }
-    assert seed_mean(items, FEW).estimate.value == 0.0  # type: ignore[arg-type]
-    assert sign_flip_p_value(items, 0, "concepts") == 1.0  # type: ignore[arg-type]
+    assert seed_mean(items, FEW).estimate.value == 0.0
+    assert sign_flip_p_value(items, 0, "concepts") == 1.0
 
 
 def test_differences_from_the_first_arm_have_one_correction(summary: ArchitecturesSummary) -> None:
@@ -248,7 +252,7 @@ def test_accuracy_about_scenes_and_its_chance() -> None:
 
 
 def test_transfer_compares_roles_within_a_seed() -> None:
-    def run(seed: int, **correct: bool) -> object:
+    def run(seed: int, **correct: bool) -> ArmResult:
         pairs = product(ROLES.values(), (True, False))
         trials = [
             trial(relation(c, role, holds=holds), f"{c} scene", correct=correct[role])
@@ -261,7 +265,7 @@ def test_transfer_compares_roles_within_a_seed() -> None:
         0: run(0, held_out=False, text_only=True, audio_and_text=True),
         1: run(1, held_out=False, text_only=False, audio_and_text=True),
     }
-    measured = transfer(runs, FEW)  # type: ignore[arg-type]
+    measured = transfer(runs, FEW)
     assert measured.from_text.by_seed == {0: 1.0, 1: 0.0}
     assert measured.from_audio.by_seed == {0: 0.0, 1: 1.0}
     assert measured.from_text.estimate.value == 0.5
@@ -350,12 +354,9 @@ def test_the_most_probable_tag_must_be_the_concept(tags: str, is_right: bool) ->
 
 
 def test_an_agent_without_an_answer_counts_as_wrong_in_strict_accuracy_only() -> None:
-    abstained = response("scene 0", FIRST, "", call("order", "a crow", which="first"))
-    abstained = type(abstained)(
-        clip=abstained.clip,
-        question=abstained.question,
-        response=Response("", abstained=True, details=abstained.response.details),  # type: ignore[union-attr]
-    )
+    details = {CALLS_KEY: calls_to_json([call("order", "a crow", which="first")])}
+    no_answer = Response("", abstained=True, details=details)
+    abstained = AgentResponse(clip="scene 0", question=FIRST, response=no_answer)
     right = response("scene 1", FIRST, "A crow.", call("order", "a crow", which="first"))
     run = result(scenes=[scene(0), scene(1)], responses=(abstained, right))
     used = agent_use({0: run}, FEW)

@@ -1,7 +1,6 @@
 """Main results of a study of architectures as sentences, which follow from fixed rules."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 
 from audioprobe.experiments.architectures.analysis import ArchitecturesSummary
 from audioprobe.experiments.architectures.claims import IS_LOWER, IS_USED, VERSUS, outcome_of
@@ -36,31 +35,32 @@ def generality(summary: ArchitecturesSummary) -> str:
     below the margin. Architectures that do not use the audio significantly are left out, if the
     study has an arm without audio.
     """
-    outcomes = _outcomes(summary, IS_LOWER)
     unused = [arm for arm, outcome in _outcomes(summary, IS_USED).items() if outcome != "agrees"]
-    used = {arm: outcome for arm, outcome in outcomes.items() if arm not in unused}
-    named = {
-        outcome: [arm for arm, each in used.items() if each == outcome]
-        for outcome in ("agrees", "disagrees", "undecided")
+    outcomes = {
+        a: outcome for a, outcome in _outcomes(summary, IS_LOWER).items() if a not in unused
     }
-    answer = "cannot be decided"
-    if len(used) >= _LEAST_ARMS:
-        if named["disagrees"]:
-            answer = "no"
-        elif len(named["agrees"]) == len(used):
-            answer = "yes"
-    parts = {arm: summary.gaps[arm, "relations", "reasoning"] for arm in used}
-    reasoning = _above(summary, parts)
-    without = f" Left out, because they do not use the audio: {_names(unused)}." if unused else ""
-    return (
-        f"Is the gap between text and audio general, for models of this size? {answer}. Answers "
-        f"about audio are less accurate than in text in {len(named['agrees'])} of {len(used)} "
-        f"architectures ({_names(named['agrees'])}); the difference is below "
-        f"{summary.record.config.margin:g} in {len(named['disagrees'])} "
-        f"({_names(named['disagrees'])}), and undecided in {len(named['undecided'])} "
-        f"({_names(named['undecided'])}). For clips whose concept is recognised, a part of the gap "
-        f"remains in {len(reasoning)} ({_names(reasoning)}).{without}"
+    lower, similar, undecided = (
+        [arm for arm, each in outcomes.items() if each == outcome]
+        for outcome in ("agrees", "disagrees", "undecided")
     )
+    answer = "Cannot be decided"
+    if len(outcomes) >= _LEAST_ARMS and similar:
+        answer = "No"
+    elif len(outcomes) >= _LEAST_ARMS and len(lower) == len(outcomes):
+        answer = "Yes"
+    reasoning = _above(
+        summary, {arm: summary.gaps[arm, "relations", "reasoning"] for arm in outcomes}
+    )
+    sentences = [
+        f"Is the gap between text and audio general, for models of this size? {answer}.",
+        f"Answers about audio are less accurate than in text in {_share(lower, outcomes)}.",
+        f"The difference is below {summary.record.config.margin:g} in {', '.join(similar)}.",
+        f"Undecided: {', '.join(undecided)}.",
+        f"A part of the gap is from clips whose concept is recognised in {', '.join(reasoning)}.",
+        f"Left out, because their use of the audio is not significant: {', '.join(unused)}.",
+    ]
+    named = (True, True, similar, undecided, reasoning, unused)
+    return " ".join(text for text, names in zip(sentences, named, strict=True) if names)
 
 
 def transfer_text(summary: ArchitecturesSummary) -> str:
@@ -71,9 +71,8 @@ def transfer_text(summary: ArchitecturesSummary) -> str:
     return (
         "Does training in text transfer to audio? Questions about audio are answered more "
         "accurately for relations that were trained in text only than for held-out relations in "
-        f"{len(from_text)} of {len(arms)} architectures ({_names(from_text)}), and more accurately "
-        "for relations that were also trained in audio than for those trained in text only in "
-        f"{len(from_audio)} ({_names(from_audio)})."
+        f"{_share(from_text, arms)}, and more accurately for relations that were also trained in "
+        f"audio than for those trained in text only in {_share(from_audio, arms)}."
     )
 
 
@@ -94,17 +93,24 @@ def primary_text(summary: ArchitecturesSummary) -> str:
     ]
     return (
         f"Primary measure ({PRIMARY.name}; chance is .5): {first} "
-        f"{without_counts(summary.primary(first).estimate)}. Significant differences from it "
-        f"(p < .05 after Holm's correction) in {len(significant)} of {len(compared)} other "
-        f"architectures: {_names(significant)}.{shown}"
+        f"{without_counts(summary.primary(first).estimate)}. The difference from it is significant "
+        f"(p < .05 after Holm's correction) in {_share(significant, compared, 'other ')}.{shown}"
     )
 
 
 def claims_text(summary: ArchitecturesSummary) -> str:
-    """Return the numbers of claims by outcome."""
-    counts = Counter(claim.outcome for claim in summary.claims)
-    shown = ", ".join(f"{n} {outcome}" for outcome, n in sorted(counts.items()))
-    return f"Claims about architectures: {shown or 'none'}; see the table of claims."
+    """Return the outcomes of claims about pairs of architectures."""
+    compared = [claim for claim in summary.claims if claim.budget]
+    decided = [
+        f"{claim.claim}: {claim.outcome} ({claim.arms}, {claim.measure}"
+        f"{', equal compute' if claim.budget == 'compute' else ''})"
+        for claim in compared
+        if claim.outcome in ("agrees", "disagrees")
+    ]
+    return (
+        f"{len(decided)} of {len(compared)} comparisons decide a claim of the literature"
+        f"{': ' if decided else ''}{'; '.join(decided)}."
+    )
 
 
 def progress_text(summary: ArchitecturesSummary) -> str:
@@ -134,5 +140,7 @@ def _above(summary: ArchitecturesSummary, means: Mapping[str, SeedMean]) -> list
     ]
 
 
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(names) or "none"
+def _share(arms: Sequence[str], of: Sized, more: str = "") -> str:
+    """Return how many of the architectures these are, with their names."""
+    names = f" ({', '.join(arms)})" if arms else ""
+    return f"{len(arms)} of {len(of)} {more}architectures{names}"
