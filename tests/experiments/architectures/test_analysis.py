@@ -196,7 +196,7 @@ def test_p_value_of_one_balanced_seed_is_that_of_sign_flips() -> None:
 
 def test_p_value_of_unequal_seeds_tests_the_mean_over_seeds() -> None:
     """Concept a: +1 in seed 0 (one question) and -1 in seed 1 (three questions): the mean is 0."""
-    one = [trial(relation("a", "held_out"), "a scene")]
+    single = [trial(relation("a", "held_out"), "a scene")]
     three = [trial(relation("a", "held_out"), f"a{n} scene") for n in range(3)]
 
     def differences(trials: list[Trial], *, sign: float) -> list[AnswerItem]:
@@ -205,7 +205,7 @@ def test_p_value_of_unequal_seeds_tests_the_mean_over_seeds() -> None:
 
     other = differences([trial(relation("b", "held_out"), "b scene")], sign=0.0)
     items = {
-        0: [*differences([*one], sign=1.0), *other],
+        0: [*differences([*single], sign=1.0), *other],
         1: [*differences([*three], sign=-1.0), *other * 3],
     }
     assert seed_mean(items, FEW).estimate.value == 0.0
@@ -320,10 +320,10 @@ def test_plan_tool_and_answer_of_an_agent_are_measured_apart(
 
 def test_true_results_follow_from_the_question() -> None:
     clip, crow = "crow scene", relation("crow", "held_out")
-    asked = trial(crow, clip)
-    trials = [asked, trial(identity("crow", "owl"), clip)]
+    question = trial(crow, clip)
+    trials = [question, trial(identity("crow", "owl"), clip)]
     scenes = [scene(0, "order"), scene(0, "loudness"), scene(0, "number")]
-    texts = [(clip, asked.question.text), (clip, PRESENCE[0].format("a owl"))]
+    texts = [(clip, question.question.text), (clip, PRESENCE[0].format("a owl"))]
     texts += [("scene 0", each.question.text) for each in scenes]
     texts += [("another clip", "Is it a bird?")]
     responses = tuple(response(*each, "") for each in texts)
@@ -334,7 +334,7 @@ def test_true_results_follow_from_the_question() -> None:
     assert [item.results for item in items] == [
         *(("a crow",), ("no",), ("A crow",), ("A crow",), ("1",))
     ]
-    assert {item.correct for item in items} == {None}  # "" is no option
+    assert {item.correct for item in items} == {None}  # "" is not an option
 
 
 @pytest.mark.parametrize(
@@ -346,9 +346,9 @@ def test_true_results_follow_from_the_question() -> None:
     ],
 )
 def test_the_most_probable_tag_must_be_the_concept(tags: str, is_right: bool) -> None:
-    asked = trial(relation("crow", "held_out"), "crow scene")
-    answer = response("crow scene", asked.question.text, ANSWERS[0], call("tags", tags))
-    used = agent_use({0: result(trials=[asked], responses=(answer,))}, FEW)
+    question = trial(relation("crow", "held_out"), "crow scene")
+    answer = response("crow scene", question.question.text, ANSWERS[0], call("tags", tags))
+    used = agent_use({0: result(trials=[question], responses=(answer,))}, FEW)
     assert used is not None
     assert used.by_tool["all"].tool.value == float(is_right)
 

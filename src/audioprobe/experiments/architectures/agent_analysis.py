@@ -117,7 +117,7 @@ def _about_scene(each: AgentResponse, question: SceneQuestion) -> ToolUseItem:
 
 
 def _is_correct(response: Response | None, options: tuple[str, ...], correct: int) -> bool | None:
-    """Return whether a response is the correct option; None if it is no option."""
+    """Return whether a response is the correct option; None if it is none of the options."""
     if response is None or response.abstained or response.text not in options:
         return None
     return options.index(response.text) == correct
