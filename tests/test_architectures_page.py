@@ -7,14 +7,14 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from tests.browser import opened
-from tests.experiments.architectures.arm_results import complete, config, record, typical
-from tests.processes import ROOT
 
 from audioprobe.experiments.architectures.analysis import ArchitecturesSummary, summarize
 from audioprobe.experiments.architectures.config import read_architectures
 from audioprobe.experiments.architectures.storage import read_record
 from audioprobe.experiments.architectures.tables import all_tables
+from tests.browser import opened
+from tests.experiments.architectures.arm_results import complete, config, record, typical
+from tests.processes import ROOT
 
 
 @pytest.fixture(scope="module")

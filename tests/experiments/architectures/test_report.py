@@ -23,6 +23,7 @@ from audioprobe.experiments.architectures.location import LOCATIONS
 from audioprobe.experiments.architectures.outputs import write_outputs
 from audioprobe.experiments.architectures.report import build_report
 from audioprobe.experiments.architectures.run_tables import costs_of
+from audioprobe.experiments.architectures.storage import ArchitecturesRecord
 from audioprobe.experiments.architectures.tables import all_tables, without_counts
 from audioprobe.io.data_table import DataTable
 from audioprobe.io.parquet import read_parquet
@@ -86,6 +87,14 @@ def test_scene_table_shows_chance(tables: dict[str, Table]) -> None:
     assert {row["chance"] for row in rows if row["task"] == "order"} == {f"{5 / 12:.3f}"}
 
 
+def test_tools_table_counts_failures_as_wrong(tables: dict[str, Table]) -> None:
+    rows = {row["planned tool"]: row for row in rows_of(tables["Tools"])}
+    assert rows["all"]["plan right"].startswith("0.750")
+    assert rows["all"]["accuracy, invalid as wrong"].startswith("0.250")
+    assert rows["count"]["accuracy, invalid as wrong"] == "–"
+    assert (rows["all"]["questions"], rows["all"]["failed"]) == ("8", "0")
+
+
 def test_failures_are_counted_by_cause() -> None:
     trials = [trial(relation("crow", "held_out"), "crow scene", failure="no audio")] * 2
     run = result(trials=trials, scenes=[scene(0, failure="no answer")])
@@ -123,7 +132,8 @@ def test_rates_show_the_chosen_factor_and_divergence(tables: dict[str, Table]) -
     assert [row["chosen"] for row in rows[:3]] == ["no", "yes", "no"]
 
 
-def test_codes_and_locations_are_shown_where_they_exist() -> None:
+def located() -> ArchitecturesRecord:
+    """Return a study in which one arm has a codebook, and the stages of one set of clips."""
     book = {"n_codes": 8.0, "in use": 6.0, "perplexity": 4.5, "explained variance": None}
     location = {
         "group": "recordings",
@@ -139,10 +149,13 @@ def test_codes_and_locations_are_shown_where_they_exist() -> None:
         {**location, "stage": "encoder", "presence": "yes", **dict.fromkeys(depths)},
         {**location, "stage": "audio", "presence": "no", **depths},
     ]
-    located = DataTable({name: [row[name] for row in rows] for name in rows[0]})
+    table = DataTable({name: [row[name] for row in rows] for name in rows[0]})
     runs = [typical("linear", 0, 0.8, codebook=book), typical("mlp", 0, 0.8)]
-    study = replace(record(runs, config()), locations={"linear": {LOCATIONS: located}})
-    tables = all_tables(summarize(study))
+    return replace(record(runs, config()), locations={"linear": {LOCATIONS: table}})
+
+
+def test_codes_and_locations_are_shown_where_they_exist(tmp_path: Path) -> None:
+    tables = write_outputs(located(), tmp_path, "tiny")
     assert tables["Codes"].rows == (("linear", "8", "6", "4.5", "–"),)
     (row,) = rows_of(tables["Locations"])
     assert (row["encoder"], row["audio"]) == (
@@ -150,6 +163,10 @@ def test_codes_and_locations_are_shown_where_they_exist() -> None:
         "no from depth 0.50 [0.25, 0.75]",
     )
     assert (row["last"], row["lost"]) == ("–", "nowhere")
+    stored = read_parquet(tmp_path / "locations.parquet")
+    assert [(r["arm"], r["stage"]) for r in stored] == [("linear", "encoder"), ("linear", "audio")]
+    titles = [s.title for s in build_report(summarize(located()), "tiny", ()).sections]
+    assert "Where concepts are lost" in titles
 
 
 def test_report_has_sections_for_results_only(summary: ArchitecturesSummary) -> None:

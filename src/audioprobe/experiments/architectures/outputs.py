@@ -39,6 +39,7 @@ def write_outputs(record: ArchitecturesRecord, folder: Path, name: str) -> dict[
     for path, table in zip(latex, tables.values(), strict=True):
         atomic_write(folder / path, narrow_latex(table))
     data = {TRIALS: trials(record), SCENES: scene_trials(record), RESULTS: results(summary)}
+    data |= {f"{title.replace(' ', '-')}.parquet": t for title, t in location_data(record).items()}
     for path, values in data.items():
         values.to_parquet(folder / path)
     page = build_report(summary, name, [*data, SUMMARY, *latex])
@@ -81,6 +82,19 @@ def scene_trials(record: ArchitecturesRecord) -> DataTable:
         for trial in result.scenes
     )
     return DataTable.from_rows((*names, "log_likelihoods", "failure"), rows)
+
+
+def location_data(record: ArchitecturesRecord) -> dict[str, DataTable]:
+    """Return the tables about where concepts are lost, of all arms, by title."""
+    titles = dict.fromkeys(title for tables in record.locations.values() for title in tables)
+    return {
+        title: DataTable.joined(
+            ({"arm": arm}, tables[title])
+            for arm, tables in record.locations.items()
+            if title in tables
+        )
+        for title in titles
+    }
 
 
 def results(summary: ArchitecturesSummary) -> DataTable:

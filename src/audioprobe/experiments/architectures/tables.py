@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from audioprobe.experiments.architectures.agent_analysis import ALL_TOOLS
 from audioprobe.experiments.architectures.analysis import ArchitecturesSummary
 from audioprobe.experiments.architectures.config import Arm
 from audioprobe.experiments.architectures.items import (
@@ -187,14 +188,16 @@ def tools_table(summary: ArchitecturesSummary) -> Table:
     for name, used in summary.agents.items():
         for tool, use in used.by_tool.items():
             cells = (without_counts(estimate) for estimate in use.estimates.values())
+            strict = without_counts(used.strict_accuracy) if tool == ALL_TOOLS else NONE
             counts = (use.n_items, use.n_failed, use.n_unanswered, use.n_malformed)
-            rows.append((name, tool, *cells, *map(str, counts)))
+            rows.append((name, tool, *cells, strict, *map(str, counts)))
     header = (
         *("arm", "planned tool", "plan right", "tool right, given the plan"),
         *("answer right, given both", "answer right, tool wrong", "answer right, plan wrong"),
-        *("accuracy", "questions", "failed", "unanswered", "malformed steps"),
+        *("accuracy", "accuracy, invalid as wrong"),
+        *("questions", "failed", "unanswered", "malformed steps"),
     )
-    return Table(header, tuple(rows), columns(header[8:], 8))
+    return Table(header, tuple(rows), columns(header[9:], 9))
 
 
 def runs_table(summary: ArchitecturesSummary) -> Table:
