@@ -15,8 +15,10 @@ from audioprobe.experiments.architectures.claims import (
     IS_USED,
     ArmClaim,
     Expectation,
+    kind_of,
     outcome_of,
 )
+from audioprobe.experiments.architectures.comparison import is_bound
 from audioprobe.experiments.architectures.findings import (
     claims_text,
     generality,
@@ -118,9 +120,37 @@ def test_equal_compute_needs_both_arms() -> None:
     assert (lacking.outcome, lacking.note) == ("not measured", "no arm with equal compute: mlp")
 
 
-def test_arms_that_train_all_weights_are_not_compared() -> None:
+def test_arms_that_train_all_weights_are_another_kind() -> None:
     arms = [TOKENS[0], {**TOKENS[1], "train": "llm"}]
     assert named(claims_of({"linear": 0.9, "mlp": 0.5}, arms), "(a)") == []
+    arms = [TOKENS[0], TOKENS[2], {**TOKENS[2], "name": "all", "train": "llm"}]
+    (claim,) = named(claims_of({"codes": 0.5, "all": 0.9}, arms), "(d) Codes are better if all")
+    assert (claim.arms, claim.outcome) == ("all - codes", "agrees")
+
+
+@pytest.mark.parametrize(
+    ("arm", "kind"),
+    [
+        ({"name": "a"}, "linear"),
+        ({"name": "a", "train": "llm"}, "linear, all weights"),
+        ({"name": "a", "connector": {"kind": "resampler"}}, "resampler"),
+        ({"name": "a", "connector": {"kind": "resampler", "window": 2}}, "window resampler"),
+        ({"name": "a", "connector": {"kind": "codes", "n_codes": 8}}, "codes"),
+        (
+            {"name": "a", "connector": {"kind": "codes", "n_codes": 8, "n_codebooks": 2}},
+            "2 codebooks",
+        ),
+        ({"name": "a", "input": "tags"}, "tags"),
+    ],
+)
+def test_kind_of_an_arm_follows_from_its_configuration(arm: dict[str, Any], kind: str) -> None:
+    assert kind_of(config([arm]).arms[0]) == kind
+
+
+def test_bounds_receive_less_or_more_than_the_audio() -> None:
+    arms = [*ARMS, {"name": "random", "connector": {"kind": "random"}}]
+    bounds = [arm.name for arm in config(arms).arms if is_bound(arm)]
+    assert bounds == ["blind", "true-tags", "random"]
 
 
 def test_claims_about_single_arms_leave_out_bounds(summary: ArchitecturesSummary) -> None:

@@ -29,9 +29,9 @@ def primary_chart(summary: ArchitecturesSummary) -> Chart:
     ]
     caption = (
         "Primary measure: balanced accuracy of yes/no questions about clips, for relations that "
-        "were not trained; mean over seeds. Diamonds are bounds: an arm without audio, and one "
-        "that receives the true labels. Intervals resample seeds and concepts. The dashed line is "
-        "chance."
+        "were not trained; mean over seeds. Diamonds are bounds: arms without audio or with random "
+        "vectors, and one that receives the true labels. Intervals resample seeds and concepts. "
+        "The dashed line is chance."
     )
     return forest(rows, PRIMARY.name, caption, reference=_CHANCE)
 

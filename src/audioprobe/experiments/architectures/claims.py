@@ -25,7 +25,11 @@ from audioprobe.experiments.architectures.items import (
 from audioprobe.experiments.architectures.seed_means import SeedMean, arm_difference
 from audioprobe.experiments.architectures.storage import ArchitecturesRecord
 from audioprobe.experiments.interpretability.rules import ConclusionRules, Outcome
+from audioprobe.models.connectors.config import CodesConfig, ResamplerConfig
 from audioprobe.types import Estimate
+
+WINDOW_RESAMPLER, ALL_WEIGHTS = "window resampler", ", all weights"
+"""Kind of a resampler with windows; suffix of kinds whose language model is trained completely."""
 
 VERSUS = " - "
 """Text between the names of two arms: the second one is subtracted."""
@@ -92,6 +96,12 @@ _COMPARISONS = (
         "(b) A resampler does not lose presence", "resampler", "linear", RECOGNITION, "equal"
     ),
     _Comparison(
+        "(b) A resampler with windows loses less of the order",
+        WINDOW_RESAMPLER,
+        "resampler",
+        SCENE_MEASURES["order"],
+    ),
+    _Comparison(
         "(c) With LoRA, audio tokens in the prompt are better than cross-attention",
         "linear",
         "cross_attention",
@@ -104,6 +114,9 @@ _COMPARISONS = (
         "quantized",
         PRIMARY,
         "equal",
+    ),
+    _Comparison(
+        "(d) Codes are better if all weights are trained", f"codes{ALL_WEIGHTS}", "codes", PRIMARY
     ),
     _Comparison(
         "(e) Keys and values are as good as audio tokens in the prompt",
@@ -180,8 +193,19 @@ def all_claims(
 
 
 def kind_of(arm: Arm) -> str:
-    """Return the kind of an arm: that of its connector, or its input without audio tokens."""
-    return arm.connector.kind if arm.input == "tokens" else arm.input
+    """Return the kind of an arm: that of its connector, or its input without audio tokens.
+
+    Windows of a resampler, several codebooks, and training of all weights make another kind.
+    """
+    if arm.input != "tokens":
+        return arm.input
+    connector = arm.connector
+    kind: str = connector.kind
+    if isinstance(connector, ResamplerConfig) and connector.window:
+        kind = WINDOW_RESAMPLER
+    elif isinstance(connector, CodesConfig) and connector.n_codebooks > 1:
+        kind = f"{connector.n_codebooks} codebooks"
+    return f"{kind}{ALL_WEIGHTS}" if arm.train == "llm" else kind
 
 
 def _compared(
@@ -220,9 +244,7 @@ def _of_kind(record: ArchitecturesRecord, kind: str, budget: Budget) -> list[Arm
     return [
         arm
         for arm in arms
-        if kind_of(arm) == kind
-        and arm.train == "lora"
-        and (arm.budget == budget or arm.name == arms[0].name)
+        if kind_of(arm) == kind and (arm.budget == budget or arm.name == arms[0].name)
     ]
 
 

@@ -40,8 +40,8 @@ def tested_arms(record: ArchitecturesRecord) -> list[Arm]:
 
 
 def is_bound(arm: Arm) -> bool:
-    """Return whether an arm is a bound: it receives no audio, or the true labels."""
-    return arm.input in ("nothing", "true tags")
+    """Return whether an arm is a bound: without audio, with random vectors, or true labels."""
+    return arm.input in ("nothing", "true tags") or arm.connector.kind == "random"
 
 
 def differences_from_first(

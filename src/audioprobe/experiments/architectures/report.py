@@ -145,7 +145,7 @@ _PRIMARY = (
     "questions in audio about held-out relations, over both sets of clips; Holm's correction over "
     "arms. An answer is the more likely of “Yes.” and “No.”. Differences are paired by seed and "
     "question. Intervals resample seeds and concepts independently; p-values are from sign flips "
-    "of concepts. Bounds receive no audio, or the true labels."
+    "of concepts. Bounds receive no audio, random vectors, or the true labels."
 )
 _CLAIMS = (
     "Claims of the literature that the arms can test. “Higher” agrees if the interval is above 0, "

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from audioprobe.experiments.architectures.agent_analysis import ALL_TOOLS
 from audioprobe.experiments.architectures.analysis import ArchitecturesSummary
+from audioprobe.experiments.architectures.claims import kind_of
 from audioprobe.experiments.architectures.config import Arm
 from audioprobe.experiments.architectures.items import (
     PRIMARY,
@@ -242,12 +243,11 @@ def without_counts(estimate: Estimate) -> str:
 
 
 def arm_text(arm: Arm) -> str:
-    """Return what an arm receives of the audio, and by which connector."""
-    kind = arm.connector.kind.replace("_", " ")
+    """Return what an arm receives of the audio, by which connector, and its budget."""
+    kind = kind_of(arm).replace("_", " ")
     connector = f", connector {kind}" if arm.input == "tokens" else ""
-    trained = ", all weights of the language model" if arm.train == "llm" else ""
     budget = ", equal compute" if arm.budget == "compute" else ""
-    return f"{INPUTS[arm.input]}{connector}{trained}{budget}"
+    return f"{INPUTS[arm.input]}{connector}{budget}"
 
 
 def _counts(mean: SeedMean) -> tuple[str, str, str]:
