@@ -31,8 +31,10 @@ from audioprobe.experiments.architectures.items import (
     AnswerItem,
     GapPart,
     QuestionGroup,
+    constant_accuracy,
     gap_measure,
     scene_chance,
+    scene_floor,
 )
 from audioprobe.experiments.architectures.materials import RECORDINGS, SCENES
 from audioprobe.experiments.architectures.seed_means import (
@@ -249,6 +251,18 @@ def test_accuracy_about_scenes_and_its_chance() -> None:
     assert scene_chance(run, "order") == pytest.approx((3 / 2 + 1 / 3) / 4)
     assert scene_chance(run, "number") == pytest.approx(1 / 3)
     assert scene_chance(run, "loudness") is None
+    assert constant_accuracy(run, "loudness") is None
+    assert scene_floor(run, "loudness") is None
+
+
+def test_floor_of_scenes_is_the_better_one_of_guesses_and_one_answer() -> None:
+    named = [scene(0, "order", ("A crow.", "Rain.")), scene(1, "order", ("A dog.", "Rain."))]
+    named += [scene(2, "order", ("A cat.", "Rain."))]
+    run = result(scenes=[*named, *(scene(n, "number") for n in range(3))])
+    assert constant_accuracy(run, "order") == pytest.approx(1 / 3)
+    assert scene_floor(run, "order") == 0.5
+    assert scene_chance(run, "number") == pytest.approx(1 / 3)
+    assert scene_floor(run, "number") == 1.0
 
 
 def test_transfer_compares_roles_within_a_seed() -> None:

@@ -5,7 +5,16 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.experiments.architectures.arm_results import ARMS, complete, config, record, typical
+from tests.experiments.architectures.arm_results import (
+    ARMS,
+    complete,
+    config,
+    record,
+    result,
+    scene,
+    typical,
+    typical_trials,
+)
 
 from audioprobe.experiments.architectures.analysis import ArchitecturesSummary, summarize
 from audioprobe.experiments.architectures.claims import (
@@ -15,6 +24,7 @@ from audioprobe.experiments.architectures.claims import (
     IS_USED,
     ArmClaim,
     Expectation,
+    is_above_floor,
     kind_of,
     outcome_of,
 )
@@ -26,6 +36,7 @@ from audioprobe.experiments.architectures.findings import (
     progress_text,
     transfer_text,
 )
+from audioprobe.experiments.architectures.items import SCENE_MEASURES
 from audioprobe.experiments.architectures.seed_means import SeedMean
 from audioprobe.experiments.interpretability.rules import Outcome
 from audioprobe.types import Estimate
@@ -84,7 +95,7 @@ def test_an_interval_decides(estimate: Estimate, expected: Expectation, outcome:
 
 
 def test_kinds_of_arms_are_compared_by_their_configuration() -> None:
-    claims = claims_of({"linear": 0.9, "mlp": 0.9, "quantized": 0.5, "codes": 0.5})
+    claims = claims_of({"linear": 0.95, "mlp": 0.95, "quantized": 0.7, "codes": 0.7})
     (same,) = named(claims, "(a)")
     assert (same.arms, same.budget, same.expected) == ("mlp - linear", "examples", "equal")
     assert (same.outcome, same.estimate and same.estimate.value) == ("agrees", 0.0)
@@ -92,6 +103,35 @@ def test_kinds_of_arms_are_compared_by_their_configuration() -> None:
     assert (quantised.arms, quantised.outcome) == ("mlp - quantized", "agrees")
     assert (vocabulary.arms, vocabulary.outcome) == ("codes - quantized", "agrees")
     assert [claim.claim[:3] for claim in named(claims, "(f)")] == []  # no cascade in the study
+
+
+def test_arms_that_guess_are_not_equally_good() -> None:
+    """Both have an accuracy of .5, and a difference of 0 with an interval without width."""
+    (same,) = named(claims_of({"linear": 0.5, "mlp": 0.5}), "(a)")
+    assert same.estimate is not None
+    assert (same.estimate.value, same.estimate.low, same.estimate.high) == (0.0, 0.0, 0.0)
+    assert same.outcome == "undecided"
+    assert same.note == "neither arm is above the floor of the measure"
+    (differs,) = named(claims_of({"linear": 0.5, "mlp": 0.95}), "(a)")
+    assert (differs.outcome, differs.note) == ("disagrees", "")
+
+
+def test_one_answer_to_all_questions_is_not_above_the_floor() -> None:
+    scenes = [scene(n, "number") for n in range(30)]  # one source in all of them
+    study = record([result("linear", scenes=scenes)], config())
+    assert not is_above_floor(study, study.of("linear"), SCENE_MEASURES["number"])
+    mixed = [scene(n, "order", (f"Sound {n}.", "Rain.")) for n in range(30)]
+    study = record([result("linear", scenes=mixed)], config())
+    assert is_above_floor(study, study.of("linear"), SCENE_MEASURES["order"])
+    assert not is_above_floor(study, {}, SCENE_MEASURES["order"])
+
+
+def test_a_gap_needs_knowledge_in_text() -> None:
+    study = config()
+    trials = typical_trials(0.5, 0, text=0.5)
+    claims = summarize(record([result("linear", trials=trials)], study)).claims
+    (gap,) = named(claims, IS_LOWER)
+    assert (gap.outcome, gap.note) == ("undecided", "accuracy in text is not above chance")
 
 
 def test_planned_arms_without_results_are_not_measured() -> None:
@@ -210,10 +250,23 @@ def test_transfer_is_counted_over_architectures(summary: ArchitecturesSummary) -
     def moved(mean: SeedMean, low: float) -> SeedMean:
         return replace(mean, estimate=interval(low, 0.5))
 
+    assert "Left out" not in transfer_text(summary)
     first = summary.transfers["linear"]
     raised = replace(first, from_text=moved(first.from_text, 0.1))
     changed = replace(summary, transfers={**summary.transfers, "linear": raised})
     assert "held-out relations in 1 of 4 architectures (linear)" in transfer_text(changed)
+
+
+def test_arms_at_chance_are_named(summary: ArchitecturesSummary) -> None:
+    study = config()
+    runs = [typical("linear", seed, 0.5) for seed in (0, 1)]
+    runs += [typical("mlp", seed, 0.9) for seed in (0, 1)]
+    guessing = summarize(record(runs, study))
+    assert primary_text(guessing).endswith(" Not above chance: linear.")
+    assert "Not above chance" not in primary_text(summary)
+    text = transfer_text(guessing)
+    assert "0 of 1 architectures, and more" in text
+    assert text.endswith("not above chance in audio for trained relations: linear.")
 
 
 def test_primary_finding_names_significant_differences(summary: ArchitecturesSummary) -> None:

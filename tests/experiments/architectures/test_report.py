@@ -85,6 +85,7 @@ def test_scene_table_shows_chance(tables: dict[str, Table]) -> None:
     rows = rows_of(tables["Scenes"])
     assert {row["chance"] for row in rows if row["task"] == "number"} == {"0.333"}
     assert {row["chance"] for row in rows if row["task"] == "order"} == {f"{5 / 12:.3f}"}
+    assert {row["most frequent answer"] for row in rows} == {"1.000"}  # the first is always right
 
 
 def test_tools_table_counts_failures_as_wrong(tables: dict[str, Table]) -> None:
@@ -152,6 +153,15 @@ def located() -> ArchitecturesRecord:
     table = DataTable({name: [row[name] for row in rows] for name in rows[0]})
     runs = [typical("linear", 0, 0.8, codebook=book), typical("mlp", 0, 0.8)]
     return replace(record(runs, config()), locations={"linear": {LOCATIONS: table}})
+
+
+def test_a_learning_rate_at_the_edge_of_those_tried_is_noted(
+    summary: ArchitecturesSummary,
+) -> None:
+    assert not any("lowest or the highest" in note for note in build_report(summary, "", ()).notes)
+    runs = [result("linear", rate=3.0), result("mlp", rate=1.0)]
+    notes = build_report(summarize(record(runs, config())), "", ()).notes
+    assert [note for note in notes if note.endswith("a better one may exist: linear.")]
 
 
 def test_codes_and_locations_are_shown_where_they_exist(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from audioprobe.experiments.architectures.items import (
     GapPart,
     QuestionGroup,
     QuestionRole,
+    constant_accuracy,
     gap_measure,
     scene_chance,
 )
@@ -48,6 +49,7 @@ class ArchitecturesSummary:
         gaps: accuracy in text minus accuracy in audio, and its parts, by arm, role and part.
         scenes: accuracy of questions about scenes, by arm and task.
         chance: expected accuracy of guesses in these questions, by task.
+        constant: accuracy of always giving the most frequent answer, by task.
         transfers: accuracy in audio by what was trained, by arm.
         agreement: Cohen's kappa with the cascade, by arm.
         agents: plan, tools and answers of arms that call tools.
@@ -61,6 +63,7 @@ class ArchitecturesSummary:
     gaps: Mapping[tuple[str, QuestionRole, GapPart], SeedMean]
     scenes: Mapping[tuple[str, SceneTask], SeedMean]
     chance: Mapping[SceneTask, float]
+    constant: Mapping[SceneTask, float]
     transfers: Mapping[str, TransferResult]
     agreement: Mapping[str, SeedMean]
     agents: Mapping[str, AgentUse]
@@ -79,7 +82,9 @@ def summarize(record: ArchitecturesRecord) -> ArchitecturesSummary:
     """Compute all results of a study; of an incomplete study, those of the finished runs."""
     arms, bootstrap = finished_arms(record), record.config.bootstrap
     names = [arm.name for arm in arms]
-    chances = {task: _chance(record, task) for task in SCENE_MEASURES}
+    run = next(iter(record.results.values()))  # questions about scenes are the same in all runs
+    chances = {task: scene_chance(run, task) for task in SCENE_MEASURES}
+    constants = {task: constant_accuracy(run, task) for task in SCENE_MEASURES}
     used = {name: agent_use(record.of(name), bootstrap) for name in names}
     agents = {name: use for name, use in used.items() if use is not None}
     agreement = dict(_agreements(record))
@@ -105,7 +110,8 @@ def summarize(record: ArchitecturesRecord) -> ArchitecturesSummary:
             for name in names
             for task, measure in SCENE_MEASURES.items()
         },
-        chance={task: chance for task, chance in chances.items() if chance is not None},
+        chance={task: value for task, value in chances.items() if value is not None},
+        constant={task: value for task, value in constants.items() if value is not None},
         transfers={name: transfer(record.of(name), bootstrap) for name in names},
         agreement=agreement,
         agents=agents,
@@ -131,11 +137,6 @@ def mean_of(record: ArchitecturesRecord, arm: str, measure: ArmMeasure) -> SeedM
     """Return the mean of a measure of an arm over its seeds."""
     items = {seed: measure.items(result) for seed, result in record.of(arm).items()}
     return seed_mean(items, record.config.bootstrap, measure.unit)
-
-
-def _chance(record: ArchitecturesRecord, task: SceneTask) -> float | None:
-    """Return the accuracy of guesses; all runs have the same questions about scenes."""
-    return scene_chance(next(iter(record.results.values())), task)
 
 
 def _agreements(record: ArchitecturesRecord) -> Iterator[tuple[str, SeedMean]]:

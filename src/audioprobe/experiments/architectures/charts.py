@@ -6,6 +6,7 @@ from typing import Literal
 from audioprobe.experiments.architectures.analysis import ArchitecturesSummary
 from audioprobe.experiments.architectures.comparison import is_bound
 from audioprobe.experiments.architectures.items import (
+    CHANCE,
     PRIMARY,
     ROLES,
     SCENE_MEASURES,
@@ -17,8 +18,6 @@ from audioprobe.plots.forest_plot import ForestRow
 from audioprobe.reports.charts import Chart
 from audioprobe.reports.curve_charts import curves
 from audioprobe.reports.estimate_charts import ScatterPoint, forest, scatter
-
-_CHANCE = 0.5
 
 
 def primary_chart(summary: ArchitecturesSummary) -> Chart:
@@ -33,7 +32,7 @@ def primary_chart(summary: ArchitecturesSummary) -> Chart:
         "vectors, and one that receives the true labels. Intervals resample seeds and concepts. "
         "The dashed line is chance."
     )
-    return forest(rows, PRIMARY.name, caption, reference=_CHANCE)
+    return forest(rows, PRIMARY.name, caption, reference=CHANCE)
 
 
 def difference_chart(summary: ArchitecturesSummary) -> Chart:
@@ -84,7 +83,7 @@ def role_chart(summary: ArchitecturesSummary) -> Chart:
         "relation, and of questions for the concept itself (recognition). The dashed line is "
         "chance."
     )
-    return forest(rows, "accuracy in audio", caption, reference=_CHANCE)
+    return forest(rows, "accuracy in audio", caption, reference=CHANCE)
 
 
 def scene_charts(summary: ArchitecturesSummary) -> list[Chart]:
@@ -93,13 +92,14 @@ def scene_charts(summary: ArchitecturesSummary) -> list[Chart]:
     for task in SCENE_MEASURES:
         rows = _scene_rows(summary, task)
         if rows:
+            chance, constant = summary.chance[task], summary.constant[task]
             caption = (
-                f"Accuracy of questions about scenes with several sources: {task}. The dashed line "
-                f"is the mean of 1 / number of options, {summary.chance[task]:.3f}. Intervals "
-                "resample seeds and scenes."
+                f"Accuracy of questions about scenes with several sources: {task}. Guesses have an "
+                f"accuracy of {chance:.3f}, and the most frequent answer one of {constant:.3f}; "
+                "the dashed line is the larger one. Intervals resample seeds and scenes."
             )
             axis = f"accuracy, {task}"
-            charts.append(forest(rows, axis, caption, reference=summary.chance[task]))
+            charts.append(forest(rows, axis, caption, reference=max(chance, constant)))
     return charts
 
 

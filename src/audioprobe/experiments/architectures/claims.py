@@ -5,6 +5,9 @@ A claim is a difference between two kinds of arms, or a value of each arm. Its r
 interval is below the margin. A claim that two kinds are equal agrees if the interval is within the
 margins, and disagrees if the interval is outside of them. Intervals are not corrected for the
 number of claims.
+
+Two arms that both guess have equal accuracies, which says nothing about their architectures. So a
+comparison is undecided unless one of the two arms is above the floor of the measure.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,11 +23,12 @@ from audioprobe.experiments.architectures.items import (
     RECOGNITION,
     SCENE_MEASURES,
     ArmMeasure,
+    QuestionGroup,
     gap_measure,
 )
-from audioprobe.experiments.architectures.seed_means import SeedMean, arm_difference
-from audioprobe.experiments.architectures.storage import ArchitecturesRecord
-from audioprobe.experiments.interpretability.rules import ConclusionRules, Outcome
+from audioprobe.experiments.architectures.seed_means import SeedMean, arm_difference, seed_mean
+from audioprobe.experiments.architectures.storage import ArchitecturesRecord, ArmResult
+from audioprobe.experiments.interpretability.rules import ConclusionRules, Outcome, shifted
 from audioprobe.models.connectors.config import CodesConfig, ResamplerConfig
 from audioprobe.types import Estimate
 
@@ -41,6 +45,8 @@ GAP = gap_measure("relations").name
 KAPPA = "Cohen's kappa"
 """Agreement of the answers of two arms to all questions about clips."""
 CAUSES = "false result minus wrong plan, share of questions"
+
+_IN_TEXT = ArmMeasure("accuracy in text", QuestionGroup("relations", "text").items)
 
 IS_USED = "The arm uses the audio"
 IS_TOOL = "(g) Tools cause more errors of the controller than plans"
@@ -61,7 +67,7 @@ class ArmClaim:
         expected: "higher" for a value above 0, "equal" for one within the margins.
         estimate: measured value with its interval; None if it was not measured.
         outcome: whether the measurement agrees with the claim.
-        note: why it was not measured; "" otherwise.
+        note: why it was not measured, or could not be decided at all; "" otherwise.
     """
 
     claim: str
@@ -178,8 +184,19 @@ def all_claims(
             for name in names
             if name in agents
         ),
-        *((IS_LOWER, GAP, name, gaps[name].estimate) for name in names),
         *((IS_SIMILAR, KAPPA, n, agreement[n].estimate) for n in names if n in agreement),
+    ]
+    lower = [
+        _judged(
+            record,
+            IS_LOWER,
+            GAP,
+            name,
+            gaps[name].estimate,
+            is_known=is_above_floor(record, record.of(name), _IN_TEXT),
+            unknown="accuracy in text is not above chance",
+        )
+        for name in names
     ]
     budgets: tuple[Budget, ...] = ("examples", "compute")
     compared = [
@@ -188,8 +205,8 @@ def all_claims(
         for budget in budgets
         for claim in _compared(record, comparison, budget)
     ]
-    about_single = (_judged(record, *each) for each in single)
-    return (*_use_of_audio(record), *compared, *about_single)
+    others = [_judged(record, *each) for each in single]
+    return (*_use_of_audio(record), *compared, *lower, *others)
 
 
 def kind_of(arm: Arm) -> str:
@@ -222,12 +239,8 @@ def _compared(
         note = f"no arm with equal compute: {lacking}"
         yield _judged(record, *named, VERSUS.join(kinds), None, budget=budget, note=note)
     for first, second in product(*sides):
-        difference = arm_difference(
-            record.of(first.name),
-            record.of(second.name),
-            comparison.measure,
-            record.config.bootstrap,
-        )
+        results = record.of(first.name), record.of(second.name)
+        difference = arm_difference(*results, comparison.measure, record.config.bootstrap)
         yield _judged(
             record,
             *named,
@@ -235,7 +248,23 @@ def _compared(
             None if difference is None else difference.mean.estimate,
             expected=comparison.expected,
             budget=budget,
+            is_known=any(is_above_floor(record, side, comparison.measure) for side in results),
+            unknown="neither arm is above the floor of the measure",
         )
+
+
+def is_above_floor(
+    record: ArchitecturesRecord, results: Mapping[int, ArmResult], measure: ArmMeasure
+) -> bool:
+    """Return whether the interval of a measure of an arm is above the floor of the measure."""
+    floors = [measure.floor(result) for result in results.values()]
+    known = [floor for floor in floors if floor is not None]
+    if not known:
+        return False
+    items = {seed: measure.items(result) for seed, result in results.items()}
+    estimate = seed_mean(items, record.config.bootstrap, measure.unit).estimate
+    above = shifted(estimate, -sum(known) / len(known))
+    return outcome_of(above, "higher", record.config.margin) == "agrees"
 
 
 def _of_kind(record: ArchitecturesRecord, kind: str, budget: Budget) -> list[Arm]:
@@ -270,11 +299,18 @@ def _judged(
     expected: Expectation = "higher",
     budget: Budget | Literal[""] = "",
     note: str = "no common seed with results",
+    is_known: bool = True,
+    unknown: str = "",
 ) -> ArmClaim:
-    """Return a claim with its outcome; without an estimate, it was not measured."""
+    """Return a claim with its outcome; without an estimate, it was not measured.
+
+    Unless `is_known`, a claim is undecided with the note `unknown`.
+    """
     outcome: Outcome = "not measured"
-    if estimate is not None:
+    if estimate is not None and is_known:
         outcome, note = outcome_of(estimate, expected, record.config.margin), ""
+    elif estimate is not None:
+        outcome, note = "undecided", unknown
     return ArmClaim(
         claim=claim,
         arms=arms,

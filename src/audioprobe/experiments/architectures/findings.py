@@ -3,17 +3,24 @@
 from collections.abc import Mapping, Sequence, Sized
 
 from audioprobe.experiments.architectures.analysis import ArchitecturesSummary
-from audioprobe.experiments.architectures.claims import IS_LOWER, IS_USED, VERSUS, outcome_of
+from audioprobe.experiments.architectures.claims import (
+    IS_LOWER,
+    IS_USED,
+    VERSUS,
+    is_above_floor,
+    outcome_of,
+)
 from audioprobe.experiments.architectures.comparison import (
     is_bound,
     is_significant,
     tested_arms,
 )
-from audioprobe.experiments.architectures.items import PRIMARY
+from audioprobe.experiments.architectures.items import PRIMARY, ArmMeasure, QuestionGroup
 from audioprobe.experiments.architectures.seed_means import SeedMean
 from audioprobe.experiments.architectures.tables import without_counts
 from audioprobe.experiments.interpretability.rules import Outcome
 
+_TRAINED = ArmMeasure("trained relations", QuestionGroup("audio_and_text", "audio").items)
 _LEAST_ARMS = 2  # architectures from which a conclusion is general
 
 
@@ -64,15 +71,27 @@ def generality(summary: ArchitecturesSummary) -> str:
 
 
 def transfer_text(summary: ArchitecturesSummary) -> str:
-    """Return in how many architectures training in text transfers to audio."""
-    arms = [arm.name for arm in tested_arms(summary.record)]
-    from_text = _above(summary, {arm: summary.transfers[arm].from_text for arm in arms})
-    from_audio = _above(summary, {arm: summary.transfers[arm].from_audio for arm in arms})
+    """Return in how many architectures training in text transfers to audio.
+
+    Architectures that are not above chance in audio for relations that were trained in audio are
+    left out: they cannot show what they know.
+    """
+    record = summary.record
+    arms = [arm.name for arm in tested_arms(record)]
+    able = [arm for arm in arms if is_above_floor(record, record.of(arm), _TRAINED)]
+    unable = [arm for arm in arms if arm not in able]
+    from_text = _above(summary, {arm: summary.transfers[arm].from_text for arm in able})
+    from_audio = _above(summary, {arm: summary.transfers[arm].from_audio for arm in able})
+    left_out = (
+        " Left out, because they are not above chance in audio for trained relations: "
+        f"{', '.join(unable)}."
+    )
     return (
         "Does training in text transfer to audio? Questions about audio are answered more "
         "accurately for relations that were trained in text only than for held-out relations in "
-        f"{_share(from_text, arms)}, and more accurately for relations that were also trained in "
-        f"audio than for those trained in text only in {_share(from_audio, arms)}."
+        f"{_share(from_text, able)}, and more accurately for relations that were also trained in "
+        f"audio than for those trained in text only in {_share(from_audio, able)}."
+        f"{left_out if unable else ''}"
     )
 
 
@@ -91,6 +110,14 @@ def primary_text(summary: ArchitecturesSummary) -> str:
     significant = [
         f"{d.first} {without_counts(d.mean.estimate)}" for d in compared if is_significant(d)
     ]
+    names = [arm.name for arm in tested_arms(summary.record)]
+    guessing = [
+        name
+        for name in names
+        if not is_above_floor(summary.record, summary.record.of(name), PRIMARY)
+    ]
+    if guessing:
+        shown += f" Not above chance: {', '.join(guessing)}."
     return (
         f"Primary measure ({PRIMARY.name}; chance is .5): {first} "
         f"{without_counts(summary.primary(first).estimate)}. The difference from it is significant "

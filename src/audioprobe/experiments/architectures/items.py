@@ -1,5 +1,6 @@
 """Answers of a training run as items with a value, for means and differences over seeds."""
 
+from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
@@ -25,6 +26,9 @@ ROLES: Mapping[QuestionRole, str] = {
     "identity": "recognition",
 }
 """Names of the roles for readers."""
+
+CHANCE = 0.5
+"""Balanced accuracy of guesses in yes/no questions."""
 
 GapPart: TypeAlias = Literal["difference", "perception", "reasoning", "unknown"]
 GAP_PARTS: Mapping[GapPart, bool | None] = {"perception": False, "reasoning": True, "unknown": None}
@@ -108,11 +112,14 @@ class ArmMeasure:
         name: name for readers.
         items: returns the items of a training run.
         unit: plural name of the groups of the items.
+        floor: returns the value without any use of the audio, such as chance; None if the measure
+            has none.
     """
 
     name: str
     items: Callable[[ArmResult], Items]
     unit: str = "concepts"
+    floor: Callable[[ArmResult], float | None] = lambda _: CHANCE
 
 
 PRIMARY = ArmMeasure(
@@ -152,7 +159,7 @@ def gap_measure(role: QuestionRole, part: GapPart = "difference") -> ArmMeasure:
         ]
 
     suffix = "" if part == "difference" else f", {part}"
-    return ArmMeasure(f"text minus audio, {ROLES[role]}{suffix}", items)
+    return ArmMeasure(f"text minus audio, {ROLES[role]}{suffix}", items, floor=lambda _: None)
 
 
 def scene_measure(task: SceneTask) -> ArmMeasure:
@@ -171,7 +178,7 @@ def scene_measure(task: SceneTask) -> ArmMeasure:
             if trial.question.task == task
         ]
 
-    return ArmMeasure(f"accuracy, {task}", items, "scenes")
+    return ArmMeasure(f"accuracy, {task}", items, "scenes", lambda run: scene_floor(run, task))
 
 
 SCENE_MEASURES: Mapping[SceneTask, ArmMeasure] = {task: scene_measure(task) for task in SCENE_TASKS}
@@ -182,10 +189,24 @@ def scene_chance(result: ArmResult, task: SceneTask) -> float | None:
 
     None if there is no question of this task.
     """
-    shares = [
-        1 / len(trial.question.options) for trial in result.scenes if trial.question.task == task
-    ]
-    return sum(shares) / len(shares) if shares else None
+    questions = [trial.question for trial in result.scenes if trial.question.task == task]
+    return sum(1 / len(q.options) for q in questions) / len(questions) if questions else None
+
+
+def constant_accuracy(result: ArmResult, task: SceneTask) -> float | None:
+    """Return the accuracy of always giving the most frequent answer, such as "One.".
+
+    None if there is no question of this task.
+    """
+    questions = [trial.question for trial in result.scenes if trial.question.task == task]
+    counts = Counter(question.options[question.correct] for question in questions)
+    return max(counts.values()) / len(questions) if questions else None
+
+
+def scene_floor(result: ArmResult, task: SceneTask) -> float | None:
+    """Return the larger one of the accuracies of guesses and of the most frequent answer."""
+    chance, constant = scene_chance(result, task), constant_accuracy(result, task)
+    return None if chance is None or constant is None else max(chance, constant)
 
 
 def _side(trial: Trial) -> str:

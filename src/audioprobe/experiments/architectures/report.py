@@ -111,6 +111,12 @@ def _notes(record: ArchitecturesRecord) -> list[str]:
     """Return sentences about missing runs, and about few seeds."""
     missing = ", ".join(f"{arm} (seed {seed})" for arm, seed in record.missing)
     notes = [f"Runs without a result: {missing}."] if missing else []
+    edges = [arm.name for arm in record.config.arms if _is_at_edge(record, arm.name)]
+    if edges:
+        notes.append(
+            "The chosen learning rate is the lowest or the highest of those that were tried, so "
+            f"that a better one may exist: {', '.join(edges)}."
+        )
     most = max(len(record.of(arm.name)) for arm in record.config.arms)
     if most < _FEW_SEEDS:
         notes.append(
@@ -118,6 +124,15 @@ def _notes(record: ArchitecturesRecord) -> list[str]:
             "contains (n - 1) / n of the variance between seeds."
         )
     return notes
+
+
+def _is_at_edge(record: ArchitecturesRecord, arm: str) -> bool:
+    """Return whether an arm's learning rate is the lowest or the highest of several tried ones."""
+    return any(
+        len(factors) > 1 and result.rate in (min(factors), max(factors))
+        for result in record.of(arm).values()
+        for factors in [[float(factor) for factor in result.rate_losses]]
+    )
 
 
 def _provenance(record: ArchitecturesRecord) -> Iterator[tuple[str, str]]:
@@ -151,7 +166,9 @@ _CLAIMS = (
     "Claims of the literature that the arms can test. “Higher” agrees if the interval is above 0, "
     "and disagrees if it is below the margin. “Equal” agrees if the interval is within the margins "
     "on both sides, and disagrees if it is outside of them. Otherwise, and with fewer than six "
-    "concepts or scenes, it is undecided. Intervals are not corrected for the number of claims."
+    "concepts or scenes, it is undecided, and also if neither of the two arms is above the floor: "
+    "chance, or the accuracy of the most frequent answer. Intervals are not corrected for the "
+    "number of claims."
 )
 _GAP = (
     "Accuracy in text minus accuracy in audio, on the same questions. The gap is the sum of the "
@@ -168,7 +185,8 @@ _SCENES = (
     "Questions about scenes with several sources: which is the first or last, which is the "
     "loudest, and how many there are. The answer is the option with the highest mean "
     "log-likelihood per token. Options differ per question, so that chance is the mean of 1 / "
-    "number of options."
+    "number of options. An arm that always gives the most frequent answer, such as “One.”, can be "
+    "far above chance without any use of the audio."
 )
 _ACCURACIES = (
     "Balanced accuracy of all yes/no questions: mean of the accuracies of questions with the "

@@ -147,13 +147,15 @@ def scenes_table(summary: ArchitecturesSummary) -> Table:
             task,
             without_counts(mean.estimate),
             _number(summary.chance.get(task)),
+            _number(summary.constant.get(task)),
             _number(mean.sd),
             *_counts(mean),
         )
         for (name, task), mean in summary.scenes.items()
         if mean.n_items
     )
-    return Table(("arm", "task", "accuracy", "chance", "SD over seeds", *_COUNTS), rows, (3, 4, 5))
+    header = ("arm", "task", "accuracy", "chance", "most frequent answer", "SD over seeds")
+    return Table((*header, *_COUNTS), rows, columns((*header[3:], *_COUNTS), 3))
 
 
 def accuracy_table(summary: ArchitecturesSummary) -> Table:
