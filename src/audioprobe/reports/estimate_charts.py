@@ -206,7 +206,8 @@ def scatter(points: Sequence[ScatterPoint], across: str, up: str, caption: str) 
         for n, point in enumerate(points, 1)
         if point.up.value is not None
     ]
-    x = quantitative("x", across, scale={"type": "log", "nice": False, "padding": 20})
+    scale = {"type": "log", "nice": False, "padding": 20}
+    x = quantitative("x", across, scale=scale, axis={"format": ".3~g"})
     y = quantitative("value", up, scale={"zero": False})
     spec = {
         "data": {"values": data},

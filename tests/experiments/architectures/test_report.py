@@ -185,7 +185,7 @@ def test_report_has_sections_for_results_only(summary: ArchitecturesSummary) -> 
     assert "Where concepts are lost" not in titles
     partial = summarize(record([typical("mlp", 1, 0.8)], config()))
     page = build_report(partial, "tiny", ())
-    assert page.notes[0].startswith("Runs without a result: linear (seed 0), ")
+    assert page.notes[0] == "11 runs have no result; see “Failures and missing runs”."
     assert "(n - 1) / n of the variance" in page.notes[1]
     shown = [section.title for section in page.sections]
     assert "Agreement with the cascade" not in shown

@@ -109,8 +109,10 @@ def _facts(summary: ArchitecturesSummary) -> list[tuple[str, str]]:
 
 def _notes(record: ArchitecturesRecord) -> list[str]:
     """Return sentences about missing runs, and about few seeds."""
-    missing = ", ".join(f"{arm} (seed {seed})" for arm, seed in record.missing)
-    notes = [f"Runs without a result: {missing}."] if missing else []
+    n_missing = len(record.missing)
+    notes = (
+        [f"{n_missing} runs have no result; see “Failures and missing runs”."] if n_missing else []
+    )
     edges = [arm.name for arm in record.config.arms if _is_at_edge(record, arm.name)]
     if edges:
         notes.append(
@@ -120,8 +122,8 @@ def _notes(record: ArchitecturesRecord) -> list[str]:
     most = max(len(record.of(arm.name)) for arm in record.config.arms)
     if most < _FEW_SEEDS:
         notes.append(
-            f"With {most} seeds or fewer per arm, intervals are too short: a bootstrap of n seeds "
-            "contains (n - 1) / n of the variance between seeds."
+            f"Seeds per arm: {most} at most. Intervals over few seeds are too short: a bootstrap of "
+            "n seeds contains (n - 1) / n of the variance between seeds."
         )
     return notes
 
