@@ -17,16 +17,18 @@ from tests.experiments.architectures.arm_results import (
 )
 
 from audioprobe.experiments.architectures.analysis import ArchitecturesSummary, summarize
+from audioprobe.experiments.architectures.claim_rules import (
+    Expectation,
+    is_above_floor,
+    kind_of,
+    outcome_of,
+)
 from audioprobe.experiments.architectures.claims import (
     IS_LOWER,
     IS_SIMILAR,
     IS_TOOL,
     IS_USED,
     ArmClaim,
-    Expectation,
-    is_above_floor,
-    kind_of,
-    outcome_of,
 )
 from audioprobe.experiments.architectures.comparison import is_bound
 from audioprobe.experiments.architectures.findings import (

@@ -1,21 +1,23 @@
 """Claims of the literature about architectures, and whether the measurements agree with them.
 
-A claim is a difference between two kinds of arms, or a value of each arm. Its rule is that of
-`experiments.interpretability.rules`: it agrees if the interval is above 0, and disagrees if the
-interval is below the margin. A claim that two kinds are equal agrees if the interval is within the
-margins, and disagrees if the interval is outside of them. Intervals are not corrected for the
-number of claims.
-
-Two arms that both guess have equal accuracies, which says nothing about their architectures. So a
-comparison is undecided unless one of the two arms is above the floor of the measure.
+A claim is a difference between two kinds of arms, or a value of each arm. `claim_rules` defines when
+a measurement agrees. Intervals are not corrected for the number of claims.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple
 
 from audioprobe.experiments.architectures.agent_analysis import AgentUse
+from audioprobe.experiments.architectures.claim_rules import (
+    ALL_WEIGHTS,
+    WINDOW_RESAMPLER,
+    Expectation,
+    is_above_floor,
+    kind_of,
+    outcome_of,
+)
 from audioprobe.experiments.architectures.comparison import tested_arms
 from audioprobe.experiments.architectures.config import Arm, Budget
 from audioprobe.experiments.architectures.items import (
@@ -26,19 +28,13 @@ from audioprobe.experiments.architectures.items import (
     QuestionGroup,
     gap_measure,
 )
-from audioprobe.experiments.architectures.seed_means import SeedMean, arm_difference, seed_mean
-from audioprobe.experiments.architectures.storage import ArchitecturesRecord, ArmResult
-from audioprobe.experiments.interpretability.rules import ConclusionRules, Outcome, shifted
-from audioprobe.models.connectors.config import CodesConfig, ResamplerConfig
+from audioprobe.experiments.architectures.seed_means import SeedMean, arm_difference
+from audioprobe.experiments.architectures.storage import ArchitecturesRecord
+from audioprobe.experiments.interpretability.rules import Outcome
 from audioprobe.types import Estimate
-
-WINDOW_RESAMPLER, ALL_WEIGHTS = "window resampler", ", all weights"
-"""Kind of a resampler with windows; suffix of kinds whose language model is trained completely."""
 
 VERSUS = " - "
 """Text between the names of two arms: the second one is subtracted."""
-
-Expectation: TypeAlias = Literal["higher", "equal"]
 
 GAP = gap_measure("relations").name
 """Accuracy in text minus accuracy in audio on the same questions, relations of all roles."""
@@ -144,22 +140,6 @@ _COMPARISONS = (
 )
 
 
-def outcome_of(estimate: Estimate, expected: Expectation, margin: float) -> Outcome:
-    """Return whether a value agrees with an expectation; see the module.
-
-    Without an interval, and with fewer than six groups, it is undecided.
-    """
-    rules = ConclusionRules(accuracy_margin=margin)
-    if expected == "higher":
-        return rules.outcome(estimate, margin)
-    low, high = estimate.low, estimate.high
-    if low is None or high is None or (estimate.n_groups or 0) < rules.least_concepts:
-        return "undecided"
-    if -margin < low and high < margin:
-        return "agrees"
-    return "disagrees" if low > margin or high < -margin else "undecided"
-
-
 def all_claims(
     record: ArchitecturesRecord,
     gaps: Mapping[str, SeedMean],
@@ -209,22 +189,6 @@ def all_claims(
     return (*_use_of_audio(record), *compared, *lower, *others)
 
 
-def kind_of(arm: Arm) -> str:
-    """Return the kind of an arm: that of its connector, or its input without audio tokens.
-
-    Windows of a resampler, several codebooks, and training of all weights make another kind.
-    """
-    if arm.input != "tokens":
-        return arm.input
-    connector = arm.connector
-    kind: str = connector.kind
-    if isinstance(connector, ResamplerConfig) and connector.window:
-        kind = WINDOW_RESAMPLER
-    elif isinstance(connector, CodesConfig) and connector.n_codebooks > 1:
-        kind = f"{connector.n_codebooks} codebooks"
-    return f"{kind}{ALL_WEIGHTS}" if arm.train == "llm" else kind
-
-
 def _compared(
     record: ArchitecturesRecord, comparison: _Comparison, budget: Budget
 ) -> Iterator[ArmClaim]:
@@ -251,20 +215,6 @@ def _compared(
             is_known=any(is_above_floor(record, side, comparison.measure) for side in results),
             unknown="neither arm is above the floor of the measure",
         )
-
-
-def is_above_floor(
-    record: ArchitecturesRecord, results: Mapping[int, ArmResult], measure: ArmMeasure
-) -> bool:
-    """Return whether the interval of a measure of an arm is above the floor of the measure."""
-    floors = [measure.floor(result) for result in results.values()]
-    known = [floor for floor in floors if floor is not None]
-    if not known:
-        return False
-    items = {seed: measure.items(result) for seed, result in results.items()}
-    estimate = seed_mean(items, record.config.bootstrap, measure.unit).estimate
-    above = shifted(estimate, -sum(known) / len(known))
-    return outcome_of(above, "higher", record.config.margin) == "agrees"
 
 
 def _of_kind(record: ArchitecturesRecord, kind: str, budget: Budget) -> list[Arm]:

@@ -3,13 +3,8 @@
 from collections.abc import Mapping, Sequence, Sized
 
 from audioprobe.experiments.architectures.analysis import ArchitecturesSummary
-from audioprobe.experiments.architectures.claims import (
-    IS_LOWER,
-    IS_USED,
-    VERSUS,
-    is_above_floor,
-    outcome_of,
-)
+from audioprobe.experiments.architectures.claim_rules import is_above_floor, outcome_of
+from audioprobe.experiments.architectures.claims import IS_LOWER, IS_USED, VERSUS
 from audioprobe.experiments.architectures.comparison import (
     is_bound,
     is_significant,

@@ -122,8 +122,8 @@ def _notes(record: ArchitecturesRecord) -> list[str]:
     most = max(len(record.of(arm.name)) for arm in record.config.arms)
     if most < _FEW_SEEDS:
         notes.append(
-            f"Seeds per arm: {most} at most. Intervals over few seeds are too short: a bootstrap of "
-            "n seeds contains (n - 1) / n of the variance between seeds."
+            f"Seeds per arm: {most} at most. Intervals over few seeds are too short: a bootstrap "
+            "of n seeds contains (n - 1) / n of the variance between seeds."
         )
     return notes
 

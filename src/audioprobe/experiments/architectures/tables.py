@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from audioprobe.experiments.architectures.agent_analysis import ALL_TOOLS
 from audioprobe.experiments.architectures.analysis import ArchitecturesSummary
-from audioprobe.experiments.architectures.claims import kind_of
+from audioprobe.experiments.architectures.claim_rules import kind_of
 from audioprobe.experiments.architectures.config import Arm
 from audioprobe.experiments.architectures.items import (
     PRIMARY,
