@@ -1,8 +1,9 @@
 """Rules by which a measurement agrees with a claim about architectures.
 
 The rule is that of `experiments.interpretability.rules`: a claim that something is higher agrees if
-the interval is above 0, and disagrees if the interval is below the margin. A claim that two kinds of
-arms are equal agrees if the interval is within the margins, and disagrees if it is outside of them.
+the interval is above 0, and disagrees if the interval is below the margin. A claim that two kinds
+of arms are equal agrees if the interval is within the margins, and disagrees if it is outside of
+them.
 
 Two arms that both guess have equal accuracies, which says nothing about their architectures. So a
 comparison is undecided unless one of the two arms is above the floor of the measure.

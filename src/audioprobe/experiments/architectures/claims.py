@@ -1,7 +1,7 @@
 """Claims of the literature about architectures, and whether the measurements agree with them.
 
-A claim is a difference between two kinds of arms, or a value of each arm. `claim_rules` defines when
-a measurement agrees. Intervals are not corrected for the number of claims.
+A claim is a difference between two kinds of arms, or a value of each arm. `claim_rules` defines
+when a measurement agrees. Intervals are not corrected for the number of claims.
 """
 
 from collections.abc import Iterator, Mapping
