@@ -109,20 +109,32 @@ def model_agreement(
         bootstrap: how confidence intervals are computed.
         names: names of the two models.
     """
+    pairs, n_unpaired = pair_models(first, second, readings)
+    return _agreement(pairs, readings, bootstrap, names, n_unpaired)
+
+
+def pair_models(
+    first: Sequence[Trial], second: Sequence[Trial], readings: tuple[AnswerReading, AnswerReading]
+) -> tuple[list[tuple[Trial, Trial]], int]:
+    """Return pairs of valid answers of two models to the same question.
+
+    The second return value is the number of answers that are invalid or have no valid partner. See
+    `model_agreement` for the arguments.
+    """
     counted = [
         [trial for trial in trials if trial.has_reading(reading)]
         for trials, reading in zip((first, second), readings, strict=True)
     ]
     answers = [
-        {_key(trial): trial for trial in trials if trial.choice(reading) is not None}
+        {question_key(trial): trial for trial in trials if trial.choice(reading) is not None}
         for trials, reading in zip(counted, readings, strict=True)
     ]
     pairs = [(trial, answers[1][key]) for key, trial in answers[0].items() if key in answers[1]]
-    n_unpaired = sum(map(len, counted)) - 2 * len(pairs)
-    return _agreement(pairs, readings, bootstrap, names, n_unpaired)
+    return pairs, sum(map(len, counted)) - 2 * len(pairs)
 
 
-def _key(trial: Trial) -> tuple[object, ...]:
+def question_key(trial: Trial) -> tuple[object, ...]:
+    """Return a key that is equal for the same question to different models."""
     question = trial.question
     return question.key, question.condition, question.clip, question.audio
 

@@ -140,10 +140,10 @@ def tool_use(
     Raises:
         InvalidInputError: if the details of a response are damaged.
     """
-    rows = [_parts(item, agrees) for item in items]
+    rows = [parts_of(item, agrees) for item in items]
     right_plan = [row for row in rows if row.plan]
 
-    def estimate(selected: Sequence[_Parts], part: str) -> Estimate:
+    def estimate(selected: Sequence[ToolUseParts], part: str) -> Estimate:
         values = [(row.concept, getattr(row, part)) for row in selected]
         defined = [(concept, float(value)) for concept, value in values if value is not None]
         n_left_out = len(values) - len(defined)
@@ -184,8 +184,16 @@ def estimates_table(name: str, estimates: dict[str, Estimate]) -> DataTable:
 
 
 @dataclass(frozen=True, slots=True)
-class _Parts:
-    """Which parts of an item are right; None is unknown."""
+class ToolUseParts:
+    """Which parts of an item are right; None is unknown.
+
+    Attributes:
+        concept: concept (or clip) of the question.
+        calls: calls of the agent.
+        plan: whether the calls are exactly those of the plan.
+        tool: whether all planned calls have the true result; unknown with another plan.
+        correct: whether the answer is correct.
+    """
 
     concept: str
     calls: tuple[ToolCall, ...]
@@ -194,14 +202,15 @@ class _Parts:
     correct: bool | None
 
 
-def _parts(item: ToolUseItem, agrees: Agrees) -> _Parts:
+def parts_of(item: ToolUseItem, agrees: Agrees = same_result) -> ToolUseParts:
+    """Return which parts of an item are right; see `tool_use`."""
     calls = None if item.response is None else calls_of(item.response)
     if calls is None:
-        return _Parts(item.concept, (), None, None, item.correct)
+        return ToolUseParts(item.concept, (), None, None, item.correct)
     by_key = {call.request.key: call for call in calls if not call.malformed}
     plan = set(by_key) == {request.key for request in item.plan}
     tool = None
     if plan and (item.results or not item.plan):
         pairs = [(by_key[r.key], true) for r, true in zip(item.plan, item.results, strict=True)]
         tool = all(not call.error and agrees(call, true) for call, true in pairs)
-    return _Parts(item.concept, calls, plan, tool, item.correct)
+    return ToolUseParts(item.concept, calls, plan, tool, item.correct)

@@ -85,6 +85,21 @@ _EXACT: Mapping[str, str] = {
     "text loss": "Nats per token of evaluation passages; an increase means forgetting.",
     "text accuracy": "Share of correct answers about classes of concepts, asked in text.",
     "audio accuracy": "Share of correct answers about classes of concepts, asked with a clip.",
+    "arm": "Architecture: how audio reaches the language model.",
+    "input": "What the language model receives of the audio.",
+    "SD over seeds": "Standard deviation over training runs with different seeds.",
+    "balanced accuracy": "Mean of the accuracies of questions with the answers yes and no.",
+    "p (Holm), arms": "p-value after Holm's correction over all arms except the first.",
+    "questions": "Number of questions, including invalid answers and failures.",
+    "budget": "What is equal in the training of the arms: examples, or floating-point operations.",
+    "outcome": "Whether the measurement agrees or disagrees with the claim or prediction.",
+    "chance": "Expected value of guesses.",
+    "kappa with the cascade": "Cohen's kappa: agreement above that of independent answers.",
+    "planned tool": "Tool that the question needs.",
+    "plan right": "Share of questions whose calls are exactly those that the question needs.",
+    "malformed steps": "Steps of the agent that could not be parsed.",
+    "positions per question": "Positions of the language model for a training question about "
+    "audio.",
     "modality gap": "Text accuracy minus audio accuracy on the same questions.",
 }
 

@@ -112,17 +112,8 @@ def tradeoff(points: Sequence[TradeoffPoint], across: str, up: str, caption: str
     """
     data = [_point(n, p) for n, p in enumerate(points, 1)]
     drawn = [row for row in data if row["x"] is not None and row["y"] is not None]
-    groups = list(dict.fromkeys(printable(point.group) for point in points))
     x = quantitative("x", across, scale={"zero": False})
     y = quantitative("y", up, scale={"zero": False})
-    color = {
-        **nominal("group"),
-        "scale": {"domain": groups, "range": list(SERIES[: max(1, len(groups))])},
-    }
-    shape = {
-        **nominal("group"),
-        "scale": {"domain": groups, "range": list(SHAPES[: max(1, len(groups))])},
-    }
     front = [{"filter": "datum.best"}]
     spec = {
         "data": {"values": drawn},
@@ -144,7 +135,7 @@ def tradeoff(points: Sequence[TradeoffPoint], across: str, up: str, caption: str
             ),
             layer(
                 {"type": "point", "filled": True, "size": 80, "opacity": 1},
-                {"x": x, "y": y, "color": color, "shape": shape, **described()},
+                {"x": x, "y": y, **_groups([point.group for point in points]), **described()},
             ),
             layer(
                 {"type": "text", "dx": 11, "dy": -8, "fontSize": 11},
@@ -173,6 +164,80 @@ def _point(number: int, point: TradeoffPoint) -> Mapping[str, object]:
         "y_low": y.low,
         "y_high": y.high,
         "text": f"{number}: {printable(point.name)}; {x}; {y}",
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class ScatterPoint:
+    """Point of a scatter plot.
+
+    Attributes:
+        name: name of the point.
+        across: x value, above 0.
+        up: y value with its interval; points with an undefined value are not drawn.
+        group: name of the group, which determines colour and shape.
+    """
+
+    name: str
+    across: float
+    up: Estimate
+    group: str = ""
+
+
+def scatter(points: Sequence[ScatterPoint], across: str, up: str, caption: str) -> Chart:
+    """Plot estimates with their intervals against a number, such as a cost, on a logarithmic axis.
+
+    Points are labelled with their number, from 1, which the table explains.
+
+    Args:
+        points: points, in the order of their numbers.
+        across: name and unit of the x values.
+        up: name and unit of the estimates.
+        caption: text below the chart.
+    """
+    data = [
+        {
+            "number": str(n),
+            "group": printable(point.group),
+            "x": point.across,
+            **estimate_row(point.up),
+            "text": f"{n}: {printable(point.name)}; {point.across:.3g}; {point.up}",
+        }
+        for n, point in enumerate(points, 1)
+        if point.up.value is not None
+    ]
+    scale = {"type": "log", "nice": False, "padding": 20}
+    x = quantitative("x", across, scale=scale, axis={"format": ".3~g"})
+    y = quantitative("value", up, scale={"zero": False})
+    spec = {
+        "data": {"values": data},
+        "height": 340,
+        "layer": [
+            layer(_THIN, {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}),
+            layer(
+                {"type": "point", "filled": True, "size": 80, "opacity": 1},
+                {"x": x, "y": y, **_groups([point.group for point in points]), **described()},
+            ),
+            layer(
+                {"type": "text", "dx": 11, "dy": -8, "fontSize": 11},
+                {"x": x, "y": y, "text": {"field": "number"}},
+            ),
+        ],
+    }
+    rows = tuple(
+        (str(n), point.name, f"{point.across:.3g}", str(point.up))
+        for n, point in enumerate(points, 1)
+    )
+    return Chart(caption, spec, Table(("number", "name", across, up), rows, (0, 2)))
+
+
+def _groups(names: Sequence[str]) -> dict[str, object]:
+    """Return encodings that give each group its colour and its shape."""
+    groups = list(dict.fromkeys(map(printable, names)))
+    n = max(1, len(groups))
+    return {
+        channel: {**nominal("group"), "scale": {"domain": groups, "range": list(values[:n])}}
+        for channel, values in (("color", SERIES), ("shape", SHAPES))
     }
 
 
