@@ -21,8 +21,10 @@ from audioprobe.models.tag_captioner import TagCaptioner
 from audioprobe.models.tool_agent.agent import ToolAgent
 from audioprobe.models.tool_agent.text_controllers import TextController
 from audioprobe.protocols import LikelihoodModel, Tagger
+from audioprobe.types import Decoding
 
 _BATCH = 16  # prompts per forward pass
+_STEP = Decoding(max_new_tokens=64)  # of a controller; a longer step is malformed
 
 
 def rewrite_of(arm: Arm, materials: ArmMaterials) -> Rewrite | None:
@@ -71,7 +73,10 @@ def answering_model(
             captioner_of(KnownLabels(tagger.labels, tagger.phrases, truth)), model
         ),
         "tools": lambda: ToolAgent(
-            TextController(model, "short"), agent_tools(tagger), max_calls=2, batch_size=_BATCH
+            TextController(model, "short", decoding=_STEP),
+            agent_tools(tagger),
+            max_calls=2,
+            batch_size=_BATCH,
         ),
     }
     made = makers[arm.input]()

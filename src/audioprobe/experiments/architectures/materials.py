@@ -15,6 +15,7 @@ from audioprobe.datasets.debian import DebianSounds
 from audioprobe.datasets.synthetic import RecordedPalette, Synthetic
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.architectures.config import ArchitecturesConfig, recipe_of
+from audioprobe.io.atomic import atomic_open
 from audioprobe.io.json_codec import to_json
 from audioprobe.models.encoders.linear_head import fit_linear_head
 from audioprobe.models.encoders.linear_tagger import LinearTagger
@@ -153,7 +154,8 @@ class ArmMaterials:
                 )
                 for row, features in zip(np.flatnonzero(~fitted), self._rows(~fitted), strict=True):
                     logits[row] = head.frame_logits(features)
-            np.save(path, logits)
+            with atomic_open(path) as stream:
+                np.save(stream, logits)
         loaded: FloatArray = np.load(path).astype(np.float32)
         return loaded
 
