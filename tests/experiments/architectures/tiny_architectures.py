@@ -1,5 +1,6 @@
 """A study of architectures that takes seconds: a tiny LLaMA on features of a few scenes."""
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -127,3 +128,9 @@ def without_times(result: ArmResult) -> dict[str, Any]:
     """Return the fields of a result that do not depend on the time of the run."""
     names = set(ArmResult.__dataclass_fields__) - {"seconds_per_step", "start"}
     return {name: getattr(result, name) for name in names}
+
+
+def copied(made: ArmMaterials, folder: Path) -> Path:
+    """Copy features, tagger and logits to the folder of another study, which reuses them."""
+    shutil.copytree(made.folder, folder, dirs_exist_ok=True)
+    return folder
