@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from functools import partial, reduce
 
+import torch
 from torch import Tensor, nn
 
+from audioprobe.errors import UnsupportedInputError
 from audioprobe.finetuning.alignment import (
     LossAlignment,
     alignment_loss,
@@ -69,7 +71,17 @@ class MultiTaskObjective(nn.Module):
 def build_objective(
     model: TrainableModel, data: TrainingSampler, strategy: Strategy
 ) -> MultiTaskObjective:
-    """Return the loss of a strategy; penalties are relative to the current weights."""
+    """Return the loss of a strategy; penalties are relative to the current weights.
+
+    Raises:
+        UnsupportedInputError: if the strategy aligns audio tokens that layers of the language model
+            read, which have no positions in its input.
+    """
+    if strategy.alignment and not model.n_positions(torch.zeros(1, 1, 1)):
+        raise UnsupportedInputError(
+            "Expected a model whose audio tokens precede the text, because the strategy aligns "
+            "them with text. Use another connector, or remove the alignment."
+        )
     answers = AnswerLoss(model, per="example")
     penalties: list[Penalty] = []
     if (l2sp := strategy.get(L2SP)) is not None:

@@ -168,7 +168,7 @@ def test_a_study_that_changed_is_refused(finished: Finished, tmp_path: Path) -> 
     "changes",
     [
         {"held_out": 0.3},
-        {"scenes": {"n_train": 20, "sources": ["crow", "bell"], "recordings": False}},
+        {"scenes": {"n_train": 20, "sources": ["crow", "bell", "rain"], "recordings": False}},
         {"encoder": {"name": "yamnet", "options": {"hop": 0.96}}},
     ],
     ids=lambda changes: next(iter(changes)),
@@ -181,10 +181,7 @@ def test_another_recipe_or_other_data_are_refused(
     copy = shutil.copytree(folder, tmp_path / "run")
     before = path.read_text()
     try:  # the file of the recipe changes, the configuration of the study does not
-        shutil.copy(write_recipe(path.parent, **changes), path)
-    except shutil.SameFileError:
-        pass
-    try:
+        assert write_recipe(path.parent, **changes) == path
         refused(study(tables), copy, "different inputs")
     finally:
         path.write_text(before)
@@ -243,8 +240,11 @@ def test_unreadable_clips_are_failures_and_do_not_stop_a_run(tiny: ArmMaterials)
     model = Scripted("yes")
     for trial in evaluator.trials(model):
         assert ("no-such-file" in trial.failure) == (trial.question.clip == name)
-    scenes = {question.scene for question in questions.scenes}
-    assert len(evaluator.truth()) == len(made.clips_by_id) - 1 + len(scenes)
+    scenes = made.test_scenes.clips("test")
+    known = [*made.clips_by_id.values(), *(scenes[question.scene] for question in questions.scenes)]
+    expected = {read_waveform(c).digest(): c.labels for c in known if c.waveform is not None}
+    assert evaluator.truth() == expected
+    assert read_waveform(clip).digest() not in expected
 
 
 @pytest.mark.slow
@@ -279,14 +279,13 @@ def test_a_study_of_all_inputs_in_two_processes_equals_that_in_one(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("n_workers", [1, 2])
 def test_an_arm_that_diverges_does_not_stop_the_others(
-    tiny: ArmMaterials, tmp_path: Path, n_workers: int
+    tiny: ArmMaterials, tmp_path: Path
 ) -> None:
     tables = settings(Path(tiny.config.recipe), *FAST, rates={"factors": [1e30], "steps": 1})
     folder = copied(tiny, tmp_path / "run")
     shutil.rmtree(folder / "features" / "validation")
     with pytest.raises(TrainingError, match="'linear': the training diverged at all"):
-        study(tables)(folder, n_workers=n_workers)
+        study(tables)(folder, n_workers=2)
     assert [path.name for path in (folder / "results").iterdir()] == ["blind-0.json"]
     assert json.loads((folder / "rates" / "linear.json").read_text()) == {"1e+30": None}

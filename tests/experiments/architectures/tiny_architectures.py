@@ -99,7 +99,7 @@ def settings(recipe_path: Path, *names: str, **changes: object) -> dict[str, Any
         "recipe": str(recipe_path),
         "seeds": 1,
         "rates": {"factors": [1.0, 3.0], "steps": 1, "n_scenes": 3},
-        "evaluation": {"n_clips": 1, "max_trained": 2, "n_scenes": 4},
+        "evaluation": {"n_clips": 1, "max_trained": 2, "n_scenes": 4, "locate_trials": 0},
         "bootstrap": {"n_resamples": 20},
         "arms": [{"name": name, **ARMS[name]} for name in names or ARMS],
         **changes,

@@ -349,7 +349,7 @@ def test_a_model_with_codes_has_their_tokenizer(base: Path, tmp_path: Path) -> N
     assert totals(model, [Prompt("what", clips[0])]).isfinite().all()
 
 
-def test_a_model_without_codes_is_no_discrete_model(base: Path, tmp_path: Path) -> None:
+def test_a_model_without_codes_is_refused(base: Path, tmp_path: Path) -> None:
     save_adapter(checkpoint_of(base, CONNECTORS["mlp"]), tmp_path / "saved", name="tiny")
     with pytest.raises(InvalidInputError, match="'mlp'"):
         DiscreteAudioLM.from_pretrained(tmp_path / "saved", base=base)

@@ -37,6 +37,8 @@ class Arm:
         budget: "examples" trains as many steps as the first arm. "compute" trains as many steps as
             need the same number of floating-point operations.
         seeds: number of seeds; 0 means that of the study.
+        language_rate: factor of the learning rate of the language model, above 0; all of its
+            weights need a lower rate than LoRA.
     """
 
     name: str
@@ -45,8 +47,13 @@ class Arm:
     train: Literal["lora", "llm"] = "lora"
     budget: Budget = "examples"
     seeds: int = 0
+    language_rate: float = 1.0
 
     def __post_init__(self) -> None:
+        if not self.language_rate > 0:
+            raise InvalidInputError(
+                f"Arm {self.name!r}: expected language_rate > 0, got {self.language_rate}."
+            )
         if self.input != "tokens" and self.connector != LINEAR:
             raise InvalidInputError(
                 f"Arm {self.name!r}: expected no connector for the input {self.input!r}, received "

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from audioprobe.errors import AudioProbeError, InvalidInputError
+from audioprobe.experiments.architectures.codebook import codebook_measures
 from audioprobe.experiments.architectures.config import (
     TEXT_INPUTS,
     ArchitecturesConfig,
@@ -23,6 +24,7 @@ from audioprobe.experiments.architectures.config import (
 from audioprobe.experiments.architectures.cost import arm_cost
 from audioprobe.experiments.architectures.evaluation import ArmEvaluator
 from audioprobe.experiments.architectures.inputs import answering_model
+from audioprobe.experiments.architectures.location import arms_to_locate, locate_in_arm
 from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.questions import evaluation_questions
 from audioprobe.experiments.architectures.storage import (
@@ -38,6 +40,7 @@ from audioprobe.experiments.run_metadata import RESULTS, config_difference, run_
 from audioprobe.experiments.worker_pool import worker_pool
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import open_run
+from audioprobe.models.ltu.checkpoint import load_ltu
 from audioprobe.models.tool_agent.agent import ToolAgent
 from audioprobe.plots.training_curves import read_log
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
@@ -85,7 +88,8 @@ class ArchitecturesRun:
         Raises:
             InvalidInputError: if the folder is in use or contains another study, a number is out
                 of range, or recordings are missing.
-            TrainingError: if the training of an arm diverges; all other runs are finished before.
+            TrainingError: if the training of an arm diverges. Like all errors of single runs, it is
+                raised after the other runs.
             WeightsError: if the base model or the encoder is missing.
         """
         if n_workers < 1 or max_runs < 0:
@@ -104,8 +108,14 @@ class ArchitecturesRun:
         with open_run(path, self._text, pinned, run_start(), incompatibility=self._incompatibility):
             prepare(materials)
             remaining, stage = self.remaining(path)[: max_runs or None], "runs"
-            for done, name in enumerate(self._train(materials, remaining, n_workers), 1):
+            failures: list[AudioProbeError] = []
+            names = self._train(materials, remaining, n_workers, failures)
+            for done, name in enumerate(names, 1):
                 progress(ProgressEvent(stage=stage, done=done, total=len(remaining), note=name))
+            jobs = (partial(locate_in_arm, materials, arm) for arm in arms_to_locate(materials))
+            list(_successes(jobs, failures))
+        if failures:
+            raise failures[0]
         return read_record(path)
 
     def remaining(self, folder: Path) -> list[tuple[str, int]]:
@@ -114,29 +124,20 @@ class ArchitecturesRun:
         return [run for run in self.runs if not (results / result_name(*run)).is_file()]
 
     def _train(
-        self, materials: ArmMaterials, remaining: Sequence[tuple[str, int]], n_workers: int
-    ) -> Iterator[str]:
-        """Train and evaluate runs, and yield the name of each when it finishes.
-
-        A run that fails does not stop the others; the first error is raised at the end.
-        """
-        failures: list[AudioProbeError] = []
-        if n_workers == 1:
-            jobs = (partial(run_arm, materials, self.config.arm(arm), s) for arm, s in remaining)
-            yield from _successes(jobs, failures)
-        else:
-            yield from self._train_in_parallel(materials, remaining, n_workers, failures)
-        if failures:
-            raise failures[0]
-
-    def _train_in_parallel(
         self,
         materials: ArmMaterials,
         remaining: Sequence[tuple[str, int]],
         n_workers: int,
         failures: list[AudioProbeError],
     ) -> Iterator[str]:
-        """Train and evaluate runs in several processes; append errors to `failures`."""
+        """Train and evaluate runs, and yield the name of each when it finishes.
+
+        A run that fails does not stop the others; its error is appended to `failures`.
+        """
+        if n_workers == 1:
+            jobs = (partial(run_arm, materials, self.config.arm(arm), s) for arm, s in remaining)
+            yield from _successes(jobs, failures)
+            return
         # What several runs share must exist before they start.
         arms = (trial_arm(self.config, self.config.arm(arm)) for arm, _ in remaining)
         names = dict.fromkeys(arm.name for arm in arms if arm is not None)
@@ -203,11 +204,20 @@ def run_arm(materials: ArmMaterials, arm: Arm, seed: int) -> str:
         seconds_per_step=float(np.median([entry["seconds"] for entry in logs])),
         rate=trainer.rate,
         rate_losses={str(factor): loss for factor, loss in trainer.rate_losses().items()},
+        codebook=_codebook(materials, arm, folder),
         losses=tuple(entry["loss"] for entry in logs),
         start=run_start(),
     )
     store_result(materials.folder, result)
     return trainer.name
+
+
+def _codebook(materials: ArmMaterials, arm: Arm, folder: Path) -> dict[str, float | None]:
+    """Return the use of the codes of a trained arm; {} without a codebook."""
+    if arm.connector.kind not in ("codes", "quantized"):
+        return {}
+    net = load_ltu(folder, materials.recipe.base).net
+    return codebook_measures(net, materials.training_features)
 
 
 def _successes(jobs: Iterable[Callable[[], str]], failures: list[AudioProbeError]) -> Iterator[str]:

@@ -13,6 +13,7 @@ from audioprobe.experiments.architectures.questions import SceneQuestion
 from audioprobe.experiments.run_metadata import RESULTS
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.config import read_config
+from audioprobe.io.data_table import DataTable
 from audioprobe.io.json_codec import read_json, to_json
 from audioprobe.io.run_folder import CONFIG, MANIFEST
 from audioprobe.probing.trial import Trial
@@ -106,11 +107,14 @@ class ArchitecturesRecord:
         results: results of finished runs by (arm, seed), in the order of the configuration.
         manifest: what must not change between starts ("pinned"), and time, versions and commit of
             each start ("starts").
+        locations: for each arm with audio tokens, tables about where a concept is lost inside the
+            model of the first seed; see `location.locate_loss`.
     """
 
     config: ArchitecturesConfig
     results: Mapping[tuple[str, int], ArmResult]
     manifest: Mapping[str, Any]
+    locations: Mapping[str, Mapping[str, DataTable]] = field(default_factory=dict)
 
     def of(self, arm: str) -> dict[int, ArmResult]:
         """Return the results of an arm by seed."""
@@ -146,6 +150,27 @@ def store_result(folder: Path, result: ArmResult) -> None:
     atomic_write(folder / RESULTS / result_name(result.arm, result.seed), text)
 
 
+def location_path(folder: Path, arm: str) -> Path:
+    """Return the file with the tables about where a concept is lost inside an arm."""
+    return folder / RESULTS / f"locations-{arm}.json"
+
+
+def store_location(folder: Path, arm: str, tables: Mapping[str, DataTable]) -> None:
+    """Store tables about where a concept is lost inside an arm."""
+    columns = {name: dict(table.columns) for name, table in tables.items()}
+    atomic_write(location_path(folder, arm), json.dumps(columns, allow_nan=False))
+
+
+def _read_location(path: Path) -> dict[str, DataTable]:
+    try:
+        tables = json.loads(path.read_text(encoding="utf-8"))
+        return {name: DataTable(columns) for name, columns in tables.items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise InvalidInputError(
+            f"{path.name} cannot be read ({error}). Remove it, and run the study again."
+        ) from error
+
+
 def read_record(folder: str | Path) -> ArchitecturesRecord:
     """Read the results of a study from its folder; models and audio are not needed.
 
@@ -172,4 +197,9 @@ def read_record(folder: str | Path) -> ArchitecturesRecord:
             manifest = dict(json.loads((path / MANIFEST).read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise InvalidInputError(f"{MANIFEST} cannot be read as JSON ({error}).") from error
-    return ArchitecturesRecord(config, results, manifest)
+        locations = {
+            arm.name: _read_location(location_path(path, arm.name))
+            for arm in config.arms
+            if location_path(path, arm.name).is_file()
+        }
+    return ArchitecturesRecord(config, results, manifest, locations)

@@ -234,11 +234,13 @@ def arm_recipe(recipe: Recipe, arm: Arm, seed: int, rate: float, ratio: float = 
         replace(
             stage,
             train=stage.train if n < n_shared else arm.modules,
-            connector_rate=1.0 if n < n_shared else rate,
+            connector_rate=1.0 if n < n_shared else rate / arm.language_rate,
             max_tokens=stage.max_tokens + (0 if n < n_shared else added),
             arguments=replace(
                 stage.arguments,
                 seed=seed,
+                learning_rate=stage.arguments.learning_rate
+                * (1.0 if n < n_shared else arm.language_rate),
                 steps=round(stage.arguments.steps * (1.0 if n < n_shared else ratio)),
             ),
         )
@@ -261,4 +263,4 @@ def trial_arm(config: ArchitecturesConfig, arm: Arm) -> Arm | None:
 
 def _network(arm: Arm) -> tuple[object, ...]:
     """Return what the best learning rate depends on."""
-    return arm.connector, arm.train, arm.input
+    return arm.connector, arm.train, arm.input, arm.language_rate
