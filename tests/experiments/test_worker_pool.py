@@ -8,10 +8,10 @@ import time
 from pathlib import Path
 
 import pytest
+from tests.processes import SETTINGS
 
 from audioprobe.errors import TrainingError
 from audioprobe.experiments.worker_pool import worker_pool
-from tests.processes import SETTINGS
 
 pytestmark = [
     pytest.mark.slow,
@@ -61,16 +61,21 @@ def test_results_and_errors_of_tasks_are_returned(tmp_path: Path) -> None:
         assert pool.submit(double, 4).result() == 8
 
 
-def test_an_interruption_ends_running_and_waiting_tasks(tmp_path: Path) -> None:
-    began = 0.0
-    with pytest.raises(KeyboardInterrupt), worker_pool(1, start, (str(tmp_path),)) as pool:
+def interrupt(folder: Path) -> None:
+    """Submit three tasks to one worker, and interrupt the first."""
+    with worker_pool(1, start, (str(folder),)) as pool:
         for name in "abc":
             pool.submit(sleep, name)
-        pid = wait_for_pid(tmp_path / "a")
-        began = time.monotonic()
+        wait_for_pid(folder / "a")
         raise KeyboardInterrupt
-    assert time.monotonic() - began < 20
-    wait_for_end(pid)
+
+
+def test_an_interruption_ends_running_and_waiting_tasks(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(tmp_path)
+    assert time.monotonic() - began < 300
+    wait_for_end(wait_for_pid(tmp_path / "a"))
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 

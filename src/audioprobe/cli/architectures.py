@@ -93,7 +93,8 @@ def _show(prepared: "ArchitecturesRun", folder: Path) -> None:
         write(f"questions per run: {size.n_questions:,}")
     n_remaining = size.remaining.total()
     write(f"runs: {len(prepared.runs)}, of which {n_remaining} have no result")
-    asked = f"{config.seconds_per_question:g} s per question"
-    asked = "without questions" if size.n_questions is None else asked
-    at = f"{config.seconds_per_step:g} s per step, {asked}"
-    write(f"about {duration(size.seconds)} in one process, at {at}")
+    questions = f"{config.seconds_per_question:g} s per question"
+    if size.n_questions is None:
+        questions = "without questions"
+    speed = f"{config.seconds_per_step:g} s per step, {questions}"
+    write(f"about {duration(size.seconds)} in one process, at {speed}")

@@ -48,12 +48,11 @@ def run(
 ) -> int:
     """Run an experiment: classification, concept probes, or a study.
 
-    A study is of fine-tuning, of interpretability, or of architectures (small models that are
-    trained alike, and differ in how audio reaches the language model).
+    Studies fine-tune a model, interpret a model, or compare architectures that are trained alike.
 
     OUT/report.html is the report, OUT/summary.md and .tex have its tables, and OUT/scores.parquet
     or OUT/trials.parquet has all data. Each response is written to OUT/responses.jsonl at once: the
-    same command resumes an interrupted run and repeats no prompt. Training runs resume, too.
+    same command resumes an interrupted run and repeats no prompt.
 
     Example: audioprobe run recordings --out runs/recordings
     """

@@ -1,4 +1,4 @@
-"""What most tests of this folder share: a tiny recipe, and the features and tagger of its scenes."""
+"""Fixtures of most tests in this folder: a tiny recipe, and features and tagger of its scenes."""
 
 from pathlib import Path
 

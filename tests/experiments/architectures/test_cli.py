@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import tomli_w
+from tests.experiments.architectures.test_storage import result
 from tests.experiments.architectures.tiny_architectures import (
     ARMS,
     copied,
@@ -22,7 +23,6 @@ from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.questions import evaluation_questions
 from audioprobe.experiments.architectures.size import study_size
 from audioprobe.experiments.architectures.storage import read_record, store_result
-from tests.experiments.architectures.test_storage import result
 
 SLOW_ARMS = ("linear", "cascade", "blind")
 
@@ -55,7 +55,7 @@ def test_dry_run_lists_arms_stages_questions_and_duration(
     n_questions = len(questions.probe) + len(questions.scenes)
     assert f"questions per run: {n_questions}" in done.stdout
     assert "runs: 15, of which 14 have no result" in done.stdout
-    assert "about 38 h 1 min in one process, at 3600 s per step" in done.stdout
+    assert "about 38 h 2 min in one process, at 3600 s per step" in done.stdout
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["results"]
 
 

@@ -1,6 +1,5 @@
 """What each arm receives of the audio, in training and in the evaluation."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -72,9 +71,7 @@ def test_all_arms_of_a_seed_have_the_same_clips_questions_and_order(
     recipes = [arm_recipe(tiny.recipe, arm(name), seed, 1.0) for name in ARMS]
     drawn = []
     for recipe in recipes:
-        made = QASampler(
-            tiny.scenes, "train", N_SCENES, held_out=recipe.held_out, seed=recipe.seed
-        )
+        made = QASampler(tiny.scenes, "train", N_SCENES, held_out=recipe.held_out, seed=recipe.seed)
         stage = recipe.stages[1]
         first = stage.arguments.seed * 1_000_000
         drawn.append([made.records(stage, first + step) for step in range(3)])
@@ -107,9 +104,7 @@ def test_rewritten_questions_keep_order_and_answers(tiny: ArmMaterials, name: st
 
 
 @pytest.mark.parametrize("name", ["linear", "codes", "cross-attention"])
-def test_arms_with_audio_tokens_have_the_questions_unchanged(
-    tiny: ArmMaterials, name: str
-) -> None:
+def test_arms_with_audio_tokens_have_the_questions_unchanged(tiny: ArmMaterials, name: str) -> None:
     assert rewrite_of(arm(name), tiny) is None
 
 
@@ -166,10 +161,14 @@ def test_captions_of_the_training_are_out_of_fold(tiny: ArmMaterials, tmp_path: 
     """Labels that are random, but can be learnt by heart from random features."""
     folder = copied(tiny, tmp_path / "planted")
     rng = np.random.default_rng(0)
-    features = np.lib.format.open_memmap(folder / "features/train/features.npy", "r+")
-    labels = np.lib.format.open_memmap(folder / "features/train/labels.npy", "r+")
-    features[:] = rng.normal(size=features.shape)
-    labels[:] = rng.permutation(np.arange(labels.size) % 2).reshape(labels.shape)
+    stored = {
+        name: folder / "features" / "train" / f"{name}.npy" for name in ("features", "labels")
+    }
+    features, labels = (np.load(path) for path in stored.values())
+    features = rng.normal(size=features.shape).astype(features.dtype)
+    labels = rng.permutation(np.arange(labels.size) % 2).reshape(labels.shape).astype(labels.dtype)
+    np.save(stored["features"], features)
+    np.save(stored["labels"], labels)
     (folder / "out-of-fold-logits.npy").unlink()
     planted = materials(settings(Path(tiny.config.recipe)), folder)
     frames, is_even = features.astype(np.float32), np.arange(N_SCENES) % 2 == 0
@@ -280,11 +279,16 @@ def test_tools_of_a_training_scene_have_out_of_fold_probabilities(tiny: ArmMater
 
 
 def test_a_model_without_audio_does_not_depend_on_the_clip(tiny: ArmMaterials) -> None:
-    seen: list[Sequence[object]] = []
-    model = WithoutAudio(Scripted(lambda prompt: seen.append((prompt.text, prompt.audio)) or "A"))
+    received: list[tuple[str, Waveform | None]] = []
+
+    def answer(prompt: Prompt) -> str:
+        received.append((prompt.text, prompt.audio))
+        return "A"
+
+    model = WithoutAudio(Scripted(answer))
     prompts = [Prompt("Q?", scene(tiny, row)) for row in (0, 1)] + [Prompt("Q?")]
     assert [response.text for response in model.generate(prompts)] == ["A"] * 3
-    assert seen == [("Q?", None)] * 3
+    assert received == [("Q?", None)] * 3
     values = [*model.log_likelihood(prompts, ["Yes.", "No."])]
     assert values[0] == values[1] == values[2]
     assert model.info.parts["model"].name == "scripted"

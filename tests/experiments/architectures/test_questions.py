@@ -92,9 +92,9 @@ def test_clips_have_one_source_and_belong_to_a_set(
     tiny: ArmMaterials, questions: EvaluationQuestions
 ) -> None:
     made = study(tiny, n_clips=2, max_trained=0, n_scenes=150)
-    asked = {q.clip for q in questions.probe if q.clip}
+    clips = {q.clip for q in questions.probe if q.clip}
     assert set(questions.sets.values()) == {SCENES}
-    assert asked <= set(questions.sets) == set(made.clips_by_id)
+    assert clips <= set(questions.sets) == set(made.clips_by_id)
     names = {concept.id: concept.name for concept in Concepts.shipped()}
     for question in questions.probe:
         if question.clip:

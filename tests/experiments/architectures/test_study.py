@@ -26,10 +26,15 @@ from audioprobe.experiments.architectures.evaluation import ArmEvaluator
 from audioprobe.experiments.architectures.inputs import answering_model
 from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.questions import evaluation_questions
-from audioprobe.experiments.architectures.storage import ArchitecturesRecord, ArmResult
+from audioprobe.experiments.architectures.storage import (
+    ArchitecturesRecord,
+    ArmResult,
+    SceneTrial,
+)
 from audioprobe.models.scripted import Scripted
 from audioprobe.models.tool_agent.agent import ToolAgent
 from audioprobe.models.tool_agent.text_controllers import TextController
+from audioprobe.probing.trial import Trial
 from audioprobe.progress import ProgressEvent, ignore_progress
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.types import LogLikelihood
@@ -54,6 +59,10 @@ def results(record: ArchitecturesRecord) -> dict[tuple[str, int], dict[str, Any]
     return {run: without_times(result) for run, result in record.results.items()}
 
 
+def answers_of(result: ArmResult) -> list[Trial | SceneTrial]:
+    return [*result.trials, *result.scenes]
+
+
 def check_result(result: ArmResult, made: ArmMaterials) -> None:
     """A result has an answer or a failure for every question of its seed."""
     questions = evaluation_questions(made, result.seed)
@@ -61,7 +70,7 @@ def check_result(result: ArmResult, made: ArmMaterials) -> None:
     assert tuple(trial.question for trial in result.scenes) == questions.scenes
     assert result.roles == questions.roles
     assert result.sets == questions.sets
-    for trial in (*result.trials, *result.scenes):
+    for trial in answers_of(result):
         assert bool(trial.log_likelihoods) != bool(trial.failure)
     assert result.n_steps == len(result.losses) == 2
     assert result.seconds_per_step > 0
@@ -74,7 +83,7 @@ def test_a_study_stores_every_run(finished: Finished, tiny: ArmMaterials) -> Non
     assert record.missing == []
     for result in record.results.values():
         check_result(result, tiny)
-        assert not any(trial.failure for trial in (*result.trials, *result.scenes))
+        assert not any(trial.failure for trial in answers_of(result))
     linear, blind = record.results.values()
     assert linear.rate_losses.keys() == {"1.0", "3.0"}
     assert linear.rate_losses[str(linear.rate)] == min(filter(None, linear.rate_losses.values()))
@@ -99,11 +108,11 @@ def test_only_a_missing_result_is_made_again(finished: Finished, tmp_path: Path)
     tables, folder, record = finished
     copy = shutil.copytree(folder, tmp_path / "run")
     (copy / "results" / "blind-0.json").unlink()
-    kept = (copy / "results" / "linear-0.json").read_bytes()
+    stored = (copy / "results" / "linear-0.json").read_bytes()
     events: list[ProgressEvent] = []
     again = study(tables)(copy, events.append)
     assert results(again) == results(record)
-    assert (copy / "results" / "linear-0.json").read_bytes() == kept
+    assert (copy / "results" / "linear-0.json").read_bytes() == stored
     assert {event.stage.partition(":")[0] for event in events} == {"blind-0", "runs"}
     assert not any("steps" in event.stage for event in events)  # its model is still there
 
@@ -190,9 +199,9 @@ def test_another_recipe_or_other_data_are_refused(
 
 def test_numbers_out_of_range_are_refused(finished: Finished) -> None:
     tables, folder, _ = finished
-    for options in ({"n_workers": 0}, {"max_runs": -1}):
+    for n_workers, max_runs in ((0, 0), (1, -1)):
         with pytest.raises(InvalidInputError, match="n_workers of at least 1"):
-            study(tables)(folder, **options)
+            study(tables)(folder, n_workers=n_workers, max_runs=max_runs)
 
 
 def test_blind_arm_does_not_depend_on_the_clip_and_others_do(
@@ -221,11 +230,13 @@ def test_failures_of_an_agent_are_failures_of_trials(tiny: ArmMaterials) -> None
     evaluator = ArmEvaluator(tiny, questions, ignore_progress)
     silent = ToolAgent(TextController(Scripted("I do not know.")), ("yamnet",), max_calls=1)
     assert isinstance(silent, LikelihoodModel)
-    trials, scenes = evaluator.trials(silent), evaluator.scene_trials(silent)
-    for trial in (*trials, *scenes):
-        is_text = isinstance(trial.question, type(questions.probe[0])) and not trial.question.clip
+    for trial in evaluator.trials(silent):
+        is_text = not trial.question.clip
         assert is_text or "did not answer" in trial.failure
         assert bool(trial.log_likelihoods) == is_text
+    for scene in evaluator.scene_trials(silent):
+        assert "did not answer" in scene.failure
+        assert scene.is_correct is None
     responses = evaluator.agent_responses(silent)
     assert len(responses) == sum(bool(q.audio) for q in questions.probe) + len(questions.scenes)
     assert all(r.response is not None and r.response.abstained for r in responses)
@@ -265,7 +276,7 @@ def test_a_study_of_all_inputs_in_two_processes_equals_that_in_one(
     for (name, _), result in records[0].results.items():
         check_result(result, tiny)
         assert bool(result.responses) == (name == "controller")
-        failures = [t for t in (*result.trials, *result.scenes) if t.failure]
+        failures = [trial.failure for trial in answers_of(result) if trial.failure]
         assert bool(failures) == (name == "controller")  # two steps teach no protocol
     shared = [
         torch.load(tmp_path / "1" / "training" / f"{a['name']}-0/text/state.pt", weights_only=True)
@@ -279,9 +290,7 @@ def test_a_study_of_all_inputs_in_two_processes_equals_that_in_one(
 
 
 @pytest.mark.slow
-def test_an_arm_that_diverges_does_not_stop_the_others(
-    tiny: ArmMaterials, tmp_path: Path
-) -> None:
+def test_an_arm_that_diverges_does_not_stop_the_others(tiny: ArmMaterials, tmp_path: Path) -> None:
     tables = settings(Path(tiny.config.recipe), *FAST, rates={"factors": [1e30], "steps": 1})
     folder = copied(tiny, tmp_path / "run")
     shutil.rmtree(folder / "features" / "validation")

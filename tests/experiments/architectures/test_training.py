@@ -117,7 +117,7 @@ def test_trials_are_stored_and_resumed_and_a_diverged_one_has_no_loss(
     assert {event.stage.split(":")[0] for event in events} <= {"linear-0", "features, validation"}
 
 
-def test_folder_in_use_is_no_divergence(tiny: ArmMaterials, tmp_path: Path) -> None:
+def test_folder_in_use_does_not_mean_divergence(tiny: ArmMaterials, tmp_path: Path) -> None:
     made = study(tiny, tmp_path, "linear")
     shared = made.folder / "training" / "shared-0" / "ltu"
     folder = made.folder / "rate-trials" / "linear-0-1"

@@ -132,7 +132,7 @@ class ArmTrainer:
         folder = self.materials.folder / TRIALS / f"{self.name}-{factor:g}"
         self._copy_shared(folder)
         loss = math.nan
-        # The lock is outside of `suppress`: a folder in use is no divergence.
+        # The lock is outside of `suppress`, because a folder in use does not mean divergence.
         with training_lock(folder), suppress(TrainingError):
             loss = self._loss(self._curriculum(recipe, folder), short)
         shutil.rmtree(folder)
