@@ -19,6 +19,7 @@ from tests.experiments.architectures.tiny_architectures import (
 )
 from tests.processes import run_cli, start_cli
 
+from audioprobe.cli.architectures import run_architectures
 from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.questions import evaluation_questions
 from audioprobe.experiments.architectures.size import study_size
@@ -34,28 +35,31 @@ def write_config(folder: Path, tables: dict[str, Any]) -> Path:
 
 
 def test_dry_run_lists_arms_stages_questions_and_duration(
-    tiny: ArmMaterials, tmp_path: Path
+    tiny: ArmMaterials,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
     compute = {"name": "compute", **ARMS["cross-attention"], "budget": "compute", "seeds": 1}
     tables = settings(Path(tiny.config.recipe), seeds=2, seconds_per_step=3600.0)
     tables["arms"].append(compute)
     store_result(tmp_path / "run", result("linear", 1))
-    done = run_cli(
-        "run", str(write_config(tmp_path, tables)), "--out", str(tmp_path / "run"), "--dry-run"
-    )
-    assert done.returncode == 0, done.stderr
-    rows = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines() if line.strip()}
+    path = write_config(tmp_path, tables)
+    assert run_architectures(path, tmp_path / "run", n_workers=1, dry_run=True) == 0
+    shown = capsys.readouterr().out
+    rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line.strip()}
     assert rows["linear"] == ["tokens", "linear", "2", "1", "2"]
     assert rows["controller"] == ["tools", "2", "2", "2"]
     assert rows["true-tags"] == ["true", "tags", "2", "2", "2"]
     assert rows["compute"] == ["tokens", "cross_attention", "1", "1", "by", "operations"]
-    assert "shared stage text: 2 steps, once per seed" in done.stdout
-    assert "trials of learning rates: 6, of 1 steps each" in done.stdout  # of three networks
+    assert "shared stage text: 2 steps, once per seed" in shown
+    assert "trials of learning rates: 6, of 1 steps each" in shown  # of three networks
     questions = evaluation_questions(tiny, 0)
     n_questions = len(questions.probe) + len(questions.scenes)
-    assert f"questions per run: {n_questions}" in done.stdout
-    assert "runs: 15, of which 14 have no result" in done.stdout
-    assert "about 38 h 2 min in one process, at 3600 s per step" in done.stdout
+    assert f"questions per run: {n_questions}" in shown
+    assert "runs: 15, of which 14 have no result" in shown
+    assert "about 38 h 2 min in one process, at 3600 s per step" in shown
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["results"]
 
 

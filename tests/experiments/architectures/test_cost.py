@@ -1,11 +1,9 @@
 """Parameters and operations of arms equal those counted by hand."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
 
 import pytest
-from tests.experiments.architectures.tiny_architectures import ARMS, arm, materials, settings
+from tests.experiments.architectures.tiny_architectures import ARMS, arm
 
 from audioprobe.experiments.architectures.config import Arm, read_architectures
 from audioprobe.experiments.architectures.cost import ArmCost, arm_cost, audio_questions
@@ -31,7 +29,7 @@ LORA = 2 * N_LAYERS * RANK * 2 * HIDDEN  # in q and v
 
 @pytest.fixture(scope="module")
 def costs(tiny: ArmMaterials) -> Mapping[str, ArmCost]:
-    return {name: arm_cost(tiny, arm(name)) for name in ARMS}
+    return {name: arm_cost(tiny, arm(name)) for name in ARMS if name != "true-tags"}
 
 
 def test_parameters_equal_those_counted_by_hand(costs: Mapping[str, ArmCost]) -> None:
@@ -96,13 +94,6 @@ def test_calls_and_answers_of_tools_both_count(
     of_steps = [n_text for n_text, _ in lengths(tiny, "controller")]
     assert len(of_steps) == 32
     assert costs["controller"].n_positions == sum(of_steps) / 16
-
-
-def test_costs_do_not_depend_on_the_number_of_arms(
-    tiny: ArmMaterials, costs: Mapping[str, ArmCost]
-) -> None:
-    alone = materials(settings(Path(tiny.config.recipe), "linear"), tiny.folder)
-    assert asdict(arm_cost(alone, arm("linear"))) == asdict(costs["linear"])
 
 
 SIZES = ConnectorSizes(width=192, n_steps=32, hidden=576, n_layers=30)  # of mini, version 1

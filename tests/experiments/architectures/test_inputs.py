@@ -54,7 +54,7 @@ def sampler(tiny: ArmMaterials, seed: int = 0) -> QASampler:
     return QASampler(tiny.scenes, "train", N_SCENES, held_out=held_out, seed=seed)
 
 
-def questions(tiny: ArmMaterials, n_steps: int = 6, seed: int = 0) -> list[QARecord]:
+def questions(tiny: ArmMaterials, n_steps: int = 2, seed: int = 0) -> list[QARecord]:
     """Return the questions of the first steps of the stage about audio."""
     drawn = sampler(tiny, seed)
     return [r for step in range(n_steps) for r in drawn.records(tiny.recipe.stages[1], step)]
@@ -120,7 +120,7 @@ def test_true_tags_name_the_labels_of_the_scene_and_no_others(tiny: ArmMaterials
     assert rewrite is not None
     phrases = {concept.name: concept.phrase for concept in Concepts.shipped()}
     clips = tiny.scenes.clips("train")
-    for row in range(N_SCENES):
+    for row in range(0, N_SCENES, 2):
         record = QARecord(instruction="What is it?", output="It.", audio_id=str(row))
         (written,) = rewrite([record])
         caption = written.instruction.splitlines()[1]
@@ -132,9 +132,9 @@ def test_true_tags_of_the_evaluation_read_as_in_training(tiny: ArmMaterials) -> 
     rewrite = rewrite_of(arm("true-tags"), tiny)
     assert rewrite is not None
     clips = tiny.scenes.clips("train")
-    truth = {scene(tiny, row).digest(): clips[row].labels or () for row in range(4)}
+    truth = {scene(tiny, row).digest(): clips[row].labels or () for row in (0, 1)}
     known = KnownLabels(tiny.tagger.labels, tiny.tagger.phrases, truth)
-    for row in range(4):
+    for row in (0, 1):
         (written,) = rewrite([QARecord(instruction="Q?", output="A.", audio_id=str(row))])
         assert prompt_of_cascade(captioner_of(known), scene(tiny, row)) == written.instruction
 
@@ -161,14 +161,12 @@ def test_captions_of_the_training_are_out_of_fold(tiny: ArmMaterials, tmp_path: 
     """Labels that are random, but can be learnt by heart from random features."""
     folder = copied(tiny, tmp_path / "planted")
     rng = np.random.default_rng(0)
-    stored = {
-        name: folder / "features" / "train" / f"{name}.npy" for name in ("features", "labels")
-    }
-    features, labels = (np.load(path) for path in stored.values())
+    paths = [folder / "features" / "train" / f"{name}.npy" for name in ("features", "labels")]
+    features, labels = map(np.load, paths)
     features = rng.normal(size=features.shape).astype(features.dtype)
     labels = rng.permutation(np.arange(labels.size) % 2).reshape(labels.shape).astype(labels.dtype)
-    np.save(stored["features"], features)
-    np.save(stored["labels"], labels)
+    np.save(paths[0], features)
+    np.save(paths[1], labels)
     (folder / "out-of-fold-logits.npy").unlink()
     planted = materials(settings(Path(tiny.config.recipe)), folder)
     frames, is_even = features.astype(np.float32), np.arange(N_SCENES) % 2 == 0
@@ -237,7 +235,7 @@ def test_other_questions_need_the_list_of_labels(text: str) -> None:
 def test_tools_give_two_examples_per_question_that_the_protocol_parses(
     tiny: ArmMaterials,
 ) -> None:
-    records = [record for record in questions(tiny, n_steps=10) if record.audio_id]
+    records = [record for record in questions(tiny, n_steps=4) if record.audio_id]
     written = SceneTools(tiny)(records)
     assert len(written) == 2 * len(records)
     for record, call, answer in zip(records, written[::2], written[1::2], strict=True):
@@ -259,7 +257,7 @@ def test_results_of_tools_read_in_the_evaluation_as_in_training(tiny: ArmMateria
 
     controller = PlannedController(plan_of, Scripted(answer), name="plan", style="short")
     agent = ToolAgent(controller, agent_tools(tagger))
-    records = [record for record in questions(tiny, n_steps=4) if record.audio_id]
+    records = [record for record in questions(tiny) if record.audio_id]
     for record in records:
         waveform = scene(tiny, int(record.audio_id))
         tagger.add(waveform, int(record.audio_id))

@@ -193,5 +193,5 @@ def test_invalid_configurations_are_refused(changes: dict[str, Any], message: st
 
 def test_an_unknown_arm_is_refused_with_a_suggestion() -> None:
     config = parsed(settings(Path("recipe.toml")))
-    with pytest.raises(InvalidInputError, match="received 'liner'.* 'linear'"):
+    with pytest.raises(InvalidInputError, match=r"received 'liner'.* 'linear'"):
         config.arm("liner")
