@@ -41,7 +41,7 @@ from audioprobe.models.scripted import Scripted
 from audioprobe.models.tool_agent.agent import ToolAgent
 from audioprobe.models.tool_agent.text_controllers import PlannedController
 from audioprobe.models.tool_agent.text_protocol import answer_text, parse_step
-from audioprobe.small_ltu.questions import PRESENCE, QASampler
+from audioprobe.small_ltu.questions import FIRST, LAST, PRESENCE, QASampler
 from audioprobe.tool_calls import CallRequest
 from audioprobe.training.examples import CAPTION_QUESTION, LABELS_QUESTION, QARecord
 
@@ -171,7 +171,7 @@ def test_captions_of_the_training_are_out_of_fold(tiny: ArmMaterials, tmp_path: 
     planted = materials(settings(Path(tiny.config.recipe)), folder)
     frames, is_even = features.astype(np.float32), np.arange(N_SCENES) % 2 == 0
     logits = planted.out_of_fold_logits
-    out_of_fold = np.stack([clip_probabilities(rows) for rows in logits])
+    out_of_fold = np.stack([clip_probabilities(rows) for rows in logits])  # nothing is repeated
     assert 0.1 < (auc(labels[is_even], out_of_fold[is_even])) < 0.9
     other = fit_linear_head(frames[~is_even], labels[~is_even], seed=0)
     by_heart = np.stack([other.clip_logits(clip) for clip in frames[~is_even]])
@@ -268,12 +268,36 @@ def test_results_of_tools_read_in_the_evaluation_as_in_training(tiny: ArmMateria
 
 def test_tools_of_a_training_scene_have_out_of_fold_probabilities(tiny: ArmMaterials) -> None:
     tagger = SceneTagger(tiny)
-    tagger.add(scene(tiny, 3), 3)
-    (clip,) = tagger.tag([scene(tiny, 3)])
-    (frames,) = tagger.tag_frames([scene(tiny, 3)])
-    np.testing.assert_array_equal(clip, clip_probabilities(tiny.out_of_fold_logits[3]))
-    np.testing.assert_allclose(frames, 1 / (1 + np.exp(-tiny.out_of_fold_logits[3])), rtol=1e-5)
+    for row in range(6):
+        tagger.add(scene(tiny, row), row)
+        (clip,) = tagger.tag([scene(tiny, row)])
+        (frames,) = tagger.tag_frames([scene(tiny, row)])
+        (of_test,) = tiny.tagger.tag_frames([scene(tiny, row)])
+        assert frames.shape == of_test.shape  # without repetitions, which have no time
+        logits = tiny.out_of_fold_logits[row, : len(frames)]
+        np.testing.assert_array_equal(clip, clip_probabilities(logits))
+        np.testing.assert_allclose(frames, 1 / (1 + np.exp(-logits)), rtol=1e-5)
     assert tagger.info.options["n_scenes"] == N_SCENES
+
+
+def test_last_sound_of_a_training_scene_is_not_the_first(
+    tiny: ArmMaterials, tmp_path: Path
+) -> None:
+    """A planted scene: the first label at its begin, the second at its end, then a repetition."""
+    folder = copied(tiny, tmp_path / "planted")
+    labels = tiny.tagger.phrases
+    logits = np.load(folder / "out-of-fold-logits.npy")
+    lengths = [len(tiny.scene_logits(row)) for row in range(N_SCENES)]
+    row = next(n for n, length in enumerate(lengths) if 1 < length < logits.shape[1])
+    n_frames = lengths[row]
+    logits[row] = -9
+    logits[row, :, 1] = np.where(np.arange(logits.shape[1]) == n_frames - 1, 9, -9)
+    logits[row, 0, :2] = logits[row, n_frames:, :2] = 9, -9
+    np.save(folder / "out-of-fold-logits.npy", logits)
+    tools = SceneTools(materials(settings(Path(tiny.config.recipe)), folder))
+    records = [QARecord(instruction=q, output="It.", audio_id=str(row)) for q in (FIRST, LAST)]
+    results = [record.instruction.splitlines()[1] for record in tools(records)[1::2]]
+    assert results == [f'RESULT "{labels[0]}"', f'RESULT "{labels[1]}"']
 
 
 def test_a_model_without_audio_does_not_depend_on_the_clip(tiny: ArmMaterials) -> None:

@@ -39,7 +39,7 @@ def rewrite_of(arm: Arm, materials: ArmMaterials) -> Rewrite | None:
 
     def caption(row: int) -> str:
         if arm.input == "tags":
-            probabilities = clip_probabilities(materials.out_of_fold_logits[row])
+            probabilities = clip_probabilities(materials.scene_logits(row))
         else:
             probabilities = materials.training_features.labels[row].float().numpy()
         return captioner.describe(probabilities).text

@@ -19,7 +19,11 @@ from audioprobe.io.atomic import atomic_open
 from audioprobe.io.json_codec import to_json
 from audioprobe.models.encoders.linear_head import fit_linear_head
 from audioprobe.models.encoders.linear_tagger import LinearTagger
-from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
+from audioprobe.models.ltu.audio_frontend import (
+    AudioFrontend,
+    load_frontend,
+    without_repetition,
+)
 from audioprobe.models.ltu.feature_encoder import FeatureConfig
 from audioprobe.progress import ProgressCallback, prefixed
 from audioprobe.small_ltu.building import TRAIN, audio_config, build_scenes
@@ -158,6 +162,16 @@ class ArmMaterials:
                 np.save(stream, logits)
         loaded: FloatArray = np.load(path).astype(np.float32)
         return loaded
+
+    def scene_logits(self, row: int) -> FloatArray:
+        """Return the out-of-fold logits of a training scene, shape (n_frames, n_labels).
+
+        They are those of the frames of the scene, as a tagger returns them, while
+        `out_of_fold_logits` has repetitions that fill a clip of the encoder's length.
+        """
+        features = self.training_features.features(torch.tensor([row]))[0].numpy()
+        logits: FloatArray = self.out_of_fold_logits[row, : len(without_repetition(features))]
+        return logits
 
     @cached_property
     def test_scenes(self) -> Synthetic:
