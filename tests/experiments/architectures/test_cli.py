@@ -59,7 +59,7 @@ def test_dry_run_lists_arms_stages_questions_and_duration(
     n_questions = len(questions.probe) + len(questions.scenes)
     assert f"questions per run: {n_questions}" in shown
     assert "runs: 15, of which 14 have no result" in shown
-    assert "about 38 h 2 min in one process, at 3600 s per step" in shown
+    assert "about 38 h 3 min in one process, at 3600 s per step" in shown
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["results"]
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from tests.experiments.architectures.tiny_architectures import (
@@ -19,7 +20,7 @@ from tests.experiments.architectures.tiny_architectures import (
     write_recipe,
 )
 
-from audioprobe import Prompt
+from audioprobe import Decoding, Prompt, Waveform
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import InvalidInputError, TrainingError
 from audioprobe.experiments.architectures.evaluation import ArmEvaluator
@@ -255,6 +256,38 @@ def test_unreadable_clips_are_failures_and_do_not_stop_a_run(tiny: ArmMaterials)
     expected = {read_waveform(c).digest(): c.labels for c in known if c.waveform is not None}
     assert evaluator.truth() == expected
     assert read_waveform(clip).digest() not in expected
+
+
+def test_long_clips_are_cut_alike_for_all_arms(tiny: ArmMaterials) -> None:
+    questions, made = evaluation_questions(tiny, 0), replace(tiny)
+    (name, clip), *_ = made.clips_by_id.items()
+    noise = np.random.default_rng(0).normal(0, 0.1, 12 * 16_000).astype(np.float32)
+    made.clips_by_id[name] = replace(clip, waveform=Waveform(noise, 16_000))
+    seen: list[Waveform] = []
+
+    def answer(prompt: Prompt, _: str) -> LogLikelihood:
+        if prompt.audio is not None:
+            seen.append(prompt.audio)
+        return LogLikelihood(-1.0, 1)
+
+    evaluator = ArmEvaluator(made, questions, ignore_progress)
+    evaluator.trials(Scripted("yes", likelihood=answer))
+    assert max(waveform.duration for waveform in seen) == tiny.audio.seconds
+    cut = Waveform(noise[: round(tiny.audio.seconds * 16_000)], 16_000)
+    assert cut.digest() in {waveform.digest() for waveform in seen}
+    assert evaluator.truth()[cut.digest()] == clip.labels
+
+
+def test_true_tags_name_labels_that_no_training_scene_has(
+    finished: Finished, tiny: ArmMaterials
+) -> None:
+    _, folder, _ = finished
+    waveform = read_waveform(next(iter(tiny.clips_by_id.values())))
+    model_folder = folder / "training" / "blind-0" / "ltu"
+    truth = {waveform.digest(): ("foghorn", "rain")}
+    model = answering_model(arm("true-tags"), model_folder, tiny, truth)
+    (response,) = model.generate([Prompt("What is it?", waveform)], Decoding(max_new_tokens=1))
+    assert response.details["caption"] == "rain (1.00), a foghorn (1.00)"
 
 
 @pytest.mark.slow

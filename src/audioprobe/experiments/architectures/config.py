@@ -140,7 +140,7 @@ class ArchitecturesConfig:
     evaluation: EvaluationSize = field(default_factory=EvaluationSize)
     margin: float = field(default=0.1, compare=False)
     seconds_per_step: float = field(default=4.0, compare=False)
-    seconds_per_question: float = field(default=0.2, compare=False)
+    seconds_per_question: float = field(default=0.3, compare=False)
     bootstrap: Bootstrap = field(default_factory=Bootstrap, compare=False)
 
     def __post_init__(self) -> None:

@@ -111,13 +111,18 @@ class ArmEvaluator:
         return tuple(responses)
 
     def _waveform(self, clip: str) -> Waveform | str | None:
-        """Return the waveform of a clip, the cause if it cannot be read, or None without a clip."""
+        """Return the waveform of a clip, the cause if it cannot be read, or None without a clip.
+
+        All arms receive as much of a long clip as the encoder of an audio prefix does.
+        """
         if not clip:
             return None
         try:
-            return read_waveform(self._materials.clips_by_id[clip])
+            waveform = read_waveform(self._materials.clips_by_id[clip])
         except AudioReadError as error:
             return str(error) or type(error).__name__
+        n_samples = round(self._materials.audio.seconds * waveform.sample_rate)
+        return Waveform(waveform.samples[:n_samples], waveform.sample_rate)
 
 
 _Question = TypeVar("_Question", ProbeQuestion, SceneQuestion)

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
+from audioprobe.concepts import Concepts
 from audioprobe.experiments.architectures.config import Arm
 from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.tag_texts import (
@@ -52,6 +54,15 @@ def captioner_of(tagger: Tagger) -> TagCaptioner:
     return TagCaptioner(tagger, max_tags=5, possible=0.05, probabilities=True)
 
 
+def _known_labels(tagger: Tagger, truth: Mapping[str, Sequence[str]]) -> KnownLabels:
+    """Return a tagger with the true labels of clips, also those that no training scene has."""
+    shipped = {concept.name: concept.phrase for concept in Concepts.shipped()}
+    phrases = dict(zip(tagger.labels, tagger.phrases, strict=True))
+    for label in chain(*truth.values()):
+        phrases.setdefault(label, shipped.get(label, label))
+    return KnownLabels(tuple(phrases), tuple(phrases.values()), truth)
+
+
 def answering_model(
     arm: Arm, folder: Path, materials: ArmMaterials, truth: Mapping[str, Sequence[str]]
 ) -> LikelihoodModel:
@@ -61,7 +72,7 @@ def answering_model(
         arm: the architecture.
         folder: folder of the trained network.
         materials: data of the study.
-        truth: labels of each test clip, by the digest of its waveform; for true words only.
+        truth: labels of each test clip, by the digest of its waveform; for true tags only.
     """
     model = LTU.from_pretrained(folder, base=materials.recipe.base, batch_size=_BATCH)
     tagger = materials.tagger
@@ -69,9 +80,7 @@ def answering_model(
         "tokens": lambda: model,
         "nothing": lambda: WithoutAudio(model),
         "tags": lambda: Cascade(captioner_of(tagger), model),
-        "true tags": lambda: Cascade(
-            captioner_of(KnownLabels(tagger.labels, tagger.phrases, truth)), model
-        ),
+        "true tags": lambda: Cascade(captioner_of(_known_labels(tagger, truth)), model),
         "tools": lambda: ToolAgent(
             TextController(model, "short", decoding=_STEP),
             agent_tools(tagger),
