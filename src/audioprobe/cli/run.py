@@ -46,9 +46,7 @@ def run(
         bool, Parameter(help="Only show prompts or training runs and their number.", negative=())
     ] = False,
 ) -> int:
-    """Run an experiment: classification, concept probes, or a study.
-
-    Studies fine-tune a model, interpret a model, or compare architectures that are trained alike.
+    """Run an experiment: classification, probes, or a study of models (see the shipped configs).
 
     OUT/report.html is the report, OUT/summary.md and .tex have its tables, and OUT/scores.parquet
     or OUT/trials.parquet has all data. Each response is written to OUT/responses.jsonl at once: the

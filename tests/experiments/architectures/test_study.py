@@ -31,6 +31,7 @@ from audioprobe.experiments.architectures.storage import (
     ArchitecturesRecord,
     ArmResult,
     SceneTrial,
+    read_record,
 )
 from audioprobe.models.scripted import Scripted
 from audioprobe.models.tool_agent.agent import ToolAgent
@@ -333,3 +334,22 @@ def test_an_arm_that_diverges_does_not_stop_the_others(tiny: ArmMaterials, tmp_p
         study(tables)(folder, n_workers=2)
     assert [path.name for path in (folder / "results").iterdir()] == ["blind-0.json"]
     assert json.loads((folder / "rates" / "linear.json").read_text()) == {"1e+30": None}
+
+
+@pytest.mark.slow
+def test_an_arm_in_which_nothing_can_be_located_does_not_stop_the_study(
+    tiny: ArmMaterials, tmp_path: Path
+) -> None:
+    """Five concepts are too few for probes."""
+    evaluation = {"n_clips": 1, "max_trained": 2, "n_scenes": 1, "locate_trials": 8}
+    rates = {"factors": [1.0], "steps": 1, "n_scenes": 3}
+    tables = settings(Path(tiny.config.recipe), *FAST, evaluation=evaluation, rates=rates)
+    folder = copied(tiny, tmp_path / "run")
+    message = (
+        r"location in the arm 'linear' \(locate_trials = 0 leaves it out\): Expected .* 6 conc"
+    )
+    with pytest.raises(InvalidInputError, match=message):
+        study(tables)(folder)
+    record = read_record(folder)
+    assert record.missing == []
+    assert record.locations == {}

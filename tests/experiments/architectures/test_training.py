@@ -179,6 +179,12 @@ def test_recipes_differ_in_connector_modules_and_rate_alone(tiny: ArmMaterials, 
     assert all(getattr(made, field) == getattr(tiny.recipe, field) for field in fields)
 
 
+def test_language_model_has_a_rate_of_its_own(tiny: ArmMaterials) -> None:
+    recipe = arm_recipe(tiny.recipe, Arm(name="slow", language_rate=0.5), 0, 3.0)
+    rates = [(s.arguments.learning_rate, s.connector_rate) for s in recipe.stages]
+    assert rates == [(1e-3, 1.0), (5e-4, 6.0)]  # the rate of the connector is the product
+
+
 def test_all_weights_can_be_trained(tiny: ArmMaterials) -> None:
     recipes = [
         arm_recipe(tiny.recipe, Arm(name="all", train="llm"), 0, 1.0),

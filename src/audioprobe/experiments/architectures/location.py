@@ -14,6 +14,7 @@ import numpy as np
 
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts import Concepts
+from audioprobe.errors import located
 from audioprobe.experiments.architectures.config import Arm
 from audioprobe.experiments.architectures.evaluation import ANSWERS
 from audioprobe.experiments.architectures.materials import SCENES, ArmMaterials
@@ -84,13 +85,14 @@ def locate_in_arm(materials: ArmMaterials, arm: Arm) -> str:
     """
     folder = ArmTrainer(materials, arm, 0).model_folder
     stored = materials.folder / RESULTS / result_name(arm, 0)
-    tables = locate_loss(
-        LTU.from_pretrained(folder, base=materials.recipe.base),
-        read_json(ArmResult, stored, stored.name),
-        materials,
-        materials.folder / STATES / arm.name,
-        prefixed(materials.progress, f"{arm.name}, location"),
-    )
+    with located(f"location in the arm {arm.name!r} (locate_trials = 0 leaves it out)"):
+        tables = locate_loss(
+            LTU.from_pretrained(folder, base=materials.recipe.base),
+            read_json(ArmResult, stored, stored.name),
+            materials,
+            materials.folder / STATES / arm.name,
+            prefixed(materials.progress, f"{arm.name}, location"),
+        )
     store_location(materials.folder, arm.name, tables)
     return arm.name
 
