@@ -117,6 +117,15 @@ def test_trials_are_stored_and_resumed_and_a_diverged_one_has_no_loss(
     assert {event.stage.split(":")[0] for event in events} <= {"linear-0", "features, validation"}
 
 
+def test_recipe_without_shared_stages_has_trials(tiny: ArmMaterials, tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, stages=tiny_stages()[1:])
+    rates = {"factors": [1.0], "steps": 1, "n_scenes": 3}
+    made = materials(settings(path, "linear", rates=rates), copied(tiny, tmp_path / "study"))
+    losses = trainer(made).rate_losses()
+    assert isinstance(losses[1.0], float)
+    assert not (made.folder / "training").exists()
+
+
 def test_folder_in_use_does_not_mean_divergence(tiny: ArmMaterials, tmp_path: Path) -> None:
     made = study(tiny, tmp_path, "linear")
     shared = made.folder / "training" / "shared-0" / "ltu"

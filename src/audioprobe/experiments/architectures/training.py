@@ -130,6 +130,7 @@ class ArmTrainer:
         short = replace(stage, arguments=replace(stage.arguments, steps=steps))
         recipe = replace(recipe, stages=(*recipe.stages[:n_shared], short))
         folder = self.materials.folder / TRIALS / f"{self.name}-{factor:g}"
+        folder.mkdir(parents=True, exist_ok=True)
         self._copy_shared(folder)
         loss = math.nan
         # The lock is outside of `suppress`, because a folder in use does not mean divergence.
