@@ -15,6 +15,7 @@ from audioprobe.registry import KINDS, Backend, Kind, available, factory_of
 _PURPOSES: dict[Kind, str] = {
     "encoder": "Encoders: audio to features, tags or vectors. --model tag-captioner:NAME",
     "audio_tokenizer": "Audio tokenizers: audio to codes, which a language model reads as words",
+    "connector": "Connectors of other packages: features of audio to tokens of a language model",
     "language_model": "Language models: respond to questions about audio. --model NAME:ARGUMENT",
     "embedder": "Embedders: text to vectors. --scorer embedding:NAME",
     "scorer": "Scorers: similarity of captions and labels. --scorer NAME",

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _SHIPPED = shipped("audioprobe.experiments", "configs")
 _SHOWN = 600  # number of characters of a prompt that a dry run shows
 _CHARACTERS_PER_TOKEN = 4  # approximately, in English text
-KINDS = ("classification", "probe", "finetuning", "interpretability")
+KINDS = ("classification", "probe", "finetuning", "interpretability", "architectures")
 
 
 @app.command
@@ -46,7 +46,7 @@ def run(
         bool, Parameter(help="Only show prompts or training runs and their number.", negative=())
     ] = False,
 ) -> int:
-    """Run an experiment: classification, concept probes, a fine-tuning or interpretability study.
+    """Run an experiment: classification, probes, or a study of models (see the shipped configs).
 
     OUT/report.html is the report, OUT/summary.md and .tex have its tables, and OUT/scores.parquet
     or OUT/trials.parquet has all data. Each response is written to OUT/responses.jsonl at once: the
@@ -54,6 +54,7 @@ def run(
 
     Example: audioprobe run recordings --out runs/recordings
     """
+    from audioprobe.cli.architectures import run_architectures
     from audioprobe.cli.finetuning import run_study
     from audioprobe.cli.interpretability import run_interpretability
     from audioprobe.cli.probe import run_probe
@@ -73,6 +74,8 @@ def run(
         return run_probe(text, str(path), folder, embed=embed_audio, dry_run=dry_run)
     if kind == "interpretability":
         return run_interpretability(path, folder, dry_run=dry_run)
+    if kind == "architectures":
+        return run_architectures(path, folder, n_workers=workers, dry_run=dry_run)
     if kind == "finetuning":
         return run_study(text, str(path), folder, n_workers=workers, dry_run=dry_run)
     prepared = classification_run(path)
@@ -96,11 +99,11 @@ def report(
     """Compute the tables and the report of a run again from its folder; no model is used.
 
     The reports of classification and concept probes show audio, which must still exist. The report
-    of a fine-tuning or interpretability study needs only its folder, and contains the training
-    runs or measurements that finished.
+    of a study needs only its folder, and contains the training runs or measurements that finished.
 
     Example: audioprobe report runs/recordings --out again
     """
+    from audioprobe.cli.architectures import report_architectures
     from audioprobe.cli.finetuning import report_study
     from audioprobe.cli.interpretability import report_interpretability
     from audioprobe.cli.probe import read_probe_run, report_probe
@@ -113,6 +116,8 @@ def report(
         return report_study(folder, title, out)
     if kind == "interpretability":
         return report_interpretability(folder, title, out)
+    if kind == "architectures":
+        return report_architectures(folder, title, out)
     if kind == "probe":
         text = config.read_text(encoding="utf-8-sig")
         probe = read_probe_run(text, str(config))

@@ -18,6 +18,8 @@ AudioInput: TypeAlias = Literal["tokens", "tags", "true tags", "tools", "nothing
 """What the language model receives of the audio: audio tokens of a connector, a text with the
 labels of a tagger and their probabilities, a text with the true labels, the results of tools that
 it calls, or nothing."""
+TEXT_INPUTS: tuple[AudioInput, ...] = ("tags", "true tags", "tools")
+"""Inputs that describe the audio in text."""
 Budget: TypeAlias = Literal["examples", "compute"]
 """What is equal to the first arm: the number of examples, or the number of operations."""
 
@@ -124,6 +126,8 @@ class ArchitecturesConfig:
         rates: choice of the connector's learning rate.
         evaluation: number of questions.
         margin: accuracy that counts as a small difference, in (0, 1).
+        seconds_per_step: duration of a training step, for estimates before a run.
+        seconds_per_question: duration of a question of the evaluation, for the same estimates.
         bootstrap: how confidence intervals are computed.
     """
 
@@ -135,6 +139,8 @@ class ArchitecturesConfig:
     rates: RateTrials = field(default_factory=RateTrials)
     evaluation: EvaluationSize = field(default_factory=EvaluationSize)
     margin: float = field(default=0.1, compare=False)
+    seconds_per_step: float = field(default=4.0, compare=False)
+    seconds_per_question: float = field(default=0.3, compare=False)
     bootstrap: Bootstrap = field(default_factory=Bootstrap, compare=False)
 
     def __post_init__(self) -> None:
@@ -143,6 +149,11 @@ class ArchitecturesConfig:
         if not names or self.seeds < 1:
             raise InvalidInputError(
                 f"Expected at least one arm and one seed, received {len(names)} and {self.seeds}."
+            )
+        if min(self.seconds_per_step, self.seconds_per_question) <= 0:
+            raise InvalidInputError(
+                "Expected seconds_per_step and seconds_per_question above 0, received "
+                f"{self.seconds_per_step} and {self.seconds_per_question}."
             )
         if self.arms[0].budget != "examples":
             raise InvalidInputError(

@@ -1,11 +1,12 @@
 """Evaluation of a trained arm: the same questions for all arms of a seed."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import TypeVar
 
 from audioprobe.audio.windowing import read_waveform
-from audioprobe.errors import AudioReadError, InvalidInputError
+from audioprobe.errors import PER_ITEM_ERRORS, AudioReadError
 from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.questions import (
     EvaluationQuestions,
@@ -42,10 +43,19 @@ class ArmEvaluator:
         self._scenes = materials.test_scenes.clips(_TEST)
 
     def truth(self) -> dict[str, Sequence[str]]:
-        """Return the labels of all test clips and scenes, by the digest of the waveform."""
-        clips = [*self._materials.clips_by_id.values()]
-        clips += [self._scenes[q.scene] for q in self._questions.scenes]
-        return {read_waveform(clip).digest(): clip.labels or () for clip in clips}
+        """Return the labels of all test clips and scenes, by the digest of the waveform.
+
+        Clips that cannot be read are left out.
+        """
+        truth: dict[str, Sequence[str]] = {}
+        for name, clip in self._materials.clips_by_id.items():
+            waveform = self._waveform(name)
+            if isinstance(waveform, Waveform):
+                truth[waveform.digest()] = clip.labels or ()
+        for number in {question.scene for question in self._questions.scenes}:
+            clip = self._scenes[number]
+            truth[read_waveform(clip).digest()] = clip.labels or ()
+        return truth
 
     def trials(self, model: LikelihoodModel) -> tuple[Trial, ...]:
         """Return the answers to the yes/no questions, in the order of the questions."""
@@ -93,20 +103,26 @@ class ArmEvaluator:
         for done, (clip, text, options, waveform) in enumerate(prompts, 1):
             response: Response | None = None
             if isinstance(waveform, Waveform):
-                decoding = Decoding(choices=options)
-                (response,) = agent.generate([Prompt(text, waveform)], decoding)
+                with suppress(*PER_ITEM_ERRORS):
+                    decoding = Decoding(choices=options)
+                    (response,) = agent.generate([Prompt(text, waveform)], decoding)
             responses.append(AgentResponse(clip=clip, question=text, response=response))
             self._progress(ProgressEvent(stage="calls", done=done, total=len(prompts)))
         return tuple(responses)
 
     def _waveform(self, clip: str) -> Waveform | str | None:
-        """Return the waveform of a clip, the cause if it cannot be read, or None without a clip."""
+        """Return the waveform of a clip, the cause if it cannot be read, or None without a clip.
+
+        All arms receive as much of a long clip as the encoder of an audio prefix does.
+        """
         if not clip:
             return None
         try:
-            return read_waveform(self._materials.clips_by_id[clip])
+            waveform = read_waveform(self._materials.clips_by_id[clip])
         except AudioReadError as error:
             return str(error) or type(error).__name__
+        n_samples = round(self._materials.audio.seconds * waveform.sample_rate)
+        return Waveform(waveform.samples[:n_samples], waveform.sample_rate)
 
 
 _Question = TypeVar("_Question", ProbeQuestion, SceneQuestion)
@@ -130,8 +146,8 @@ def _answers(
         if not isinstance(waveform, str):
             try:
                 (values,) = model.log_likelihood([Prompt(question.text, waveform)], options)
-            except InvalidInputError as error:
-                failure = str(error)
+            except PER_ITEM_ERRORS as error:
+                failure = str(error) or type(error).__name__
         answers.append(make(question, values, failure))
     return answers
 

@@ -14,6 +14,8 @@ import numpy as np
 
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.concepts import Concepts
+from audioprobe.errors import located
+from audioprobe.experiments.architectures.config import Arm
 from audioprobe.experiments.architectures.evaluation import ANSWERS
 from audioprobe.experiments.architectures.materials import SCENES, ArmMaterials
 from audioprobe.experiments.architectures.storage import (
@@ -61,27 +63,38 @@ _LATE = 2 / 3  # relative depth from which text states are patched
 _CONTROLS = 5
 
 
-def locate_in_arms(materials: ArmMaterials) -> None:
-    """Measure where a concept is lost in each arm with audio tokens, and store the tables.
+def arms_to_locate(materials: ArmMaterials) -> list[Arm]:
+    """Return the arms with audio tokens that have a result of the first seed, and no tables."""
+    if not materials.config.evaluation.locate_trials:
+        return []
+    folder = materials.folder
+    return [
+        arm
+        for arm in materials.config.arms
+        if arm.input == "tokens"
+        and (folder / RESULTS / result_name(arm, 0)).is_file()
+        and not location_path(folder, arm.name).is_file()
+    ]
 
-    The first seed is used. Arms without a result, and those with tables, are left out.
+
+def locate_in_arm(materials: ArmMaterials, arm: Arm) -> str:
+    """Measure where a concept is lost in the first seed of an arm, and store the tables.
+
+    Returns:
+        The name of the arm.
     """
-    arms = materials.config.arms if materials.config.evaluation.locate_trials else ()
-    for arm in arms:
-        trainer = ArmTrainer(materials, arm, 0)
-        stored = materials.folder / RESULTS / result_name(arm, 0)
-        is_done = location_path(materials.folder, arm.name).is_file()
-        if arm.input != "tokens" or is_done or not stored.is_file():
-            continue
-        model = LTU.from_pretrained(trainer.model_folder, base=materials.recipe.base)
+    folder = ArmTrainer(materials, arm, 0).model_folder
+    stored = materials.folder / RESULTS / result_name(arm, 0)
+    with located(f"location in the arm {arm.name!r} (locate_trials = 0 leaves it out)"):
         tables = locate_loss(
-            model,
+            LTU.from_pretrained(folder, base=materials.recipe.base),
             read_json(ArmResult, stored, stored.name),
             materials,
             materials.folder / STATES / arm.name,
             prefixed(materials.progress, f"{arm.name}, location"),
         )
-        store_location(materials.folder, arm.name, tables)
+    store_location(materials.folder, arm.name, tables)
+    return arm.name
 
 
 def locate_loss(

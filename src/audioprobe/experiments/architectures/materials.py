@@ -15,10 +15,15 @@ from audioprobe.datasets.debian import DebianSounds
 from audioprobe.datasets.synthetic import RecordedPalette, Synthetic
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.architectures.config import ArchitecturesConfig, recipe_of
+from audioprobe.io.atomic import atomic_open
 from audioprobe.io.json_codec import to_json
 from audioprobe.models.encoders.linear_head import fit_linear_head
 from audioprobe.models.encoders.linear_tagger import LinearTagger
-from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
+from audioprobe.models.ltu.audio_frontend import (
+    AudioFrontend,
+    load_frontend,
+    without_repetition,
+)
 from audioprobe.models.ltu.feature_encoder import FeatureConfig
 from audioprobe.progress import ProgressCallback, prefixed
 from audioprobe.small_ltu.building import TRAIN, audio_config, build_scenes
@@ -153,9 +158,20 @@ class ArmMaterials:
                 )
                 for row, features in zip(np.flatnonzero(~fitted), self._rows(~fitted), strict=True):
                     logits[row] = head.frame_logits(features)
-            np.save(path, logits)
+            with atomic_open(path) as stream:
+                np.save(stream, logits)
         loaded: FloatArray = np.load(path).astype(np.float32)
         return loaded
+
+    def scene_logits(self, row: int) -> FloatArray:
+        """Return the out-of-fold logits of a training scene, shape (n_frames, n_labels).
+
+        They are those of the frames of the scene, as a tagger returns them, while
+        `out_of_fold_logits` has repetitions that fill a clip of the encoder's length.
+        """
+        features = self.training_features.features(torch.tensor([row]))[0].numpy()
+        logits: FloatArray = self.out_of_fold_logits[row, : len(without_repetition(features))]
+        return logits
 
     @cached_property
     def test_scenes(self) -> Synthetic:

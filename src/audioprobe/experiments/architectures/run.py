@@ -4,18 +4,17 @@ Each result is one file. Finished runs are not repeated, so an interrupted study
 """
 
 import json
-import os
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import as_completed
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import AudioProbeError, InvalidInputError
 from audioprobe.experiments.architectures.codebook import codebook_measures
 from audioprobe.experiments.architectures.config import (
+    TEXT_INPUTS,
     ArchitecturesConfig,
     Arm,
     parse_architectures,
@@ -25,7 +24,7 @@ from audioprobe.experiments.architectures.config import (
 from audioprobe.experiments.architectures.cost import arm_cost
 from audioprobe.experiments.architectures.evaluation import ArmEvaluator
 from audioprobe.experiments.architectures.inputs import answering_model
-from audioprobe.experiments.architectures.location import locate_in_arms
+from audioprobe.experiments.architectures.location import arms_to_locate, locate_in_arm
 from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.questions import evaluation_questions
 from audioprobe.experiments.architectures.storage import (
@@ -36,8 +35,9 @@ from audioprobe.experiments.architectures.storage import (
     result_name,
     store_result,
 )
-from audioprobe.experiments.architectures.training import ArmTrainer
+from audioprobe.experiments.architectures.training import RATE_SEED, ArmTrainer, trial_arm
 from audioprobe.experiments.run_metadata import RESULTS, config_difference, run_start
+from audioprobe.experiments.worker_pool import worker_pool
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import open_run
 from audioprobe.models.ltu.checkpoint import load_ltu
@@ -88,7 +88,8 @@ class ArchitecturesRun:
         Raises:
             InvalidInputError: if the folder is in use or contains another study, a number is out
                 of range, or recordings are missing.
-            TrainingError: if the training of an arm diverges at all learning rates.
+            TrainingError: if the training of an arm diverges. Like all errors of single runs, it is
+                raised after the other runs.
             WeightsError: if the base model or the encoder is missing.
         """
         if n_workers < 1 or max_runs < 0:
@@ -106,35 +107,47 @@ class ArchitecturesRun:
         }
         with open_run(path, self._text, pinned, run_start(), incompatibility=self._incompatibility):
             prepare(materials)
-            remaining = [run for run in self.runs if not _is_finished(path, *run)]
-            remaining, stage = remaining[: max_runs or None], "runs"
-            for done, name in enumerate(self._train(materials, remaining, n_workers), 1):
+            remaining, stage = self.remaining(path)[: max_runs or None], "runs"
+            failures: list[AudioProbeError] = []
+            names = self._train(materials, remaining, n_workers, failures)
+            for done, name in enumerate(names, 1):
                 progress(ProgressEvent(stage=stage, done=done, total=len(remaining), note=name))
-            locate_in_arms(materials)
+            jobs = (partial(locate_in_arm, materials, arm) for arm in arms_to_locate(materials))
+            list(_successes(jobs, failures))
+        if failures:
+            raise failures[0]
         return read_record(path)
 
+    def remaining(self, folder: Path) -> list[tuple[str, int]]:
+        """Return the runs that have no result in a folder."""
+        results = folder / RESULTS
+        return [run for run in self.runs if not (results / result_name(*run)).is_file()]
+
     def _train(
-        self, materials: ArmMaterials, remaining: Sequence[tuple[str, int]], n_workers: int
+        self,
+        materials: ArmMaterials,
+        remaining: Sequence[tuple[str, int]],
+        n_workers: int,
+        failures: list[AudioProbeError],
     ) -> Iterator[str]:
-        """Train and evaluate runs, and yield the name of each when it finishes."""
+        """Train and evaluate runs, and yield the name of each when it finishes.
+
+        A run that fails does not stop the others; its error is appended to `failures`.
+        """
         if n_workers == 1:
-            for arm, seed in remaining:
-                yield run_arm(materials, self.config.arm(arm), seed)
+            jobs = (partial(run_arm, materials, self.config.arm(arm), s) for arm, s in remaining)
+            yield from _successes(jobs, failures)
             return
         # What several runs share must exist before they start.
-        for seed in sorted({seed for _, seed in remaining}):
+        arms = (trial_arm(self.config, self.config.arm(arm)) for arm, _ in remaining)
+        names = dict.fromkeys(arm.name for arm in arms if arm is not None)
+        for seed in sorted({*(seed for _, seed in remaining), *([RATE_SEED] if names else [])}):
             ArmTrainer(materials, self.config.arms[0], seed).train_shared()
-        threads = max(1, (os.cpu_count() or 1) // n_workers)
-        arguments = (self._text, materials.folder, threads)
-        context = get_context("spawn")
-        with ProcessPoolExecutor(n_workers, context, _start_worker, arguments) as pool:
-            for part in (_rate_jobs(self.config, remaining), remaining):
-                tasks = [pool.submit(_run_in_worker, *job) for job in part]
-                for task in as_completed(tasks):
-                    if part is remaining:
-                        yield task.result()
-                    else:
-                        task.result()
+        with worker_pool(n_workers, _start_worker, (self._text, materials.folder)) as pool:
+            tasks = [pool.submit(_choose_rate, name) for name in names]
+            list(_successes((task.result for task in as_completed(tasks)), failures))
+            tasks = [pool.submit(_run_in_worker, *run) for run in remaining]
+            yield from _successes((task.result for task in as_completed(tasks)), failures)
 
     def _incompatibility(self, older: str) -> str | None:
         """Return why the study in the folder cannot be continued; None if it can.
@@ -159,7 +172,7 @@ def prepare(materials: ArmMaterials) -> None:
     """Compute everything that all runs share, or read it from the folder of the study."""
     arms = materials.config.arms
     _ = materials.training_features, materials.validation_features
-    if any(arm.input in ("tags", "true tags", "tools") for arm in arms):
+    if any(arm.input in TEXT_INPUTS for arm in arms):
         _ = materials.tagger, materials.out_of_fold_logits
 
 
@@ -178,7 +191,6 @@ def run_arm(materials: ArmMaterials, arm: Arm, seed: int) -> str:
         for stage in materials.recipe.stages[len(shared_stages(materials.recipe)) :]
         for entry in read_log(trainer.folder / stage.name / LOG)
     ]
-    losses = trainer.rate_losses() if arm.input == "tokens" else {}
     result = ArmResult(
         arm=arm.name,
         seed=seed,
@@ -191,8 +203,8 @@ def run_arm(materials: ArmMaterials, arm: Arm, seed: int) -> str:
         n_steps=len(logs),
         seconds_per_step=float(np.median([entry["seconds"] for entry in logs])),
         rate=trainer.rate,
-        rate_losses={str(factor): loss for factor, loss in losses.items()},
-        codebook=codebook_measures(load_ltu(folder).net, materials.training_features),
+        rate_losses={str(factor): loss for factor, loss in trainer.rate_losses().items()},
+        codebook=_codebook(materials, arm, folder),
         losses=tuple(entry["loss"] for entry in logs),
         start=run_start(),
     )
@@ -200,30 +212,39 @@ def run_arm(materials: ArmMaterials, arm: Arm, seed: int) -> str:
     return trainer.name
 
 
-def _is_finished(folder: Path, arm: str, seed: int) -> bool:
-    return (folder / RESULTS / result_name(arm, seed)).is_file()
+def _codebook(materials: ArmMaterials, arm: Arm, folder: Path) -> dict[str, float | None]:
+    """Return the use of the codes of a trained arm; {} without a codebook."""
+    if arm.connector.kind not in ("codes", "quantized"):
+        return {}
+    net = load_ltu(folder, materials.recipe.base).net
+    return codebook_measures(net, materials.training_features)
 
 
-def _rate_jobs(
-    config: ArchitecturesConfig, remaining: Sequence[tuple[str, int]]
-) -> list[tuple[str, int]]:
-    """Return a job for each arm whose learning rate is chosen; the seed -1 means this choice."""
-    names = dict.fromkeys(arm for arm, _ in remaining)
-    return [(name, -1) for name in names if config.arm(name).input == "tokens"]
+def _successes(jobs: Iterable[Callable[[], str]], failures: list[AudioProbeError]) -> Iterator[str]:
+    """Yield the results of jobs; append the error of a job that fails to `failures`."""
+    for job in jobs:
+        try:
+            result = job()
+        except AudioProbeError as error:
+            failures.append(error)
+        else:
+            yield result
 
 
 _WORKER: list[ArmMaterials] = []  # set once in each process
 
 
-def _start_worker(text: str, folder: Path, threads: int) -> None:
-    torch.set_num_threads(threads)
+def _start_worker(text: str, folder: Path) -> None:
     config = parse_architectures(text, "the configuration of the study")
     _WORKER.append(ArmMaterials(config, folder, ignore_progress))
 
 
+def _choose_rate(arm: str) -> str:
+    (materials,) = _WORKER
+    _ = ArmTrainer(materials, materials.config.arm(arm), RATE_SEED).rate
+    return arm
+
+
 def _run_in_worker(arm: str, seed: int) -> str:
     (materials,) = _WORKER
-    if seed < 0:
-        _ = ArmTrainer(materials, materials.config.arm(arm), 0).rate
-        return arm
     return run_arm(materials, materials.config.arm(arm), seed)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.special import expit, logsumexp
 
+from audioprobe.errors import InvalidInputError
 from audioprobe.models.cascade import TEMPLATE
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.training.examples import QARecord
@@ -91,10 +92,15 @@ class KnownLabels(InfoRepr):
         """Yield 1 for each label of a clip, otherwise 0.
 
         Raises:
-            KeyError: for a clip that is not in the list.
+            InvalidInputError: for a clip that is not in the list.
         """
         for waveform in waveforms:
-            present = self._truth[waveform.digest()]
+            present = self._truth.get(waveform.digest())
+            if present is None:
+                raise InvalidInputError(
+                    f"Expected one of {len(self._truth)} clips with known labels, received another "
+                    f"clip of {waveform.duration:.2f} s. Add its labels to `truth`."
+                )
             yield np.array([label in present for label in self.labels], dtype=np.float32)
 
 

@@ -96,7 +96,7 @@ class SceneTagger(InfoRepr):
     """
 
     def __init__(self, materials: ArmMaterials) -> None:
-        self._tagger, self._logits = materials.tagger, materials.out_of_fold_logits
+        self._materials, self._tagger = materials, materials.tagger
         self.labels, self.phrases = self._tagger.labels, self._tagger.phrases
         self.hop = self._tagger.hop
         self._rows: dict[str, int] = {}
@@ -104,7 +104,7 @@ class SceneTagger(InfoRepr):
     @property
     def info(self) -> ComponentInfo:
         """Number of scenes, and the tagger of other clips."""
-        options = {"n_scenes": len(self._logits)}
+        options = {"n_scenes": len(self._materials.out_of_fold_logits)}
         parts = {"tagger": self._tagger.info}
         return ComponentInfo("encoder", "tags of training scenes", "1", options, parts)
 
@@ -115,13 +115,15 @@ class SceneTagger(InfoRepr):
     def tag(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
         """Yield the probabilities of all labels for registered waveforms."""
         for waveform in waveforms:
-            yield clip_probabilities(self._logits[self._rows[waveform.digest()]])
+            yield clip_probabilities(self._logits(waveform))
 
     def tag_frames(self, waveforms: Iterable[Waveform]) -> Iterator[FloatArray]:
         """Yield the probabilities in each frame, shape (n_frames, n_labels)."""
         for waveform in waveforms:
-            logits = self._logits[self._rows[waveform.digest()]]
-            yield np.asarray(expit(logits), dtype=np.float32)
+            yield np.asarray(expit(self._logits(waveform)), dtype=np.float32)
+
+    def _logits(self, waveform: Waveform) -> FloatArray:
+        return self._materials.scene_logits(self._rows[waveform.digest()])
 
 
 def _in_text(record: QARecord, prompt: str, target: str) -> QARecord:

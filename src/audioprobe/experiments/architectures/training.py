@@ -1,7 +1,9 @@
 """Training of the arms: shared stages, choice of the connector's learning rate, and all stages."""
 
 import json
+import math
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -9,11 +11,17 @@ from pathlib import Path
 import torch
 
 from audioprobe.errors import TrainingError
-from audioprobe.experiments.architectures.config import Arm, Budget, shared_stages
+from audioprobe.experiments.architectures.config import (
+    TEXT_INPUTS,
+    ArchitecturesConfig,
+    Arm,
+    Budget,
+    shared_stages,
+)
 from audioprobe.experiments.architectures.cost import arm_cost
 from audioprobe.experiments.architectures.inputs import rewrite_of
 from audioprobe.experiments.architectures.materials import ArmMaterials
-from audioprobe.io.atomic import atomic_write
+from audioprobe.io.atomic import atomic_write, staged_directory
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.progress import prefixed
 from audioprobe.small_ltu.building import MODEL
@@ -21,10 +29,13 @@ from audioprobe.small_ltu.curriculum import Curriculum
 from audioprobe.small_ltu.recipe import Recipe, RecipeStage
 from audioprobe.training.answer_loss import AnswerLoss, collate
 from audioprobe.training.examples import encode_record
+from audioprobe.training.trainer import training_lock
 
 TRAINING, SHARED, TRIALS, RATES = "training", "shared", "rate-trials", "rates"
-_RATE_SEED = 0  # the learning rate is chosen with this seed, for all seeds
+RATE_SEED = 0
+"""Seed with which the learning rate is chosen, for all seeds."""
 _LOSS_BATCH = 16  # validation questions per forward pass
+_MAX_ADDED = 400  # largest number of tokens that a caption or the result of a tool adds
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +91,10 @@ class ArmTrainer:
         It is chosen once for each arm, with the first seed; 1 for arms without a connector. A trial
         that diverges has no loss. Arms that differ in their budget alone share the choice.
         """
-        if self.arm.input != "tokens":
+        tried = self.rate_losses()
+        if not tried:
             return 1.0
-        losses = {factor: loss for factor, loss in self.rate_losses().items() if loss is not None}
+        losses = {factor: loss for factor, loss in tried.items() if loss is not None}
         if not losses:
             raise TrainingError(
                 f"Arm {self.arm.name!r}: the training diverged at all learning rates. Lower those "
@@ -91,15 +103,20 @@ class ArmTrainer:
         return min(losses, key=lambda factor: (losses[factor], factor))
 
     def rate_losses(self) -> dict[float, float | None]:
-        """Return the validation loss for each factor of the learning rate, from stored trials."""
-        first = replace(self, seed=_RATE_SEED)
-        same = [a for a in self.materials.config.arms if _network(a) == _network(self.arm)]
-        path = self.materials.folder / RATES / f"{same[0].name}.json"
+        """Return the validation loss for each factor of the learning rate, from stored trials.
+
+        It is empty for arms without a connector.
+        """
+        arm = trial_arm(self.materials.config, self.arm)
+        if arm is None:
+            return {}
+        trials = replace(self, arm=arm, seed=RATE_SEED)
+        path = self.materials.folder / RATES / f"{arm.name}.json"
         stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         losses: dict[float, float | None] = {float(key): value for key, value in stored.items()}
         for factor in self.materials.config.rates.factors:
             if factor not in losses:
-                losses[factor] = first.validation_loss(factor)
+                losses[factor] = trials.validation_loss(factor)
                 path.parent.mkdir(exist_ok=True)
                 atomic_write(path, json.dumps({str(key): loss for key, loss in losses.items()}))
         return losses
@@ -113,13 +130,14 @@ class ArmTrainer:
         short = replace(stage, arguments=replace(stage.arguments, steps=steps))
         recipe = replace(recipe, stages=(*recipe.stages[:n_shared], short))
         folder = self.materials.folder / TRIALS / f"{self.name}-{factor:g}"
+        folder.mkdir(parents=True, exist_ok=True)
         self._copy_shared(folder)
-        try:
-            return self._loss(self._curriculum(recipe, folder), short)
-        except TrainingError:
-            return None
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+        loss = math.nan
+        # The lock is outside of `suppress`, because a folder in use does not mean divergence.
+        with training_lock(folder), suppress(TrainingError):
+            loss = self._loss(self._curriculum(recipe, folder), short)
+        shutil.rmtree(folder)
+        return loss if math.isfinite(loss) else None
 
     def _loss(self, curriculum: Curriculum, stage: RecipeStage) -> float:
         """Return the validation loss of a model after the stages of a curriculum."""
@@ -161,7 +179,8 @@ class ArmTrainer:
         self.train_shared()
         for stage in recipe.stages:
             if not (folder / stage.name).is_dir():
-                shutil.copytree(self._shared_folder / stage.name, folder / stage.name)
+                with staged_directory(folder / stage.name) as copy:
+                    shutil.copytree(self._shared_folder / stage.name, copy, dirs_exist_ok=True)
 
     @property
     def _shared_folder(self) -> Path:
@@ -210,11 +229,14 @@ def arm_recipe(recipe: Recipe, arm: Arm, seed: int, rate: float, ratio: float = 
         arguments = replace(alignment.arguments, learning_rate=faster, seed=seed)
         alignment = replace(alignment, arguments=arguments)
     n_shared = len(shared_stages(recipe))
+    # A longer question must not truncate the answer.
+    added = _MAX_ADDED if arm.input in TEXT_INPUTS else 0
     stages = [
         replace(
             stage,
             train=stage.train if n < n_shared else arm.modules,
             connector_rate=1.0 if n < n_shared else rate / arm.language_rate,
+            max_tokens=stage.max_tokens + (0 if n < n_shared else added),
             arguments=replace(
                 stage.arguments,
                 seed=seed,
@@ -228,6 +250,16 @@ def arm_recipe(recipe: Recipe, arm: Arm, seed: int, rate: float, ratio: float = 
     return replace(
         recipe, seed=seed, connector=arm.connector, alignment=alignment, stages=tuple(stages)
     )
+
+
+def trial_arm(config: ArchitecturesConfig, arm: Arm) -> Arm | None:
+    """Return the arm whose trials choose the learning rate of an arm; None without a connector.
+
+    It is another arm if the two differ in their budget alone.
+    """
+    if arm.input != "tokens":
+        return None
+    return next(other for other in config.arms if _network(other) == _network(arm))
 
 
 def _network(arm: Arm) -> tuple[object, ...]:

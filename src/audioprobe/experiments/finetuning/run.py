@@ -4,19 +4,16 @@ Finished runs are not repeated, so an interrupted study can continue.
 """
 
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from audioprobe.errors import AudioProbeError, InvalidInputError
 from audioprobe.experiments.finetuning.build import (
@@ -43,6 +40,7 @@ from audioprobe.experiments.finetuning.storage import (
     result_path,
 )
 from audioprobe.experiments.run_metadata import audio_digests, run_start
+from audioprobe.experiments.worker_pool import worker_pool
 from audioprobe.finetuning.components import EarlyStopping
 from audioprobe.finetuning.text_corpora import encode_passages
 from audioprobe.finetuning.trainer import finetune
@@ -137,9 +135,7 @@ class FinetuningRun:
             for number in remaining:
                 yield executor(self.runs[number]).name
             return
-        threads = max(1, (os.cpu_count() or 1) // n_workers)
-        context, arguments = get_context("spawn"), (self._text, executor.folder, threads)
-        with ProcessPoolExecutor(n_workers, context, _start_worker, arguments) as pool:
+        with worker_pool(n_workers, _start_worker, (self._text, executor.folder)) as pool:
             for task in as_completed([pool.submit(_train_in_worker, n) for n in remaining]):
                 yield task.result()
 
@@ -288,8 +284,7 @@ class RunExecutor:
 _WORKER: list[tuple[RunExecutor, Sequence[TrainingRun]]] = []  # built once per worker process
 
 
-def _start_worker(text: str, folder: Path, threads: int) -> None:
-    torch.set_num_threads(threads)
+def _start_worker(text: str, folder: Path) -> None:
     study = parse_study(text, "the study")
     executor = RunExecutor(study, build_materials(study), folder)
     _WORKER.append((executor, training_runs(study)))

@@ -25,7 +25,7 @@ from audioprobe.models.ltu.feature_encoder import (
     as_trainable,
 )
 from audioprobe.models.ltu.whisper_frontend import SAMPLE_RATE, WHISPER, WhisperFrontend
-from audioprobe.types import Option, Waveform
+from audioprobe.types import FloatArray, Option, Waveform
 
 
 class SpectrogramFrontend:
@@ -111,6 +111,21 @@ class EncoderFrontend:
     def _repeated(self, features: Tensor) -> Tensor:
         """Repeat or cut features, shape (any number, ...), to the shape (1, n_steps, ...)."""
         return features[torch.arange(self._config.n_steps) % len(features)][None]
+
+
+def without_repetition(features: FloatArray) -> FloatArray:
+    """Return the feature vectors of a clip before a `FeatureFrontend` repeats them.
+
+    Args:
+        features: shape (n_steps, width).
+
+    Returns:
+        Shape (n, width): the shortest beginning that gives `features` if it is repeated.
+    """
+    for n in range(1, len(features)):
+        if np.array_equal(features[n:], features[:-n]):
+            return features[:n]
+    return features
 
 
 def feature_config(

@@ -1,0 +1,107 @@
+"""Workers end with the process that started them, even in the middle of a task."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.processes import SETTINGS
+
+from audioprobe.errors import TrainingError
+from audioprobe.experiments.worker_pool import worker_pool
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc"),
+]
+_FOLDER: list[Path] = []
+
+
+def start(folder: str) -> None:
+    _FOLDER.append(Path(folder))
+
+
+def sleep(name: str) -> None:
+    """Write the id of the process, and sleep much longer than a test."""
+    (_FOLDER[0] / name).write_text(str(os.getpid()))
+    time.sleep(600)
+
+
+def fail(name: str) -> str:
+    raise TrainingError(name)
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+def wait_for_pid(path: Path) -> int:
+    deadline = time.monotonic() + 120
+    while not (path.is_file() and path.read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return int(path.read_text())
+
+
+def wait_for_end(pid: int) -> None:
+    deadline = time.monotonic() + 20
+    while Path(f"/proc/{pid}").exists():
+        assert time.monotonic() < deadline, "the worker is still there"
+        time.sleep(0.05)
+
+
+def test_results_and_errors_of_tasks_are_returned(tmp_path: Path) -> None:
+    with worker_pool(1, start, (str(tmp_path),)) as pool:
+        assert [pool.submit(double, n).result() for n in range(3)] == [0, 2, 4]
+        with pytest.raises(TrainingError, match="diverged"):
+            pool.submit(fail, "diverged").result()
+        assert pool.submit(double, 4).result() == 8
+
+
+def interrupt(folder: Path) -> None:
+    """Submit three tasks to one worker, and interrupt the first."""
+    with worker_pool(1, start, (str(folder),)) as pool:
+        for name in "abc":
+            pool.submit(sleep, name)
+        wait_for_pid(folder / "a")
+        raise KeyboardInterrupt
+
+
+def test_an_interruption_ends_running_and_waiting_tasks(tmp_path: Path) -> None:
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(tmp_path)
+    assert time.monotonic() - began < 300
+    wait_for_end(wait_for_pid(tmp_path / "a"))
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+PARENT = """
+import sys
+from audioprobe.experiments.worker_pool import worker_pool
+from tests.experiments.test_worker_pool import sleep, start
+if __name__ == "__main__":
+    with worker_pool(1, start, (sys.argv[1],)) as pool:
+        pool.submit(sleep, "a").result()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_workers_end_if_their_parent_is_killed(tmp_path: Path, number: signal.Signals) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen(
+        [sys.executable, str(script), str(tmp_path)],
+        env=os.environ | SETTINGS,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        pid = wait_for_pid(tmp_path / "a")
+        parent.send_signal(number)
+        wait_for_end(pid)
+    finally:
+        parent.kill()
+        parent.wait()
