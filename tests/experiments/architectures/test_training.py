@@ -211,7 +211,7 @@ def test_long_captions_and_results_of_tools_do_not_truncate_answers(
 ) -> None:
     shipped = read_recipe("architectures")
     prompts = LTUPrompts(AutoTokenizer.from_pretrained(plain_folder(resolve(shipped.base))))
-    stage = arm_recipe(shipped, arm(name), 0, 1.0).stages[1]
+    stage = arm_recipe(shipped, arm(name), 0, 1.0).stages[-1]
     phrases = sorted((concept.phrase for concept in Concepts.shipped()), key=len)[-5:]
     caption = ", ".join(f"{phrase} (0.99)" for phrase in phrases)
     sampler = QASampler(tiny.scenes, "train", 16, held_out=0.2, seed=0)
