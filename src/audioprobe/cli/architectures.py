@@ -53,7 +53,7 @@ def report_architectures(folder: Path, name: str, out: Path | None = None) -> in
 
 
 def _report(record: "ArchitecturesRecord", folder: Path, name: str) -> int:
-    """Write the outputs of a study and print its conclusions.
+    """Write the outputs of a study and print the primary measure and the claims.
 
     Returns:
         The exit status: 0 if any question was answered, otherwise 1.
@@ -61,7 +61,9 @@ def _report(record: "ArchitecturesRecord", folder: Path, name: str) -> int:
     from audioprobe.experiments.architectures.outputs import REPORT, write_outputs
 
     tables = write_outputs(record, folder, name)
-    write(tables["Conclusions"].to_text(terminal_width()))
+    for title in ("Primary", "Claims"):
+        if title in tables:
+            write(f"{title}\n\n{tables[title].to_text(terminal_width())}\n")
     if record.missing:
         runs = ", ".join(f"{arm} (seed {seed})" for arm, seed in record.missing)
         write(printable(f"\nruns without a result: {runs}"))

@@ -133,3 +133,20 @@ def test_a_study_that_is_killed_continues_with_the_same_results(
     for run, expected in alone.results.items():
         assert without_times(record.results[run]) == without_times(expected)
     assert read_record(folder).results == record.results
+
+
+@pytest.mark.slow
+def test_run_writes_the_report_and_report_writes_it_again(
+    tiny: ArmMaterials, tmp_path: Path
+) -> None:
+    rates = {"factors": [1.0], "steps": 1, "n_scenes": 3}
+    path = write_config(tmp_path, settings(Path(tiny.config.recipe), *SLOW_ARMS, rates=rates))
+    folder = copied(tiny, tmp_path / "run")
+    done = run_cli("run", str(path), "--out", str(folder), "--workers", "1")
+    assert done.returncode == 0, done.stderr
+    assert "report.html" in done.stdout
+    (folder / "results" / "blind-0.json").unlink()
+    again = run_cli("report", str(folder), "--out", str(tmp_path / "again"))
+    assert again.returncode == 0, again.stderr
+    assert "runs without a result: blind (seed 0)" in again.stdout
+    assert (tmp_path / "again" / "report.html").is_file()
