@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -40,8 +41,8 @@ def prepare_codes(
         save_file({_CENTROIDS: fit_codebooks(connector, cache, recipe)}, path)
     connector.codebook.set(load_file(path)[_CENTROIDS])
     if isinstance(connector, CodesConnector):
-        embeddings: Tensor = checkpoint.net.llama.get_input_embeddings().weight.detach()
-        connector.start_from(embeddings, recipe.seed)
+        embedding: Any = checkpoint.net.llama.get_input_embeddings()
+        connector.start_from(embedding.weight.detach(), recipe.seed)
 
 
 def fit_codebooks(
@@ -62,7 +63,8 @@ def fit_codebooks(
     centroids, rest = [first], unit_vectors(frames)
     for _ in range(1, n_codebooks):
         rest = rest - centroids[-1][_codes(rest, centroids)]
-        model = KMeans(n_codes, n_init=starts, random_state=recipe.seed).fit(rest)
+        kmeans: Any = KMeans  # scikit-learn's types accept no number of starts
+        model = kmeans(n_codes, n_init=starts, random_state=recipe.seed).fit(rest)
         centroids.append(np.asarray(model.cluster_centers_, dtype=np.float32))
     return torch.from_numpy(np.stack(centroids))
 

@@ -83,8 +83,12 @@ def summarize(record: ArchitecturesRecord) -> ArchitecturesSummary:
     arms, bootstrap = finished_arms(record), record.config.bootstrap
     names = [arm.name for arm in arms]
     run = next(iter(record.results.values()))  # questions about scenes are the same in all runs
-    chances = {task: scene_chance(run, task) for task in SCENE_MEASURES}
-    constants = {task: constant_accuracy(run, task) for task in SCENE_MEASURES}
+    chances: dict[SceneTask, float | None] = {
+        task: scene_chance(run, task) for task in SCENE_MEASURES
+    }
+    constants: dict[SceneTask, float | None] = {
+        task: constant_accuracy(run, task) for task in SCENE_MEASURES
+    }
     used = {name: agent_use(record.of(name), bootstrap) for name in names}
     agents = {name: use for name, use in used.items() if use is not None}
     agreement = dict(_agreements(record))

@@ -141,7 +141,8 @@ class ArchitecturesRun:
         # What several runs share must exist before they start.
         arms = (trial_arm(self.config, self.config.arm(arm)) for arm, _ in remaining)
         names = dict.fromkeys(arm.name for arm in arms if arm is not None)
-        for seed in sorted({*(seed for _, seed in remaining), *([RATE_SEED] if names else [])}):
+        seeds = {seed for _, seed in remaining} | ({RATE_SEED} if names else set())
+        for seed in sorted(seeds):
             ArmTrainer(materials, self.config.arms[0], seed).train_shared()
         with worker_pool(n_workers, _start_worker, (self._text, materials.folder)) as pool:
             tasks = [pool.submit(_choose_rate, name) for name in names]

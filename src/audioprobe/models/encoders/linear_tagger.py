@@ -192,12 +192,16 @@ class LinearTagger(InfoRepr):
         """
         return write_fitted(folder, self.card, _tensors(self.head), self.training_data)
 
-    @cached_property
+    @property
     def info(self) -> ComponentInfo:
         """Number of labels, hash of weights and labels, and the `info` of the encoder."""
-        revision = digest_of(_tensors(self.head), *self.labels, *self.phrases)
+        revision = self._revision
         options = {"n_labels": len(self.labels)}
         return ComponentInfo("encoder", NAME, revision, options, {"encoder": self.encoder.info})
+
+    @cached_property
+    def _revision(self) -> str:
+        return digest_of(_tensors(self.head), *self.labels, *self.phrases)
 
     @property
     def labels(self) -> tuple[str, ...]:

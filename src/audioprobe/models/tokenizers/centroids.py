@@ -6,6 +6,7 @@ A feature vector is divided by its length first, so that k-means groups vectors 
 
 import warnings
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +58,8 @@ def fit_centroids(
             f"k-means with {n_codes} codes needs n_codes >= 1 and as many frames that are not "
             f"zero, got {len(directions)}. Use fewer codes or more clips."
         )
-    model = KMeans(n_codes, init="k-means++", n_init=n_init, random_state=seed, copy_x=False)
+    kmeans: Any = KMeans  # scikit-learn's types accept no number of starts
+    model = kmeans(n_codes, init="k-means++", n_init=n_init, random_state=seed, copy_x=False)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", ConvergenceWarning)

@@ -207,12 +207,16 @@ class KMeansTokenizer(InfoRepr):
         loaded = card.encoder.load(encoder, device=device)
         return cls(loaded, tensors[_CENTROIDS], card, training_data)
 
-    @cached_property
+    @property
     def info(self) -> ComponentInfo:
         """Number of codes, hash of the centroids, and the `info` of the encoder."""
-        revision = digest_of({_CENTROIDS: self.centroids})
+        revision = self._revision
         parts = {"encoder": self.encoder.info}
         return ComponentInfo("audio_tokenizer", NAME, revision, {"n_codes": self.n_codes}, parts)
+
+    @cached_property
+    def _revision(self) -> str:
+        return digest_of({_CENTROIDS: self.centroids})
 
     @property
     def n_codes(self) -> int:

@@ -94,7 +94,7 @@ class ToolRunner:
     def _run(self, audio: Waveform, request: CallRequest) -> ToolCall:
         """Run a call whose tool and arguments are valid."""
         start = self._clock()
-        error = ""
+        result = error = ""
         try:
             result = self._result(self.tools[request.tool], audio, request)
         except AudioProbeError as failure:
