@@ -22,7 +22,7 @@ arguments = { steps = 1, learning_rate = 0.1 }
 
 
 def test_shipped_recipes_are_valid() -> None:
-    assert set(shipped_recipes()) == {"mini", "mini-v1", "quick"}
+    assert set(shipped_recipes()) == {"mini", "mini-v1", "quick", "architectures"}
     recipes = {name: read_recipe(name) for name in shipped_recipes()}
     for name, recipe in recipes.items():
         assert recipe.base == "HuggingFaceTB/SmolLM2-135M-Instruct"

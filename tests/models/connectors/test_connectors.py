@@ -68,7 +68,7 @@ def totals(model: LTU, prompts: list[Prompt]) -> Tensor:
 
 @pytest.mark.parametrize(
     "name",
-    [*LAYERS, *(pytest.param(n, marks=pytest.mark.slow) for n in CONNECTORS if n not in LAYERS)],
+    [pytest.param(n, marks=() if n == LAYERS[0] else pytest.mark.slow) for n in CONNECTORS],
 )
 def test_models_follow_the_protocols(base: Path, name: str) -> None:
     model = language_model(checkpoint_of(base, CONNECTORS[name]))

@@ -1,5 +1,6 @@
 """Tiny LTUs with every kind of connector, on the features of a frozen encoder."""
 
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -33,9 +34,12 @@ CONNECTORS: dict[str, ConnectorConfig] = {
 }
 
 
+yamnet_config = cache(feature_config)  # loads the encoder
+
+
 def checkpoint_of(base: Path, connector: ConnectorConfig, *, gates: float = 0.5) -> LTUCheckpoint:
     """Return an LTU with random connector and LoRA; gates of cross-attention are open."""
-    sizes = {"audio": feature_config("yamnet"), "lora_rank": 2, "connector": connector}
+    sizes = {"audio": yamnet_config("yamnet"), "lora_rank": 2, "connector": connector}
     checkpoint = init_ltu(base, sizes, seed=1)
     generator = torch.Generator().manual_seed(3)
     with torch.no_grad():
