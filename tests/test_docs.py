@@ -82,6 +82,9 @@ LONG = (
     "docs/how-to/run-an-experiment.md",
     "docs/how-to/probe-concepts.md",
     "docs/how-to/probe-measures.md",
+    "docs/how-to/choose-a-classifier.md",
+    "docs/how-to/fine-tune.md",
+    "docs/how-to/remote-models.md",
     "docs/tutorial.md",
 )
 """Pages that run experiments, or many forward passes."""
@@ -178,6 +181,7 @@ def test_the_example_classifies_a_folder(tmp_path: Path, monkeypatch: pytest.Mon
     assert "22 of 22 clips scored" in run_example("classify_folder.py", str(FOLDER), "crow,drum")
 
 
+@pytest.mark.slow
 def test_the_example_draws_synthetic_sources(tmp_path: Path) -> None:
     picture = tmp_path / "sources.png"
     run_example("draw_synthetic_sources.py", str(picture))

@@ -63,6 +63,7 @@ def test_dry_run_lists_arms_stages_questions_and_duration(
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["results"]
 
 
+@pytest.mark.slow
 def test_dry_run_needs_no_recordings(tmp_path: Path) -> None:
     scenes = {"n_train": 10, "recordings": True}
     tables = settings(write_recipe(tmp_path, scenes=scenes), recordings=str(tmp_path / "sounds"))

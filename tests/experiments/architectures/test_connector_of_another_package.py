@@ -48,6 +48,7 @@ def study(tiny: ArmMaterials) -> dict[str, Any]:
     return settings(Path(tiny.config.recipe), arms=STUDY["arms"], rates=rates)
 
 
+@pytest.mark.slow
 def test_a_registered_connector_is_trained_saved_and_loaded(
     tiny: ArmMaterials, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
