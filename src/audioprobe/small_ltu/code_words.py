@@ -1,6 +1,5 @@
 """Codebooks of connectors with codes, and the initial embeddings of discrete tokens."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +9,12 @@ from safetensors.torch import load_file, save_file
 from sklearn.cluster import KMeans
 from torch import Tensor
 
-from audioprobe.models.connectors.codes import CodesConnector, QuantizedConnector
+from audioprobe.models.connectors.codes import CodesConnector, QuantizedConnector, closest
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.tokenizers.centroids import fit_centroids, sample_frames, unit_vectors
 from audioprobe.models.tokenizers.codes import assign_codes
 from audioprobe.small_ltu.recipe import Recipe
 from audioprobe.training.feature_cache import FeatureCache
-from audioprobe.types import FloatArray, IntArray
 
 _CENTROIDS = "centroids"
 
@@ -61,21 +59,14 @@ def fit_codebooks(
         frames, n_codes, seed=recipe.seed, n_init=starts, max_frames=settings.max_frames
     )
     centroids, rest = [first], unit_vectors(frames)
-    for _ in range(1, n_codebooks):
-        rest = rest - centroids[-1][_codes(rest, centroids)]
-        kmeans: Any = KMeans  # scikit-learn's types accept no number of starts
+    for number in range(1, n_codebooks):
+        last = centroids[-1]
+        if number == 1:  # as in `connectors.codes.Codebook`
+            codes = assign_codes(rest, last)
+        else:
+            codes = closest(torch.from_numpy(rest), torch.from_numpy(last)).numpy()
+        rest = rest - last[codes]
+        kmeans: Any = KMeans  # its types do not allow an integer as `n_init`
         model = kmeans(n_codes, n_init=starts, random_state=recipe.seed).fit(rest)
         centroids.append(np.asarray(model.cluster_centers_, dtype=np.float32))
     return torch.from_numpy(np.stack(centroids))
-
-
-def _codes(rest: FloatArray, centroids: Sequence[FloatArray]) -> IntArray:
-    """Return the codes of the last codebook for what the codebooks before it left over.
-
-    The first codebook compares directions, the others distances; see `connectors.codes.Codebook`.
-    """
-    if len(centroids) == 1:
-        return assign_codes(rest, centroids[0])
-    squares = (centroids[-1] ** 2).sum(axis=1)
-    codes: IntArray = np.argmax(rest @ centroids[-1].T - squares / 2, axis=1)
-    return codes

@@ -1,7 +1,7 @@
 """Cost of an arm: parameters, positions and floating-point operations of a question."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -9,9 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from audioprobe.experiments.architectures.config import Arm, shared_stages
 from audioprobe.experiments.architectures.inputs import rewrite_of
 from audioprobe.experiments.architectures.materials import ArmMaterials
-from audioprobe.models.ltu.checkpoint import init_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
-from audioprobe.small_ltu.building import TRAIN
+from audioprobe.small_ltu.building import TRAIN, untrained_model
 from audioprobe.small_ltu.questions import QASampler
 from audioprobe.training.answer_loss import AnswerLoss, collate
 from audioprobe.training.examples import QARecord, encode_record
@@ -42,10 +41,8 @@ class ArmCost:
 
 def arm_cost(materials: ArmMaterials, arm: Arm) -> ArmCost:
     """Return the cost of an arm, measured on an untrained model."""
-    recipe = materials.recipe
-    sizes = {"audio": materials.audio, "connector": arm.connector}
-    lora = {f"lora_{key}": getattr(recipe.lora, key) for key in ("rank", "alpha", "targets")}
-    checkpoint = init_ltu(recipe.base, {**sizes, **lora}, seed=0)
+    recipe = replace(materials.recipe, connector=arm.connector, seed=0)
+    checkpoint = untrained_model(recipe, materials.audio)
     model, prompts = TrainableLTU(checkpoint.net), LTUPrompts(checkpoint.tokenizer)
     set_trainable(model, arm.modules)
     trainable = sum(p.numel() for p in trainable_parameters(checkpoint.net))

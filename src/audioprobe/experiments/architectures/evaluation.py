@@ -1,7 +1,8 @@
 """Evaluation of a trained arm: the same questions for all arms of a seed."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from typing import TypeVar
 
@@ -93,14 +94,17 @@ class ArmEvaluator:
         """
         probe = [q for q in self._questions.probe if q.audio]
         step = max(1, len(probe) // _MAX_AGENT_RESPONSES)
-        prompts: list[tuple[str, str, tuple[str, ...], Waveform | str | None]]
-        prompts = [(q.audio, q.text, ANSWERS, self._waveform(q.audio)) for q in probe[::step]]
+        prompts: list[tuple[str, str, tuple[str, ...], Callable[[], Waveform | str | None]]]
+        prompts = [
+            (q.audio, q.text, ANSWERS, partial(self._waveform, q.audio)) for q in probe[::step]
+        ]
         prompts += [
-            (f"scene {q.scene}", q.text, q.options, read_waveform(self._scenes[q.scene]))
+            (f"scene {q.scene}", q.text, q.options, partial(read_waveform, self._scenes[q.scene]))
             for q in self._questions.scenes
         ]
         responses = []
-        for done, (clip, text, options, waveform) in enumerate(prompts, 1):
+        for done, (clip, text, options, read) in enumerate(prompts, 1):
+            waveform = read()
             response: Response | None = None
             if isinstance(waveform, Waveform):
                 with suppress(*PER_ITEM_ERRORS):
@@ -162,8 +166,3 @@ def _scene_answer(
 ) -> SceneTrial:
     means = tuple(value.total / value.n_tokens for value in values)
     return SceneTrial(question=question, log_likelihoods=means, failure=failure)
-
-
-def by_set(trials: Sequence[Trial], sets: Mapping[str, str], name: str) -> list[Trial]:
-    """Return the answers about the clips of a set, and those in text."""
-    return [t for t in trials if not t.question.clip or sets[t.question.clip] == name]

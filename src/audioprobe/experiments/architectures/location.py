@@ -37,6 +37,7 @@ from audioprobe.experiments.interpretability.trials import (
     MatchedTrial,
     StudyTrials,
     TrialRecord,
+    audio_log_odds,
     log_odds,
 )
 from audioprobe.experiments.run_metadata import RESULTS
@@ -50,7 +51,7 @@ from audioprobe.models.ltu.model import LTU
 from audioprobe.probing.modality_gap import recognition_by_clip
 from audioprobe.probing.wordings import PromptingOptions
 from audioprobe.progress import ProgressCallback, prefixed
-from audioprobe.types import Float64Array, Prompt
+from audioprobe.types import Prompt
 
 LOCATIONS, CLASS, ANSWER = "locations", "class read from the clip", "answer read from the end"
 """Names of the tables."""
@@ -132,7 +133,7 @@ def locate_loss(
     ).recovered
     locations = locate(
         [at_audio, curves[AT_LAST]],
-        answers=_log_odds(trials),
+        answers=audio_log_odds(trials.record.trials),
         patch=patched.renamed(trials.ids),
         knock_out=_without_audio(model, trials),
         text=curves[TEXT_AT_LAST],
@@ -170,11 +171,6 @@ def matched_trials(result: ArmResult, materials: ArmMaterials) -> StudyTrials:
         for trial in trials
     }
     return StudyTrials(record, sounds, PromptingOptions(yes=ANSWERS[0], no=ANSWERS[1]))
-
-
-def _log_odds(trials: StudyTrials) -> Float64Array:
-    values = [log_odds(trial.audio) for trial in trials.record.trials]
-    return np.array([np.nan if value is None else value for value in values])
 
 
 def _without_audio(model: LTU, trials: StudyTrials) -> SiteCurve:

@@ -9,14 +9,13 @@ from audioprobe.experiments.architectures.report import build_report
 from audioprobe.experiments.architectures.seed_means import SeedMean
 from audioprobe.experiments.architectures.storage import ArchitecturesRecord
 from audioprobe.experiments.architectures.tables import all_tables
-from audioprobe.io.atomic import atomic_write
 from audioprobe.io.data_table import DataTable
 from audioprobe.io.text_table import Table
 from audioprobe.probing.trial_data import trial_data
 from audioprobe.reports.html import write_page
-from audioprobe.reports.latex import narrow_latex
+from audioprobe.reports.table_files import write_tables
 
-REPORT, SUMMARY = "report.html", "summary.md"
+REPORT = "report.html"
 TRIALS, SCENES, RESULTS = "trials.parquet", "scenes.parquet", "results.parquet"
 
 
@@ -33,16 +32,12 @@ def write_outputs(record: ArchitecturesRecord, folder: Path, name: str) -> dict[
     """
     summary = summarize(record)
     tables = all_tables(summary)
-    sections = [f"## {title}\n\n{table.to_markdown()}" for title, table in tables.items()]
-    atomic_write(folder / SUMMARY, "\n".join(sections))
-    latex = [f"{title.lower()}.tex" for title in tables]
-    for path, table in zip(latex, tables.values(), strict=True):
-        atomic_write(folder / path, narrow_latex(table))
+    files = write_tables(tables, folder)
     data = {TRIALS: trials(record), SCENES: scene_trials(record), RESULTS: results(summary)}
     data |= {f"{title.replace(' ', '-')}.parquet": t for title, t in location_data(record).items()}
     for path, values in data.items():
         values.to_parquet(folder / path)
-    page = build_report(summary, name, [*data, SUMMARY, *latex])
+    page = build_report(summary, name, [*data, *files])
     write_page(page, folder / REPORT)
     return tables
 

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from scipy.special import expit, logsumexp
+from scipy.special import expit
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.cascade import TEMPLATE
+from audioprobe.models.encoders.linear_head import pooled_logits
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.training.examples import QARecord
 from audioprobe.types import (
@@ -28,16 +29,13 @@ Rewrite = Callable[[Sequence[QARecord]], Sequence[QARecord]]
 def clip_probabilities(logits: FloatArray) -> FloatArray:
     """Return probabilities of labels in a clip from logits per frame.
 
-    The logit of a clip is the log-mean-exp over frames; see `encoders.linear_head`.
-
     Args:
         logits: shape (n_frames, n_labels).
 
     Returns:
         Shape (n_labels,).
     """
-    pooled = logsumexp(logits.astype(np.float64), axis=0) - np.log(len(logits))
-    return np.asarray(expit(pooled), dtype=np.float32)
+    return np.asarray(expit(pooled_logits(logits)), dtype=np.float32)
 
 
 def captioned(records: Iterable[QARecord], caption: Callable[[int], str]) -> list[QARecord]:

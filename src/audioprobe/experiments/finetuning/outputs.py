@@ -7,11 +7,10 @@ from audioprobe.experiments.finetuning.conclusions import conclusions_table, sig
 from audioprobe.experiments.finetuning.report import build_report
 from audioprobe.experiments.finetuning.storage import StudyRecord
 from audioprobe.experiments.finetuning.tables import all_tables
-from audioprobe.io.atomic import atomic_write
 from audioprobe.reports.html import write_page
-from audioprobe.reports.latex import narrow_latex
+from audioprobe.reports.table_files import write_tables
 
-REPORT, SUMMARY, MEASUREMENTS = "report.html", "summary.md", "measurements.parquet"
+REPORT, MEASUREMENTS = "report.html", "measurements.parquet"
 
 _N_KEYS = {
     "Significance": 2,
@@ -40,11 +39,7 @@ def write_outputs(record: StudyRecord, folder: Path, name: str) -> StudySummary:
         **all_tables(summary),
     }
     tables = {title: table for title, table in tables.items() if table.rows}
-    sections = [f"## {title}\n\n{table.to_markdown()}" for title, table in tables.items()]
-    atomic_write(folder / SUMMARY, "\n".join(sections))
-    for title, table in tables.items():
-        atomic_write(folder / f"{title.lower()}.tex", narrow_latex(table, _N_KEYS.get(title, 1)))
+    files = (MEASUREMENTS, *write_tables(tables, folder, _N_KEYS))
     record.to_parquet(folder / MEASUREMENTS)
-    files = (MEASUREMENTS, SUMMARY, *(f"{title.lower()}.tex" for title in tables))
     write_page(build_report(summary, name, files), folder / REPORT)
     return summary

@@ -5,12 +5,11 @@ from pathlib import Path
 from audioprobe.experiments.interpretability.report import build_report
 from audioprobe.experiments.interpretability.storage import InterpretabilityRecord
 from audioprobe.experiments.interpretability.tables import all_tables
-from audioprobe.io.atomic import atomic_write
 from audioprobe.io.text_table import Table
 from audioprobe.reports.html import write_page
-from audioprobe.reports.latex import narrow_latex
+from audioprobe.reports.table_files import write_tables
 
-REPORT, SUMMARY, TRIALS = "report.html", "summary.md", "trials.parquet"
+REPORT, TRIALS = "report.html", "trials.parquet"
 
 
 def write_outputs(record: InterpretabilityRecord, folder: Path, name: str) -> dict[str, Table]:
@@ -25,13 +24,9 @@ def write_outputs(record: InterpretabilityRecord, folder: Path, name: str) -> di
         The tables of the summary by title.
     """
     tables = all_tables(record)
-    sections = [f"## {title}\n\n{table.to_markdown()}" for title, table in tables.items()]
-    atomic_write(folder / SUMMARY, "\n".join(sections))
-    for title, table in tables.items():
-        atomic_write(folder / f"{title.lower()}.tex", narrow_latex(table))
+    files = [TRIALS, *write_tables(tables, folder)]
     record.trials.to_parquet(folder / TRIALS)
     data = {**record.curves, **record.tables}
-    files = [TRIALS, SUMMARY, *(f"{title.lower()}.tex" for title in tables)]
     for key, values in data.items():
         if len(values.data()):
             files.append(f"{key.replace(' ', '-')}.parquet")

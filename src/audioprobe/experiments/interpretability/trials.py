@@ -1,6 +1,6 @@
 """Matched trials of a study: the same question in text and about a clip, with both answers."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal, TypeAlias
@@ -12,7 +12,7 @@ from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.probing.trial import Trial
 from audioprobe.probing.wordings import PromptingOptions
 from audioprobe.small_ltu.relations import ROLE_NAMES, SplitRole
-from audioprobe.types import BoolArray, Waveform
+from audioprobe.types import BoolArray, Float64Array, Waveform
 
 RelationRole: TypeAlias = SplitRole | Literal["unknown"]
 """Role of a relation in the training of the model; "unknown" if it does not occur in it, or if the
@@ -222,6 +222,12 @@ def _row(trial: MatchedTrial) -> tuple[object, ...]:
         log_odds(trial.text),
         log_odds(trial.audio),
     )
+
+
+def audio_log_odds(trials: Iterable[MatchedTrial]) -> Float64Array:
+    """Return the log-odds of the correct answer about audio of each trial; NaN without answer."""
+    values = [log_odds(trial.audio) for trial in trials]
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
 def log_odds(trial: Trial) -> float | None:

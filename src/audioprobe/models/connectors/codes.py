@@ -57,14 +57,20 @@ class Codebook(nn.Module):
         rest = functional.normalize(features.float(), dim=-1)
         codes, total = [], torch.zeros_like(rest)
         for number, centroids in enumerate(self.centroids.float()):
-            if number == 0:
-                codes.append(nearest_code(rest, centroids))
-            else:
-                # |c - x|^2 without |x|^2, which is the same for all centroids
-                scores = rest @ centroids.T - centroids.square().sum(dim=1) / 2
-                codes.append(scores.argmax(dim=-1))
+            codes.append(nearest_code(rest, centroids) if number == 0 else closest(rest, centroids))
             total, rest = total + centroids[codes[-1]], rest - centroids[codes[-1]]
         return torch.stack(codes, dim=-1), total
+
+
+def closest(vectors: Tensor, centroids: Tensor) -> Tensor:
+    """Return the index of the centroid with the smallest distance from each vector, shape (...).
+
+    Args:
+        vectors: shape (..., width).
+        centroids: shape (n_codes, width).
+    """
+    # |c - x|^2 without |x|^2, which is the same for all centroids
+    return (vectors @ centroids.T - centroids.square().sum(dim=1) / 2).argmax(dim=-1)
 
 
 class QuantizedConnector(nn.Module):

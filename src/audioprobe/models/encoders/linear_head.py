@@ -63,9 +63,18 @@ class LinearHead:
         Args:
             features: feature vectors of the clip, shape (n_frames, width).
         """
-        logits = self.frame_logits(features)
-        pooled: Float64Array = logsumexp(logits, axis=0) - np.log(len(logits))
-        return pooled
+        return pooled_logits(self.frame_logits(features))
+
+
+def pooled_logits(logits: npt.ArrayLike) -> Float64Array:
+    """Return the logits of a clip, the log-mean-exp of those of its frames, shape (n_labels,).
+
+    Args:
+        logits: shape (n_frames, n_labels).
+    """
+    frames = np.asarray(logits, dtype=np.float64)
+    pooled: Float64Array = logsumexp(frames, axis=0) - np.log(len(frames))
+    return pooled
 
 
 def fit_linear_head(

@@ -58,7 +58,7 @@ def fit_centroids(
             f"k-means with {n_codes} codes needs n_codes >= 1 and as many frames that are not "
             f"zero, got {len(directions)}. Use fewer codes or more clips."
         )
-    kmeans: Any = KMeans  # scikit-learn's types accept no number of starts
+    kmeans: Any = KMeans  # its types do not allow an integer as `n_init`
     model = kmeans(n_codes, init="k-means++", n_init=n_init, random_state=seed, copy_x=False)
     try:
         with warnings.catch_warnings():

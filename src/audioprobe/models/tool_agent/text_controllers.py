@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TypeAlias, get_args
+from typing import TypeAlias, TypeVar, get_args
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.tool_agent.controllers import AgentState, MalformedStep, Step
@@ -57,11 +57,7 @@ class TextController(InfoRepr):
     ) -> "TextController":
         """Create a `LikelihoodTextController` if the model returns likelihoods."""
         del args, options
-        loaded = load("language_model", model)
-        has_likelihoods = isinstance(loaded, LikelihoodModel)
-        controller = object.__new__(LikelihoodTextController if has_likelihoods else cls)
-        controller.model = loaded
-        return controller
+        return _with_model(model, cls, LikelihoodTextController)
 
     model: LanguageModel
 
@@ -171,11 +167,7 @@ class PlannedController(InfoRepr):
     ) -> "PlannedController":
         """Create a `LikelihoodPlannedController` if the reasoner returns likelihoods."""
         del plan, options
-        loaded = load("language_model", reasoner)
-        has_likelihoods = isinstance(loaded, LikelihoodModel)
-        controller = object.__new__(LikelihoodPlannedController if has_likelihoods else cls)
-        controller.model = loaded
-        return controller
+        return _with_model(reasoner, cls, LikelihoodPlannedController)
 
     model: LanguageModel
 
@@ -249,6 +241,19 @@ class LikelihoodPlannedController(PlannedController):
         assert isinstance(self.model, LikelihoodModel)  # noqa: S101 - ensured by __new__
         prompts = (_prompt(state, self._style) for state in states)
         return self.model.log_likelihood(prompts, [self._target(text) for text in continuations])
+
+
+_Made = TypeVar("_Made", "TextController", "PlannedController")
+
+
+def _with_model(
+    spec: LanguageModel | str, plain: type[_Made], with_likelihoods: type[_Made]
+) -> _Made:
+    """Return a new controller with a model, whose class depends on what the model returns."""
+    model = load("language_model", spec)
+    made = object.__new__(with_likelihoods if isinstance(model, LikelihoodModel) else plain)
+    made.model = model
+    return made
 
 
 def _part(model: LanguageModel) -> dict[str, ComponentInfo]:
