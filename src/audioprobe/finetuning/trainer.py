@@ -28,9 +28,9 @@ from audioprobe.io.atomic import atomic_write
 from audioprobe.io.json_codec import to_json
 from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.training.arguments import TrainingArguments
-from audioprobe.training.compilation import compiled_layers
 from audioprobe.training.examples import TrainingExample
 from audioprobe.training.trainable import TrainableModel, copy_trainable_weights, set_trainable
+from audioprobe.training.compilation import compiled_layers
 from audioprobe.training.trainer import get_accelerator, train
 
 STRATEGY = "strategy.json"

@@ -27,8 +27,8 @@ def compiled_layers(model: TrainableModel, arguments: TrainingArguments) -> Iter
     """Context manager in which a model trains with compiled layers, if the arguments ask for it.
 
     Layers in evaluation mode are not compiled, so that generation does not change. All layers share
-    one compiled program, for batches of any size. It would contain the hooks of one layer, so
-    layers with hooks on inner modules (the connector "keys_values") are not compiled. Without a C++
+    one compiled program, for batches of any size. It would contain the hooks of one layer, so layers
+    with hooks on inner modules (the connector "keys_values") are not compiled. Without a C++
     compiler, a warning is given and nothing is compiled.
 
     Args:
@@ -73,9 +73,9 @@ def _has_compiler() -> bool:
     if any(shutil.which(name) for name in ([named] if named else COMPILERS)):
         return True
     warnings.warn(
-        f"compile=True needs a C++ compiler ({', '.join(COMPILERS)}, or the one that the "
-        "environment variable CXX names), and none was found. The layers are not compiled: training "
-        "is slower, and its result differs by rounding.",
+        f"compile=True needs a C++ compiler ({', '.join(COMPILERS)}, or the one that the environment "
+        "variable CXX names), and none was found. The layers are not compiled: training is slower, "
+        "and its result differs by rounding.",
         stacklevel=4,
     )
     return False
