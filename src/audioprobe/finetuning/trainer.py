@@ -30,7 +30,6 @@ from audioprobe.progress import ProgressCallback, ignore_progress
 from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.examples import TrainingExample
 from audioprobe.training.trainable import TrainableModel, copy_trainable_weights, set_trainable
-from audioprobe.training.compilation import compiled_layers
 from audioprobe.training.trainer import get_accelerator, train
 
 STRATEGY = "strategy.json"
@@ -104,11 +103,7 @@ def finetune(
     _prepare_modules(model, data, strategy)
     initial = copy_trainable_weights(network)
     measured = partial(_measure, model, measures, arguments, device)
-    with (
-        _trainable_in_float32(network, arguments, device),
-        deterministic_mode(device),
-        compiled_layers(model, arguments),
-    ):
+    with _trainable_in_float32(network, arguments, device), deterministic_mode(device):
         with arguments.autocast(device):
             objective = build_objective(model, data, strategy)
         _check_same_strategy(folder, strategy)

@@ -41,7 +41,6 @@ from audioprobe.small_ltu.recipe import Recipe, RecipeStage
 from audioprobe.small_ltu.training_recordings import check_training_recordings
 from audioprobe.small_ltu.word_alignment import train_alignment
 from audioprobe.training.answer_loss import AnswerBatch, AnswerLoss, collate
-from audioprobe.training.compilation import compiled_layers
 from audioprobe.training.examples import CAPTION_QUESTION, QARecord, encode_record
 from audioprobe.training.feature_cache import FeatureCache
 from audioprobe.training.trainable import set_trainable
@@ -212,15 +211,14 @@ class Curriculum:
             audio = dict(zip(ids, cache.features(rows), strict=True))
             return collate(examples, audio, targets=stage.targets, pad_id=prompts.eos_token_id)
 
-        with compiled_layers(model, stage.arguments):
-            train(
-                AnswerLoss(model),
-                batch_at,
-                stage.arguments,
-                self.folder / stage.name,
-                rate_factor=lambda name: stage.connector_rate if CONNECTOR in name else 1.0,
-                progress=prefixed(self._progress, stage.name),
-            )
+        train(
+            AnswerLoss(model),
+            batch_at,
+            stage.arguments,
+            self.folder / stage.name,
+            rate_factor=lambda name: stage.connector_rate if CONNECTOR in name else 1.0,
+            progress=prefixed(self._progress, stage.name),
+        )
 
     def write_captions(self, checkpoint: LTUCheckpoint, stage: RecipeStage) -> None:
         """Caption the validation scenes, and write id, labels and caption as one JSON line each.

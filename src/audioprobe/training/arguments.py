@@ -27,8 +27,6 @@ class TrainingArguments:
             devices compute in float32. The dtype of the weights does not change.
         save_every: number of steps after which weights and optimizer are saved.
         seed: random seed of dropout and other noise.
-        compile: compile the layers of the language model (see `training.compilation`). Steps take
-            about half the time, the first one about a minute more, and results differ by rounding.
     """
 
     steps: int
@@ -40,7 +38,6 @@ class TrainingArguments:
     precision: Literal["float32", "bfloat16"] = "float32"
     save_every: int = 200
     seed: int = 0
-    compile: bool = False
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.save_every < 1 or self.warmup_steps < 0:

@@ -31,7 +31,6 @@ from audioprobe.training.trainable import (
 )
 
 STATE, LOG = "state.pt", "log.jsonl"
-_DEFAULTS = asdict(TrainingArguments(steps=1, learning_rate=1.0))
 History: TypeAlias = list[dict[str, float]]
 """One entry per step: "step", "loss", "rate" (learning rate), "norm" (gradient norm), "seconds",
 and the values of `measure`, if it was called after the step."""
@@ -252,8 +251,7 @@ class _TrainingLoop:
 
     def _resume(self) -> None:
         state = load_state(self.folder / STATE)
-        # A state of an older version lacks newer arguments, which had the values that are defaults.
-        same_arguments = _DEFAULTS | json.loads(state["arguments"]) == asdict(self.arguments)
+        same_arguments = json.loads(state["arguments"]) == asdict(self.arguments)
         if not same_arguments or not load_trainable_weights(self.objective, state["weights"]):
             raise InvalidInputError(
                 f"{self.folder} contains a training run with other arguments, parameters or sizes. "
