@@ -8,7 +8,8 @@ a LLaMA of 35 million parameters; ratios depend on lengths and little on sizes.
 import numpy as np
 import torch
 
-from audioprobe.models.ltu.generation import TokenPrompt, log_likelihood
+from audioprobe.models.ltu.generation import TokenPrompt
+from audioprobe.models.ltu.likelihood import log_likelihoods
 from audioprobe.models.ltu.network import LTUNetwork
 from side_by_side import finish, ratio, report
 from small_ltu import small_ltu
@@ -45,7 +46,8 @@ def main() -> None:
     prompt = TokenPrompt(ids, heard)
 
     def shared() -> list[float]:
-        return [found.total for found in log_likelihood(net, prompt, labels.tolist())]
+        (found,) = log_likelihoods(net, [prompt], labels.tolist())
+        return [value.total for value in found]
 
     ours, alone, batched = shared(), by_pass(net, prompt, labels), by_batch(net, prompt, labels)
     largest = max(abs(a - b) for peer in (alone, batched) for a, b in zip(ours, peer, strict=True))

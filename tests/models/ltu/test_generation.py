@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from tests.golden_ltu import close, golden, spectrograms, tiny_net
 from torch import Tensor
 
-from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.errors import UnsupportedInputError
 from audioprobe.models.causal_lm.generation import generation_options
-from audioprobe.models.ltu.generation import TokenPrompt, batch_inputs, generate, log_likelihood
+from audioprobe.models.ltu.generation import TokenPrompt, batch_inputs, generate
 from audioprobe.types import Decoding
 
 END = 2
@@ -131,34 +131,7 @@ def test_sampling_depends_on_the_seed_and_keeps_the_global_generator() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@settings(max_examples=8, deadline=None)
-@given(
-    ids=token_lists,
-    which=st.sampled_from([None, 0, 1]),
-    continuations=st.lists(token_lists, min_size=1, max_size=36),
-)
-def test_likelihoods_over_a_shared_prefix_equal_full_passes(
-    ids: list[int], which: int | None, continuations: list[list[int]]
-) -> None:
-    net, item = tiny_net(), prompt(which, torch.tensor([1, *ids]))
-    actual = log_likelihood(net, item, continuations)
-    for continuation, likelihood in zip(continuations, actual, strict=True):
-        whole = torch.tensor([[*item.input_ids.tolist(), *continuation]])
-        audio = None if item.audio_tokens is None else item.audio_tokens[None]
-        with torch.inference_mode():
-            scores = net(whole, audio)[0, :-1].log_softmax(-1)
-        targets = whole[0, 1:, None]
-        expected = scores.gather(-1, targets)[-len(continuation) :].sum()
-        assert likelihood.total == pytest.approx(float(expected), abs=1e-4)
-        assert likelihood.n_tokens == len(continuation)
-
-
 def test_prompts_beyond_the_context_raise() -> None:
     net = tiny_net()
     with pytest.raises(UnsupportedInputError, match="context of 2048 tokens"):
         generate(net, [prompt(0)], Decoding(max_new_tokens=2000), eos_token_id=END)
-    with pytest.raises(UnsupportedInputError, match="context"):
-        log_likelihood(net, prompt(0), [[5] * 2040])
-    with pytest.raises(InvalidInputError, match="at least one token"):
-        log_likelihood(net, prompt(0), [[5], []])
-    assert log_likelihood(net, prompt(0), []) == []

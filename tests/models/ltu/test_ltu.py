@@ -207,7 +207,7 @@ def test_batch_beyond_memory_is_halved_with_the_same_responses(ltu: LTU) -> None
         handle.remove()
 
 
-@pytest.mark.parametrize("where", ["prefix", "llama"])
+@pytest.mark.parametrize("where", ["prefix", "llama.model"])
 def test_single_prompt_beyond_memory_raises_with_advice(ltu: LTU, where: str) -> None:
     """Either the audio prefix or the language model fails like a GPU without free memory."""
 
@@ -216,7 +216,7 @@ def test_single_prompt_beyond_memory_raises_with_advice(ltu: LTU, where: str) ->
 
     prompt = Prompt("?", noise(1.0, seed=77))
     ltu._audio.cache.clear()
-    handle = getattr(ltu._net, where).register_forward_pre_hook(fail)
+    handle = ltu._net.get_submodule(where).register_forward_pre_hook(fail)
     try:
         for stream in (ltu.generate([prompt], BRIEF), ltu.log_likelihood([prompt], ["crow"])):
             with pytest.raises(OutOfMemoryError, match="Use a shorter prompt"):

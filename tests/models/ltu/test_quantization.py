@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
-from audioprobe.models.ltu.generation import TokenPrompt, generate, log_likelihood
+from audioprobe.models.ltu.generation import TokenPrompt, generate
+from audioprobe.models.ltu.likelihood import log_likelihoods
 from audioprobe.models.ltu.network import (
     LTUConfig,
     LTUNetwork,
@@ -90,7 +91,7 @@ def test_likelihoods_equal_full_passes(kind: Quantization) -> None:
     net = quantised(kind)
     for prompt in prompts(net):
         for ids in ([5, 6], [7]):
-            (actual,) = log_likelihood(net, prompt, [ids])
+            ((actual,),) = log_likelihoods(net, [prompt], [ids])
             sequence = torch.cat([prompt.input_ids, torch.tensor(ids)])[None]
             audio_tokens = None if prompt.audio_tokens is None else prompt.audio_tokens[None]
             with torch.inference_mode():

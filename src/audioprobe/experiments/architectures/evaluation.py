@@ -7,13 +7,14 @@ from itertools import groupby
 from typing import TypeVar
 
 from audioprobe.audio.windowing import read_waveform
-from audioprobe.errors import PER_ITEM_ERRORS, AudioReadError
+from audioprobe.errors import PER_ITEM_ERRORS, AudioProbeError, AudioReadError
 from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.questions import (
     EvaluationQuestions,
     SceneQuestion,
 )
 from audioprobe.experiments.architectures.storage import AgentResponse, SceneTrial
+from audioprobe.inference import infer_each
 from audioprobe.models.tool_agent.agent import ToolAgent
 from audioprobe.probing.trial import ProbeQuestion, Trial
 from audioprobe.progress import ProgressCallback, ProgressEvent
@@ -142,18 +143,25 @@ def _answers(
 
     An agent with tools fails if its controller does not answer.
     """
-    answers = []
-    for question in questions:
-        values: Sequence[LogLikelihood] = ()
-        failure = waveform if isinstance(waveform, str) else ""
-        options = question.options if isinstance(question, SceneQuestion) else ANSWERS
-        if not isinstance(waveform, str):
-            try:
-                (values,) = model.log_likelihood([Prompt(question.text, waveform)], options)
-            except PER_ITEM_ERRORS as error:
-                failure = str(error) or type(error).__name__
-        answers.append(make(question, values, failure))
+    answers: list[_Answer] = []
+    for options, group in groupby(questions, key=_options):
+        same = list(group)
+        if isinstance(waveform, str):
+            answers += [make(question, (), waveform) for question in same]
+            continue
+        prompts = ((question, Prompt(question.text, waveform)) for question in same)
+        for question, result in infer_each(
+            partial(model.log_likelihood, continuations=options), prompts
+        ):
+            if isinstance(result, AudioProbeError):
+                answers.append(make(question, (), str(result) or type(result).__name__))
+            else:
+                answers.append(make(question, result, ""))
     return answers
+
+
+def _options(question: ProbeQuestion | SceneQuestion) -> tuple[str, ...]:
+    return question.options if isinstance(question, SceneQuestion) else ANSWERS
 
 
 def _yes_no(question: ProbeQuestion, values: Sequence[LogLikelihood], failure: str) -> Trial:

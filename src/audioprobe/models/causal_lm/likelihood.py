@@ -68,7 +68,7 @@ def log_likelihood(
     # Compute logits only at the last position if the model supports this.
     last = {"logits_to_keep": 1} if "logits_to_keep" in _parameters(model) else {}
     outputs = run_single(lambda: model(**inputs, use_cache=True, **last))
-    cache = getattr(outputs, _cache_name(model), None)
+    cache = getattr(outputs, cache_name(model), None)
     if not _can_be_shared(cache):
         return [run_single(partial(_full_pass, model, inputs, ids)) for ids in continuations]
     tokens = inputs["inputs_embeds"] if "inputs_embeds" in inputs else inputs["input_ids"]
@@ -156,7 +156,7 @@ def _continue(
 
 def _forward(model: Any, ids: Tensor, position: int, cache: Any) -> Tensor:  # noqa: ANN401
     """Return the logits of tokens that follow the cache, which grows, in float32."""
-    options = {_cache_name(model): cache}
+    options = {cache_name(model): cache}
     if "position_ids" in _parameters(model):
         # Padding is on the right, so that no token attends to it.
         after = torch.arange(ids.shape[1], device=ids.device) + position
@@ -191,7 +191,7 @@ def _parameters(model: Any) -> Mapping[str, inspect.Parameter]:  # noqa: ANN401
     return inspect.signature(model.forward).parameters
 
 
-def _cache_name(model: Any) -> str:  # noqa: ANN401
+def cache_name(model: Any) -> str:  # noqa: ANN401
     """Return the name of the argument for the key-value cache, which transformers 5.24 renamed."""
     return "cache" if "cache" in _parameters(model) else "past_key_values"
 

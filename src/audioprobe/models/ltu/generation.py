@@ -1,4 +1,4 @@
-"""Generate token ids with an LTU, and compute likelihoods of token ids.
+"""Generate token ids with an LTU.
 
 A batch may contain prompts of different lengths, with and without audio. Padding is on the left and
 is masked, and position ids do not count padding, so that responses do not depend on the batch.
@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from audioprobe.models.causal_lm import likelihood
 from audioprobe.models.causal_lm.generation import (
     GeneratedTokens,
     check_context,
@@ -18,7 +17,7 @@ from audioprobe.models.causal_lm.generation import (
     left_padded,
 )
 from audioprobe.models.ltu.network import LTUNetwork
-from audioprobe.types import Decoding, LogLikelihood
+from audioprobe.types import Decoding
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,45 +68,6 @@ def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, T
         "inputs_embeds": left_padded(embedded, 0.0),
         "attention_mask": mask.to(ids.device),
     }
-
-
-@torch.inference_mode()
-def log_likelihood(
-    net: LTUNetwork, prompt: TokenPrompt, continuations: Sequence[Sequence[int]]
-) -> list[LogLikelihood]:
-    """Return the log-likelihood of each continuation of a prompt, which is processed once.
-
-    A continuation is a sequence of at least one token id.
-
-    Raises:
-        InvalidInputError: if a continuation is empty.
-        UnsupportedInputError: if prompt and continuation exceed the model's context.
-    """
-    check_context(net.llama, length_of(net, prompt), max(map(len, continuations), default=0))
-    with net.reading([prompt.audio_tokens]):
-        return likelihood.log_likelihood(
-            net.llama, {"inputs_embeds": _embed(net, prompt)}, continuations
-        )
-
-
-@torch.inference_mode()
-def complete_log_likelihood(
-    net: LTUNetwork,
-    prompt: TokenPrompt,
-    continuations: Sequence[Sequence[int]],
-    *,
-    eos_token_id: int,
-) -> list[float]:
-    """Return the log-probability in nats that each continuation is the whole response.
-
-    Raises:
-        UnsupportedInputError: if prompt and continuation exceed the model's context.
-    """
-    check_context(net.llama, length_of(net, prompt), 1 + max(map(len, continuations)))
-    with net.reading([prompt.audio_tokens]):
-        return likelihood.complete_log_likelihood(
-            net.llama, {"inputs_embeds": _embed(net, prompt)}, continuations, (eos_token_id,)
-        )
 
 
 def _embed(net: LTUNetwork, prompt: TokenPrompt) -> Tensor:

@@ -6,6 +6,7 @@ authors' published checkpoints can be loaded unchanged.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -24,13 +25,9 @@ from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
 from audioprobe.models.ltu.audio_input import AudioInput
 from audioprobe.models.ltu.checkpoint import load_ltu
-from audioprobe.models.ltu.generation import (
-    TokenPrompt,
-    complete_log_likelihood,
-    generate,
-    log_likelihood,
-)
+from audioprobe.models.ltu.generation import TokenPrompt, generate
 from audioprobe.models.ltu.inspection import LTUInspector
+from audioprobe.models.ltu.likelihood import log_likelihoods
 from audioprobe.models.ltu.network import (
     QUANTIZATIONS,
     LTUNetwork,
@@ -55,6 +52,8 @@ from audioprobe.types import (
 if TYPE_CHECKING:
     from audioprobe.finetuning.strategy import Strategy
     from audioprobe.ltu_finetuning import FineTunedLTU
+
+_LIKELIHOODS = 4  # likelihoods of this many times `batch_size` prompts are computed together
 
 
 class LTU(InspectedModel, InfoRepr):
@@ -219,7 +218,7 @@ class LTU(InspectedModel, InfoRepr):
         """
         decoding = decoding or Decoding()
         if decoding.choices:
-            yield from (self._choose(prompt, decoding) for prompt in prompts)
+            yield from self._choose(prompts, decoding)
             return
 
         def respond(batch: Sequence[tuple[TokenPrompt, dict[str, Option]]]) -> Iterator[Response]:
@@ -230,18 +229,16 @@ class LTU(InspectedModel, InfoRepr):
                 text = self._tokenizer.decode(list(output.ids), skip_special_tokens=True)
                 yield Response(text.strip(), output.finish, details=details)
 
-        encoded = (
-            (self._encode(prompt), self._audio.truncation(prompt.audio)) for prompt in prompts
-        )
-        yield from run_in_batches(encoded, self._batch_size, respond)
+        yield from run_in_batches(self._encoded(prompts), self._batch_size, respond)
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
     ) -> Iterator[Sequence[LogLikelihood]]:
         """Yield the log-likelihood of each continuation for each prompt.
 
-        Each prompt is processed once. Continuations follow the line break at the end of the prompt
-        directly, as responses did in training. A warning reports truncated audio.
+        Consecutive prompts about the same audio share its computation, and up to four times
+        `batch_size` prompts share a forward pass. Continuations follow the line break at the end of
+        the prompt directly, as responses did in training. A warning reports truncated audio.
 
         Raises:
             InvalidInputError: if a question is empty or a continuation has no tokens.
@@ -249,9 +246,14 @@ class LTU(InspectedModel, InfoRepr):
             OutOfMemoryError: if a single prompt does not fit into memory.
         """
         ids = [self._prompts.continuation_ids(text) for text in continuations]
-        for prompt in prompts:
-            warn_of_truncation(self._audio.truncation(prompt.audio))
-            yield log_likelihood(self._net, self._encode(prompt), ids)
+
+        def encoded() -> Iterator[TokenPrompt]:
+            for prompt in prompts:
+                warn_of_truncation(self._audio.truncation(prompt.audio))
+                yield self._encode(prompt)
+
+        compute = partial(log_likelihoods, self._net, continuations=ids)
+        yield from run_in_batches(encoded(), _LIKELIHOODS * self._batch_size, compute)
 
     def randomized(self, seed: int) -> "LTU":
         """Return a copy whose weights are permuted; see `protocols.Inspectable`.
@@ -267,15 +269,24 @@ class LTU(InspectedModel, InfoRepr):
             batch_size=self._batch_size,
         )
 
-    def _choose(self, prompt: Prompt, decoding: Decoding) -> Response:
-        """Return the response to a prompt that must be one of `decoding.choices`."""
-        ids = [self._prompts.continuation_ids(text) for text in decoding.choices]
+    def _choose(self, prompts: Iterable[Prompt], decoding: Decoding) -> Iterator[Response]:
+        """Yield the responses to prompts that must be one of `decoding.choices`."""
         end = self._prompts.eos_token_id
-        values = complete_log_likelihood(self._net, self._encode(prompt), ids, eos_token_id=end)
-        response = choose(values, decoding)
-        return replace(
-            response, details={**response.details, **self._audio.truncation(prompt.audio)}
-        )
+        ids = [[*self._prompts.continuation_ids(text), end] for text in decoding.choices]
+
+        def respond(batch: Sequence[tuple[TokenPrompt, dict[str, Option]]]) -> Iterator[Response]:
+            rows = log_likelihoods(self._net, [prompt for prompt, _ in batch], ids)
+            for (_, details), row in zip(batch, rows, strict=True):
+                response = choose([value.total for value in row], decoding)
+                yield replace(response, details={**response.details, **details})
+
+        yield from run_in_batches(self._encoded(prompts), _LIKELIHOODS * self._batch_size, respond)
+
+    def _encoded(
+        self, prompts: Iterable[Prompt]
+    ) -> Iterator[tuple[TokenPrompt, dict[str, Option]]]:
+        """Yield each prompt as input of the network, with details of its response."""
+        return ((self._encode(p), self._audio.truncation(p.audio)) for p in prompts)
 
     def _encode(self, prompt: Prompt) -> TokenPrompt:
         """Return the token ids and audio tokens of a prompt; examples precede the question."""

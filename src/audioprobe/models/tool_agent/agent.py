@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import groupby, islice, takewhile
 from typing import Self
 
 from audioprobe.errors import ContractError, InvalidInputError, UnsupportedInputError
@@ -240,17 +240,23 @@ class LikelihoodToolAgent(ToolAgent):
         assert isinstance(controller, LikelihoodController)  # noqa: S101 - ensured by __new__
         assert isinstance(model, LikelihoodModel)  # noqa: S101 - as above
         for batch in self._batches(prompts):
-            for prompt, session in zip(batch, self._run(batch, None), strict=True):
-                if prompt.audio is None:
-                    yield from model.log_likelihood([prompt], continuations)
+            pairs = zip(batch, self._run(batch, None), strict=True)
+            for has_audio, group in groupby(pairs, lambda pair: pair[0].audio is not None):
+                prompts, sessions = zip(*group, strict=True)
+                if not has_audio:
+                    yield from model.log_likelihood(prompts, continuations)
                     continue
-                if session.answer is None:
+                answered = list(takewhile(lambda session: session.answer is not None, sessions))
+                states = [
+                    AgentState(s.question, self._runner.specs, tuple(s.calls)) for s in answered
+                ]
+                yield from controller.log_likelihood(states, continuations)
+                if len(answered) < len(sessions):
+                    failed = sessions[len(answered)]
                     raise InvalidInputError(
-                        f"The agent did not answer {prompt.text!r:.60}: {session.reason}. Answers "
-                        "without a complete plan have no likelihood."
+                        f"The agent did not answer {failed.question!r:.60}: {failed.reason}. "
+                        "Answers without a complete plan have no likelihood."
                     )
-                state = AgentState(session.question, self._runner.specs, tuple(session.calls))
-                yield from controller.log_likelihood([state], continuations)
 
 
 @dataclass(slots=True, kw_only=True)
