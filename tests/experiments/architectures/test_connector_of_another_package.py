@@ -68,7 +68,8 @@ def test_a_registered_connector_is_trained_saved_and_loaded(
         trial = next(t for t in result["trials"] if t["question"]["clip"])
         waveform = read_waveform(made.clips_by_id[trial["question"]["clip"]])
         (values,) = model.log_likelihood([Prompt(trial["question"]["text"], waveform)], ANSWERS)
-        assert [value.total for value in values] == trial["log_likelihoods"]
+        totals = [value.total for value in values]  # of one prompt alone, not of a batch
+        assert totals == pytest.approx(trial["log_likelihoods"], abs=1e-4)
     with pytest.raises(BackendNotFoundError, match="mean"):
         LTU.from_pretrained(folder, base=made.recipe.base)
 

@@ -205,6 +205,9 @@ def test_numbers_out_of_range_are_refused(finished: Finished) -> None:
             study(tables)(folder, n_workers=n_workers, max_runs=max_runs)
 
 
+ROUNDING = 1e-4  # nats, of prompts in different forward passes
+
+
 def test_blind_arm_does_not_depend_on_the_clip_and_others_do(
     finished: Finished, tiny: ArmMaterials
 ) -> None:
@@ -217,13 +220,15 @@ def test_blind_arm_does_not_depend_on_the_clip_and_others_do(
         return [list(values) for values in made.log_likelihood(prompts, ["Yes.", "No."])]
 
     blind, linear = answers("blind"), answers("linear")
-    assert blind[0] == blind[1] == blind[2]
+    first, *others = ([value.total for value in values] for values in blind)
+    assert all(other == pytest.approx(first, abs=ROUNDING) for other in others)
     assert linear[0] != linear[1] != linear[2]
     for result in (record.results["blind", 0], record.results["linear", 0]):
-        by_text: dict[str, set[tuple[float, ...]]] = {}
+        by_text: dict[str, list[float]] = {}
         for trial in result.trials:
-            by_text.setdefault(trial.question.text, set()).add(trial.log_likelihoods)
-        assert all(len(v) == 1 for v in by_text.values()) == (result.arm == "blind")
+            by_text.setdefault(trial.question.text, []).append(trial.log_likelihoods[0])
+        ranges = [max(values) - min(values) for values in by_text.values()]
+        assert (max(ranges) < ROUNDING) == (result.arm == "blind")
 
 
 def test_failures_of_an_agent_are_failures_of_trials(tiny: ArmMaterials) -> None:
