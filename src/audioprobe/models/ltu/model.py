@@ -14,7 +14,7 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from audioprobe.devices import placement
-from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.errors import InvalidInputError
 from audioprobe.models.causal_lm.generation import run_in_batches
 from audioprobe.models.causal_lm.likelihood import warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
@@ -279,20 +279,9 @@ class LTU(InspectedModel, InfoRepr):
 
     def _encode(self, prompt: Prompt) -> TokenPrompt:
         """Return the token ids and audio tokens of a prompt; examples precede the question."""
-        if not prompt.text.strip():
-            raise InvalidInputError("A prompt must contain a question, got an empty text.")
-        if any(example.audio is not None for example in prompt.examples):
-            raise UnsupportedInputError(
-                "LTU accepts one audio clip per prompt, got examples with audio. Write the "
-                "examples as text or remove them."
-            )
-        examples = "".join(
-            f"{self._prompts.prompt(example.question)}{example.answer}\n\n"
-            for example in prompt.examples
-        )
         tokens, transcript = (
             (None, "") if prompt.audio is None else self._audio.encode(prompt.audio)
         )
-        text = examples + self._prompts.prompt(prompt.text, transcript)
+        text = self._prompts.full_text(prompt, transcript)
         ids = torch.tensor(self._prompts.tokenize(text), device=self._net.llama.device)
         return TokenPrompt(ids, tokens)

@@ -10,9 +10,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.causal_lm.tokenization import text_ids
 from audioprobe.models.ltu.audio_prefix import GATE, GatedCrossAttention
 from audioprobe.models.ltu.network import LTUNetwork, expand_lora
+from audioprobe.types import Prompt
 
 TEMPLATE = "### Instruction:\n{}\n\n### Response:\n"
 """LTU's prompt template (`alpaca_short`); it does not mention the audio."""
@@ -50,6 +52,25 @@ class LTUPrompts:
             return TEMPLATE.replace("{}", question)
         before, between, after = TRANSCRIPT_TEMPLATE.split("{}")
         return f"{before}{question}{between}{transcript}{after}"
+
+    def full_text(self, prompt: Prompt, transcript: str = "") -> str:
+        """Return the text of a prompt with its examples, which precede the question.
+
+        Raises:
+            InvalidInputError: if the question is empty.
+            UnsupportedInputError: if an example has audio.
+        """
+        if not prompt.text.strip():
+            raise InvalidInputError("A prompt must contain a question, got an empty text.")
+        if any(example.audio is not None for example in prompt.examples):
+            raise UnsupportedInputError(
+                "LTU accepts one audio clip per prompt, got examples with audio. Write the "
+                "examples as text or remove them."
+            )
+        examples = "".join(
+            f"{self.prompt(example.question)}{example.answer}\n\n" for example in prompt.examples
+        )
+        return examples + self.prompt(prompt.text, transcript)
 
     def tokenize(self, text: str) -> list[int]:
         """Return the token ids of a prompt text, beginning-of-sequence token first."""

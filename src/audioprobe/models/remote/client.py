@@ -149,9 +149,7 @@ class ServiceClient:
         """Replace the key in a text from the service by "[key]"."""
         return _redact(self._key, text)
 
-    def _send(
-        self, path: str, body: Mapping[str, object] | None, expected: str
-    ) -> dict[str, Any]:
+    def _send(self, path: str, body: Mapping[str, object] | None, expected: str) -> dict[str, Any]:
         """Send the request once and return the answer as a dict; raise `RequestFailedError`."""
         connections = self._connect()
         route = Route(self.budget.count_redirect)
