@@ -17,7 +17,7 @@ from audioprobe import __version__
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.io.atomic import staged_directory
 from audioprobe.io.json_codec import to_json
-from audioprobe.models.causal_lm.loading import dtype_of
+from audioprobe.models.causal_lm.loading import dtype_of, without_weight_bars
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.network import LTUNetwork, unload_lora
 from audioprobe.models.ltu.saving import SHARD_SIZE
@@ -27,7 +27,7 @@ ServedDtype = Literal["float32", "bfloat16", "float16"]
 SERVED_DTYPES: tuple[ServedDtype, ...] = get_args(ServedDtype)
 
 CARD = "audioprobe.json"
-MAX_LENGTH = 2048  # default context of the server, in tokens; that of LLaMA
+MAX_LENGTH = 2048  # tokens; LTU-7B has no longer context
 
 # The text parts of a message as they are; vLLM inserts the embeddings of the other parts.
 _TEMPLATE = (
@@ -45,15 +45,26 @@ class ServedModel:
         model: identity of the LTU.
         dtype: data type of the weights, which the server must use.
         served_name: name under which the server must serve the model; the client checks it.
-        command: shell command that starts the server, in the folder that contains the model's
-            folder.
+        max_length: suggested context of the server, in tokens.
     """
 
     audioprobe: str
     model: ComponentInfo
     dtype: ServedDtype
     served_name: str
-    command: str
+    max_length: int
+
+    def command(self, folder: Path) -> str:
+        """Return the shell command that starts a server for the model in a folder."""
+        path = folder if folder.is_absolute() else f"./{folder}"
+        options = {
+            "served-model-name": self.served_name,
+            "dtype": self.dtype,
+            "max-model-len": str(self.max_length),
+            "chat-template-content-format": "openai",
+        }
+        given = " ".join(f"--{name} {shlex.quote(value)}" for name, value in options.items())
+        return f"vllm serve {shlex.quote(str(path))} {given} --enable-prompt-embeds"
 
 
 def served_name(checkpoint: LTUCheckpoint, dtype: ServedDtype) -> str:
@@ -83,13 +94,12 @@ def export_for_vllm(
         raise InvalidInputError(f"Expected dtype {', '.join(SERVED_DTYPES)}, got {dtype!r}.")
     net, tokenizer = checkpoint.net, copy.deepcopy(checkpoint.tokenizer)
     require_prompt_embeddings(net)
-    name = served_name(checkpoint, dtype)
     served = ServedModel(
         audioprobe=__version__,
         model=checkpoint.info({}),
         dtype=dtype,
-        served_name=name,
-        command=_command(Path(out).name, name, dtype, net),
+        served_name=served_name(checkpoint, dtype),
+        max_length=min(MAX_LENGTH, net.llama.config.max_position_embeddings),
     )
     with staged_directory(out) as folder:
         net.llama.float()
@@ -100,7 +110,8 @@ def export_for_vllm(
         end, begin = tokenizer.eos_token_id, tokenizer.bos_token_id
         net.llama.config.eos_token_id, net.llama.config.bos_token_id = end, begin
         net.llama.generation_config = GenerationConfig(eos_token_id=end, bos_token_id=begin)
-        net.llama.save_pretrained(folder, max_shard_size=SHARD_SIZE)
+        with without_weight_bars():
+            net.llama.save_pretrained(folder, max_shard_size=SHARD_SIZE)
         tokenizer.chat_template = _TEMPLATE
         tokenizer.save_pretrained(folder)
         (folder / CARD).write_text(to_json(served) + "\n", encoding="utf-8")
@@ -115,15 +126,3 @@ def require_prompt_embeddings(net: LTUNetwork) -> None:
             f"{net.config.connector.kind!r}), so that it cannot be sent to a server as prompt "
             "embeddings. Use LTU.from_pretrained."
         )
-
-
-def _command(folder: str, name: str, dtype: ServedDtype, net: LTUNetwork) -> str:
-    length = min(MAX_LENGTH, net.llama.config.max_position_embeddings)
-    options = {
-        "served-model-name": name,
-        "dtype": dtype,
-        "max-model-len": str(length),
-        "chat-template-content-format": "openai",
-    }
-    given = " ".join(f"--{key} {shlex.quote(value)}" for key, value in options.items())
-    return f"vllm serve {shlex.quote(f'./{folder}')} {given} --enable-prompt-embeds"
