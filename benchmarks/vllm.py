@@ -1,7 +1,7 @@
 """Captions of the shipped recordings by `mini` on a vLLM server, against the local model.
 
-Start the server (docs/how-to/serve-with-vllm.md), and set OPENAI_BASE_URL to its address. The sounds
-are encoded before anything is timed, as both ways encode them alike.
+Start the server as docs/how-to/serve-with-vllm.md shows, and set OPENAI_BASE_URL to its address.
+The sounds are encoded before anything is timed, as both ways encode them alike.
 """
 
 import os

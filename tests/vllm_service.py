@@ -58,13 +58,14 @@ class VllmEngine:
             self.name or json.loads((self._folder / "audioprobe.json").read_text())["served_name"]
         )
         if path == "/v1/models":
-            models = copy.deepcopy(RECORDED["models"])
+            models: dict[str, Any] = copy.deepcopy(RECORDED["models"])
             models["data"][0] |= {"id": name, "max_model_len": self.max_length}
             return models
         with self._lock, torch.inference_mode():
             is_chat = path == "/v1/chat/completions"
             assert is_chat or path == "/v1/completions", path
-            body = copy.deepcopy(RECORDED["chat" if is_chat else "completion"])
+            assert "prompt_logprobs" not in request  # ends the server
+            body: dict[str, Any] = copy.deepcopy(RECORDED["chat" if is_chat else "completion"])
             if is_chat:
                 embeddings, ids = self._read_message(request)
                 body["prompt_token_ids"] = ids

@@ -22,40 +22,46 @@ if TYPE_CHECKING:
     from audioprobe.models.ltu.serving import ServedDtype
 
 
+SourceArgument = Annotated[
+    Path, Parameter(help="Folder of a run (--out of `run` or `probe`); for vllm, an LTU: mini.")
+]
+TargetOption = Annotated[
+    Literal["huggingface", "inspect", "vllm"],
+    Parameter(
+        name=("--to", "--for"),
+        help="huggingface: a data set for datasets.load_dataset. inspect: a task. vllm: a language "
+        "model to serve.",
+    ),
+]
+ModelOption = Annotated[
+    str, Parameter(help="Only this model of the run [all; for inspect the first].")
+]
+QuestionsOption = Annotated[bool, Parameter(help="Export questions without answers.", negative=())]
+LicenceOption = Annotated[
+    str, Parameter(help='Licence of the recordings for the dataset card, such as "cc-by-4.0".')
+]
+BaseOption = Annotated[
+    str | None, Parameter(help="For vllm: the LLaMA of a published LTU, as for `convert`.")
+]
+DtypeOption = Annotated[
+    Literal["float32", "bfloat16", "float16"] | None,
+    Parameter(help="For vllm: data type of the weights [float32]."),
+]
+
+
 @app.command
 def export(
-    source: Annotated[
-        Path,
-        Parameter(help="Folder of a run (--out of `run` or `probe`); for vllm, an LTU: mini."),
-    ],
+    source: SourceArgument,
     /,
     *,
-    to: Annotated[
-        Literal["huggingface", "inspect", "vllm"],
-        Parameter(
-            name=("--to", "--for"),
-            help="huggingface: a data set for datasets.load_dataset. inspect: a task. vllm: a "
-            "language model to serve.",
-        ),
-    ],
+    to: TargetOption,
     out: Annotated[Path, Parameter(help="Folder to create.")],
-    model: Annotated[
-        str, Parameter(help="Only this model of the run [all; for inspect the first].")
-    ] = "",
-    questions: Annotated[
-        bool, Parameter(help="Export questions without answers.", negative=())
-    ] = False,
-    licence: Annotated[
-        str, Parameter(help='Licence of the recordings for the dataset card, such as "cc-by-4.0".')
-    ] = "unknown",
+    model: ModelOption = "",
+    questions: QuestionsOption = False,
+    licence: LicenceOption = "unknown",
     title: Annotated[str, Parameter(help="Title for the dataset card [name of SOURCE].")] = "",
-    base: Annotated[
-        str | None, Parameter(help="For vllm: the LLaMA of a published LTU, as for `convert`.")
-    ] = None,
-    dtype: Annotated[
-        Literal["float32", "bfloat16", "float16"] | None,
-        Parameter(help="For vllm: data type of the weights [float32]."),
-    ] = None,
+    base: BaseOption = None,
+    dtype: DtypeOption = None,
 ) -> int:
     """Export a run for other tools, or the language model of an LTU for a server.
 
@@ -79,20 +85,26 @@ def export(
 
     _check_export_options(
         to,
-        run={
+        of_runs={
             "--model": model,
             "--questions": questions,
             "--licence": licence != "unknown",
             "--title": title,
         },
-        language_model={"--base": base, "--dtype": dtype},
+        of_models={"--base": base, "--dtype": dtype},
     )
     if to == "vllm":
         return _write_served_model(source, base, dtype or "float32", out)
+    card = DatasetCard(title or source.resolve().name, licence)
+    return _export_run(source, to, out, card, model=model, questions=questions)
+
+
+def _export_run(
+    source: Path, to: str, out: Path, card: "DatasetCard", *, model: str, questions: bool
+) -> int:
     check_run_folder(source)
     config = source / CONFIG
     kind = run_kind(config)
-    card = DatasetCard(title or source.resolve().name, licence)
     if kind == "probe":
         run = read_probe_run(config.read_text(encoding="utf-8-sig"), str(config))
         names = _model_names(run, model)
@@ -177,16 +189,16 @@ def _named(argument: str) -> tuple[str, str]:
 
 
 def _check_export_options(
-    to: str, run: Mapping[str, object], language_model: Mapping[str, object]
+    to: str, of_runs: Mapping[str, object], of_models: Mapping[str, object]
 ) -> None:
     """Raise `InvalidInputError` if an option was given that does not belong to the export.
 
     Args:
         to: format of the export.
-        run: values of the options of runs, falsy if they were not given.
-        language_model: values of the options of language models.
+        of_runs: values of the options of runs, falsy if they were not given.
+        of_models: values of the options of language models, falsy if they were not given.
     """
-    unused = run if to == "vllm" else language_model
+    unused = of_runs if to == "vllm" else of_models
     given = [name for name, value in unused.items() if value]
     if given:
         raise InvalidInputError(f"--to {to} has no option {', '.join(given)}. Omit it.")

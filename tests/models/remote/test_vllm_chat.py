@@ -149,7 +149,7 @@ def test_choices_are_guided_decoding(service: Service) -> None:
     assert request["max_tokens"] == len("a crow") + 1
 
 
-def test_response_that_is_no_choice_is_an_error(service: Service) -> None:
+def test_response_outside_the_choices_is_an_error(service: Service) -> None:
     answer = {"message": {"content": "snow"}, "finish_reason": "stop"}
     service.plan = lambda *_: Answer(body={"choices": [answer]})
     with pytest.raises(RemoteError, match="one of 2 choices, received 'snow'") as caught:

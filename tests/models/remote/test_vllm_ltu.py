@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from tests.models.connectors.tiny_connectors import CONNECTORS, checkpoint_of
 from tests.remote import QUICK, error_content
 from tests.remote_service import KEY, Answer, Service
@@ -72,7 +74,8 @@ def connect(running: tuple[Service, VllmEngine], checkpoint: Path, base: Path) -
 @pytest.fixture(scope="module")
 def shared(connect: Any) -> VllmLTU:
     """A model for all tests that create none."""
-    return connect()
+    created: VllmLTU = connect()
+    return created
 
 
 @pytest.fixture
@@ -146,6 +149,21 @@ def test_totals_are_sums_over_the_beginnings() -> None:
     logprobs = [[-1.0], [-5.0], [-0.25], [-0.5], [-2.0]]
     assert sequence_totals(sequences, steps, logprobs) == [-1.75, -3.25, -5.0, -1.75]
     assert [step.tokens for step in next_tokens(sequences, 2)] == [(1, 5), (2,), (3, 4)]
+
+
+@given(st.lists(st.lists(st.integers(0, 3), min_size=1, max_size=5), max_size=8), st.integers(1, 4))
+def test_each_pair_of_beginning_and_token_is_requested_once(
+    sequences: list[list[int]], n_max: int
+) -> None:
+    steps = next_tokens(sequences, n_max)
+    requested = [(step.prefix, token) for step in steps for token in step.tokens]
+    needed = {(tuple(ids[:n]), token) for ids in sequences for n, token in enumerate(ids)}
+    assert len(requested) == len(set(requested))
+    assert set(requested) == needed
+    assert all(len(step.tokens) <= n_max for step in steps)
+    logprobs = [[-len(step.prefix) - token / 8 for token in step.tokens] for step in steps]
+    expected = [sum(-n - token / 8 for n, token in enumerate(ids)) for ids in sequences]
+    assert sequence_totals(sequences, steps, logprobs) == expected
 
 
 def test_info_names_engine_version_and_data_type(model: VllmLTU, local: LTU) -> None:
