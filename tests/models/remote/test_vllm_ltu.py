@@ -24,6 +24,7 @@ from audioprobe.models.ltu.serving import export_for_vllm
 from audioprobe.models.remote.next_tokens import next_tokens, sequence_totals
 from audioprobe.models.remote.prompt_embeddings import check_text_ids, read_logprobs, read_tokens
 from audioprobe.models.remote.vllm_ltu import VllmLTU
+from audioprobe.models.scripted import Scripted
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.testing import check_likelihood_model
 from audioprobe.types import Decoding, Example, Prompt
@@ -263,6 +264,24 @@ def test_connectors_whose_tokens_precede_the_text_are_served(
     with serve_vllm(tmp_path / "llama") as (service, _):
         model = VllmLTU(saved, base=base_as, base_url=service.url)
         assert list(model.generate(prompts, SHORT)) == expected
+
+
+def test_transcripts_of_an_ltu_as_are_sent(
+    checkpoint_as: Path, base_as: Path, whisper: Path, tmp_path: Path
+) -> None:
+    export_for_vllm(load_ltu(checkpoint_as, base_as), tmp_path / "llama")
+    options: dict[str, Any] = {"base": base_as, "whisper": whisper, "transcriber": Scripted("hi")}
+    prompts = [Prompt("What is said?", sound(0.3, seconds=1.0))]
+    local = LTU.from_pretrained(checkpoint_as, **options)
+    with serve_vllm(tmp_path / "llama") as (service, _):
+        model = VllmLTU(checkpoint_as, base_url=service.url, **options)
+        assert list(model.generate(prompts, SHORT)) == list(local.generate(prompts, SHORT))
+    assert model.info.parts == local.info.parts
+
+
+def test_transcriber_of_an_ltu_is_refused(connect: Any, server: object) -> None:
+    with pytest.raises(InvalidInputError, match="Omit transcriber"):
+        connect(transcriber=Scripted("hi"))
 
 
 def test_layers_that_read_audio_are_refused(base_as: Path, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.vllm_environment import BuildError, real_server, vllm_command
@@ -25,85 +26,73 @@ pytestmark = pytest.mark.slow
 CAPTIONS = Decoding(max_new_tokens=48)
 
 
-@pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The address of a server of `mini`."""
     try:
         command = vllm_command()
     except BuildError as error:
         reason = f"vLLM WAS NOT TESTED: its environment cannot be built: {error}"
         print(reason, file=sys.__stderr__)
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp("served")
-    served = export_for_vllm(load_ltu("mini"), folder / "llama")
-    with real_server(command, folder / "llama", served, folder / "log.txt") as address:
+    served = export_for_vllm(load_ltu("mini"), tmp_path / "llama")
+    with real_server(command, tmp_path / "llama", served, tmp_path / "log.txt") as address:
         yield address
 
 
-@pytest.fixture(scope="module")
-def model(url: str) -> VllmLTU:
-    return VllmLTU("mini", base_url=url)
+def test_mini_on_a_real_server_equals_the_local_model(server: str) -> None:
+    """One test, since a server needs 4 GB, and test workers would each start their own."""
+    served, local = VllmLTU("mini", base_url=server), LTU.from_pretrained("mini", batch_size=16)
+    prompts = [Prompt(CAPTION_QUESTION, read_waveform(clip)) for clip in Recordings().clips()]
+    assert len(prompts) == 22
+    assert served.info.options["engine_version"] == RECORDED["version"]["version"]
+    check_captions(served, local, prompts)
+    check_likelihoods(served, local, prompts[:6])
+    check_seeds(served, prompts[:4])
+    check_guided_decoding(server, served)
+    check_refused_request(server, served)
 
 
-@pytest.fixture(scope="module")
-def local() -> LTU:
-    return LTU.from_pretrained("mini", batch_size=16)
+def check_captions(served: VllmLTU, local: LTU, prompts: list[Prompt]) -> None:
+    """Greedy captions are equal, with and without a repetition penalty."""
+    for penalty in (1.0, 1.3):
+        decoding = replace(CAPTIONS, repetition_penalty=penalty)
+        expected = list(local.generate(prompts, decoding))
+        assert list(served.generate(prompts, decoding)) == expected
 
 
-@pytest.fixture(scope="module")
-def prompts() -> list[Prompt]:
-    return [Prompt(CAPTION_QUESTION, read_waveform(clip)) for clip in Recordings().clips()]
-
-
-@pytest.mark.parametrize("penalty", [1.0, 1.3])
-def test_captions_of_the_recordings_equal_those_of_the_local_model(
-    model: VllmLTU, local: LTU, prompts: list[Prompt], penalty: float
-) -> None:
-    decoding = replace(CAPTIONS, repetition_penalty=penalty)
-    expected = list(local.generate(prompts, decoding))
-    assert len(expected) == 22
-    assert list(model.generate(prompts, decoding)) == expected
-
-
-def test_likelihoods_equal_those_of_the_local_model(
-    model: VllmLTU, local: LTU, prompts: list[Prompt]
-) -> None:
+def check_likelihoods(served: VllmLTU, local: LTU, prompts: list[Prompt]) -> None:
+    """Likelihoods are equal up to rounding, and so are choices."""
     texts = ["Audio caption: a dog barks.", "Audio caption: rain.", "Yes"]
-    rows = model.log_likelihood(prompts[:6], texts)
-    for row, expected in zip(rows, local.log_likelihood(prompts[:6], texts), strict=True):
+    rows = served.log_likelihood(prompts, texts)
+    for row, expected in zip(rows, local.log_likelihood(prompts, texts), strict=True):
         for value, known in zip(row, expected, strict=True):
             assert value.total == pytest.approx(known.total, abs=1e-3)
             assert value.n_tokens == known.n_tokens
+    choices = Decoding(choices=("Yes", "No", "Yes, a dog."))
+    expected_texts = [response.text for response in local.generate(prompts, choices)]
+    assert [response.text for response in served.generate(prompts, choices)] == expected_texts
 
 
-def test_choices_equal_those_of_the_local_model(
-    model: VllmLTU, local: LTU, prompts: list[Prompt]
-) -> None:
-    decoding = Decoding(choices=("Yes", "No", "Yes, a dog."))
-    expected = [response.text for response in local.generate(prompts[:6], decoding)]
-    assert [response.text for response in model.generate(prompts[:6], decoding)] == expected
-
-
-def test_same_seed_gives_the_same_response(model: VllmLTU, prompts: list[Prompt]) -> None:
+def check_seeds(served: VllmLTU, prompts: list[Prompt]) -> None:
+    """The same seed gives the same responses, and another seed gives others."""
     sampled = replace(CAPTIONS, temperature=2.0, seed=5)
-    first, second = (list(model.generate(prompts[:4], sampled)) for _ in range(2))
+    first, second = (list(served.generate(prompts, sampled)) for _ in range(2))
     assert first == second
-    assert first != list(model.generate(prompts[:4], replace(sampled, seed=6)))
+    assert first != list(served.generate(prompts, replace(sampled, seed=6)))
 
 
-def test_version_is_that_of_the_recorded_answers(model: VllmLTU) -> None:
-    assert model.info.options["engine_version"] == RECORDED["version"]["version"]
-
-
-def test_guided_choice_of_a_chat(url: str, model: VllmLTU) -> None:
-    name = f"mini-{model.info.revision}-float32"
-    chat = VllmChat(name, base_url=url)
+def check_guided_decoding(url: str, served: VllmLTU) -> None:
+    """A chat on the server responds with one of the choices."""
+    chat = VllmChat(f"mini-{served.info.revision}-float32", base_url=url)
     decoding = Decoding(choices=("Paris", "Berlin"))
     (response,) = chat.generate([Prompt("The capital of France is")], decoding)
     assert (response.text, response.details["guided decoding"]) == ("Paris", True)
 
 
-def test_refused_requests_do_not_end_the_server(url: str, model: VllmLTU) -> None:
+def check_refused_request(url: str, served: VllmLTU) -> None:
+    """The server answers requests after one that it refused."""
     chat = VllmChat("other", base_url=url, retry=Retry(attempts=1))
     with pytest.raises(RemoteError, match="does not exist"):
         list(chat.generate([Prompt("?")]))
-    assert next(iter(model.generate([Prompt("Is it loud?")], CAPTIONS))).text
+    assert next(iter(served.generate([Prompt("Is it loud?")], CAPTIONS))).text

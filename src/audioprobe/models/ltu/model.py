@@ -20,7 +20,6 @@ from audioprobe.models.causal_lm.likelihood import warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.choices import choose
 from audioprobe.models.inspected import InspectedModel
-from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
 from audioprobe.models.ltu.audio_input import AudioInput
 from audioprobe.models.ltu.checkpoint import load_ltu
@@ -86,11 +85,6 @@ class LTU(InspectedModel, InfoRepr):
     ) -> None:
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
-        if transcriber is not None and not isinstance(net.config.audio, TltrConfig):
-            raise InvalidInputError(
-                "LTU takes no transcript: only LTU-AS was trained on prompts with transcripts. "
-                "Omit transcriber."
-            )
         self._net = net
         self._tokenizer: Any = tokenizer
         self._prompts = LTUPrompts(tokenizer)

@@ -78,13 +78,17 @@ def _served_models(client: ServiceClient) -> dict[str, int | None]:
     def read(answer: Mapping[str, Any], usage: TokenUsage) -> dict[str, int | None]:
         del usage
         try:
-            return {str(model["id"]): model.get("max_model_len") for model in answer["data"]}
+            return {str(m["id"]): _length(m.get("max_model_len")) for m in answer["data"]}
         except FORMAT_ERRORS as error:
             raise format_error("a list of models", error) from None
 
     return client.request(
         "/models", None, read, expected="a list of models", n_input=0, stop=Event()
     )
+
+
+def _length(value: object) -> int | None:
+    return value if isinstance(value, int) and value > 0 else None
 
 
 def _engine_version(client: ServiceClient) -> str | None:
