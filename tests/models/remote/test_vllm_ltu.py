@@ -244,13 +244,21 @@ def test_too_long_prompts_are_refused_after_earlier_responses(
         next(responses)
 
 
-def test_text_that_the_server_tokenizes_differently_is_refused(model: VllmLTU) -> None:
-    """The server reads "<s>" in a text as a control token."""
+def test_control_token_in_a_text_with_a_repetition_penalty_is_refused(model: VllmLTU) -> None:
+    """The server would read "<s>" in a text as a control token."""
     penalised = replace(SHORT, repetition_penalty=1.3)
     prompt = Prompt("What is <s>?")
     assert len(list(model.generate([prompt], SHORT))) == 1
-    with pytest.raises(RemoteError, match="token ids of the local tokenizer"):
+    with pytest.raises(UnsupportedInputError, match="control tokens"):
         list(model.generate([prompt], penalised))
+
+
+def test_other_token_ids_on_the_server_are_refused(
+    model: VllmLTU, server: tuple[Service, VllmEngine]
+) -> None:
+    server[1].changes = {"prompt_token_ids": [1, 2, 3]}
+    with pytest.raises(RemoteError, match="token ids of the local tokenizer"):
+        list(model.generate(PROMPTS[:1], replace(SHORT, repetition_penalty=1.3)))
 
 
 @pytest.mark.parametrize("name", ["codes", "resampler"])

@@ -37,7 +37,7 @@ _TEMPLATE = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServedModel:
+class ExportedLTU:
     """The language model of an LTU, as it was written for a server.
 
     Attributes:
@@ -75,7 +75,7 @@ def served_name(checkpoint: LTUCheckpoint, dtype: ServedDtype) -> str:
 
 def export_for_vllm(
     checkpoint: LTUCheckpoint, out: str | Path, *, dtype: ServedDtype = "float32"
-) -> ServedModel:
+) -> ExportedLTU:
     """Write the LLaMA of an LTU, with LoRA merged, and its tokenizer to a folder for vLLM.
 
     LoRA is merged in float32. The chat template in the folder joins the texts of a message without
@@ -94,7 +94,7 @@ def export_for_vllm(
         raise InvalidInputError(f"Expected dtype {', '.join(SERVED_DTYPES)}, got {dtype!r}.")
     net, tokenizer = checkpoint.net, copy.deepcopy(checkpoint.tokenizer)
     require_prompt_embeddings(net)
-    served = ServedModel(
+    served = ExportedLTU(
         audioprobe=__version__,
         model=checkpoint.info({}),
         dtype=dtype,

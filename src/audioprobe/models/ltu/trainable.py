@@ -78,6 +78,26 @@ class LTUPrompts:
         start = self.tokenizer.bos_token_id
         return ids if ids[:1] == [start] else [start, *ids]
 
+    def text_with_start(self, text: str) -> str:
+        """Return a prompt text with its beginning-of-sequence token written out.
+
+        A server that tokenizes the result, without adding special tokens, gets the ids of
+        `tokenize`. LLaMA's tokenizer needs a space after the token, which it omits elsewhere.
+
+        Raises:
+            UnsupportedInputError: if a server would use other ids, such as those of a control token
+                in the text.
+        """
+        start, ids = self.tokenizer.bos_token, self.tokenize(text)
+        for written in (f"{start}{text}", f"{start} {text}"):
+            if self.tokenizer(written, add_special_tokens=False).input_ids == ids:
+                return written
+        raise UnsupportedInputError(
+            f"A server would tokenize the text {text!r:.60} differently, and apply the repetition "
+            "penalty to other tokens. Remove control tokens such as <s> from the text, omit the "
+            "repetition penalty, or use a local model."
+        )
+
     def continuation_ids(self, text: str) -> list[int]:
         """Return the token ids of an answer that follows a prompt.
 

@@ -6,12 +6,18 @@ from http import HTTPStatus
 from threading import Event
 from typing import Any
 
+import torch
+
 from audioprobe.errors import RemoteError
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
+from audioprobe.models.ltu.generation import TokenPrompt, log_likelihood
+from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.models.ltu.serving import SERVED_DTYPES, ServedDtype, served_name
+from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.models.remote.budget import TokenUsage
 from audioprobe.models.remote.client import ServiceClient
-from audioprobe.models.remote.prompt_embeddings import FORMAT_ERRORS, format_error
+from audioprobe.models.remote.prompt_embeddings import format_error
+from audioprobe.models.remote.vllm_chat import FORMAT_ERRORS
 from audioprobe.types import LogLikelihood, Prompt
 
 REFERENCE = Prompt("Is there a dog in this recording?")
@@ -57,6 +63,14 @@ def find_served_ltu(checkpoint: LTUCheckpoint, client: ServiceClient) -> ServedL
         "vllm --out FOLDER`), and start the server with the command that it prints.",
         final=True,
     )
+
+
+def local_reference(net: LTUNetwork, prompts: LTUPrompts) -> LogLikelihood:
+    """Return the likelihood of the reference answer, computed with the local weights."""
+    ids = torch.tensor(prompts.tokenize(prompts.full_text(REFERENCE)))
+    answer = prompts.continuation_ids(REFERENCE_ANSWER)
+    (value,) = log_likelihood(net, TokenPrompt(ids), [answer])
+    return value
 
 
 def check_reference(local: LogLikelihood, remote: LogLikelihood, dtype: ServedDtype) -> None:

@@ -21,16 +21,13 @@ from audioprobe.models.remote.budget import TokenUsage
 from audioprobe.models.remote.client import ServiceClient
 from audioprobe.models.remote.openai_format import read_usage
 from audioprobe.models.remote.retry import RequestFailedError
+from audioprobe.models.remote.vllm_chat import CLAMPED_NATS, FORMAT_ERRORS
 
 T = TypeVar("T")
 
 MAX_TOKENS_PER_REQUEST = 128  # vLLM's maximum number of token ids in `logprob_token_ids`
 
-TESTED = "0.32"
-"""The version of vLLM that the format was recorded from."""
-
-_CLAMPED_NATS = -9999.0  # vLLM's value for minus infinity, which JSON cannot represent
-FORMAT_ERRORS = (KeyError, IndexError, TypeError, ValueError, AttributeError)
+_TESTED = "0.32"
 
 
 class PromptEmbeddingServer:
@@ -219,7 +216,7 @@ def read_logprobs(answer: Mapping[str, Any], tokens: Iterable[int]) -> list[floa
         logprobs = [float(values[f"token_id:{token}"]) for token in tokens]
     except FORMAT_ERRORS as error:
         raise format_error("log-probabilities of given tokens (logprob_token_ids)", error) from None
-    return [-math.inf if value <= _CLAMPED_NATS else value for value in logprobs]
+    return [-math.inf if value <= CLAMPED_NATS else value for value in logprobs]
 
 
 def check_text_ids(answer: Mapping[str, Any], ids: Sequence[int], n_audio: int) -> None:
@@ -245,5 +242,5 @@ def format_error(expected: str, error: Exception) -> RequestFailedError:
     """Return the error for an answer whose format differs from vLLM's; it names `expected`."""
     return RequestFailedError(
         f"Expected {expected} in the answer, received none ({type(error).__name__}). Use a vLLM "
-        f"server (tested with version {TESTED})."
+        f"server (tested with version {_TESTED})."
     )

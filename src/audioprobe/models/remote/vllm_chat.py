@@ -23,10 +23,10 @@ _FIELDS: dict[str, Any] = {
 }
 """Request fields of vLLM: leave the last message open, and return logprobs of the prompt."""
 
-_CLAMPED_NATS = -9999.0  # vLLM's value for minus infinity, which JSON cannot represent
+CLAMPED_NATS = -9999.0  # vLLM's value for minus infinity, which JSON cannot represent
 _PARTIAL_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 # Errors raised while reading JSON whose structure differs from vLLM's documentation.
-_FORMAT_ERRORS = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
+FORMAT_ERRORS = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
 
 
 class VllmChat(OpenAIChat):
@@ -138,9 +138,9 @@ def read_likelihood(answer: Mapping[str, Any], continuation: str) -> LogLikeliho
     for n_tokens, entry in enumerate(reversed(entries), 1):
         try:
             logprob, text = _prompt_token(entry)
-            total += -math.inf if logprob <= _CLAMPED_NATS else logprob
+            total += -math.inf if logprob <= CLAMPED_NATS else logprob
             tail = text + tail
-        except _FORMAT_ERRORS as error:
+        except FORMAT_ERRORS as error:
             raise RequestFailedError(
                 f"Expected prompt_logprobs for the whole continuation {continuation!r:.60}, got "
                 f"them only for its end {tail!r:.60} ({type(error).__name__}). Update the server."
@@ -182,7 +182,7 @@ def _check_start(before: Sequence[Any], continuation: str) -> None:
 
     Such a token may be part of the continuation's first character.
     """
-    with suppress(*_FORMAT_ERRORS):  # such as None for the first token of the prompt
+    with suppress(*FORMAT_ERRORS):  # such as None for the first token of the prompt
         _, text = _prompt_token(before[-1])
         if text == "":
             raise RequestFailedError(

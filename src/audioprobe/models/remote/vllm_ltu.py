@@ -9,20 +9,14 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-import torch
-from torch import Tensor, nn
-
 from audioprobe.devices import placement
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.causal_lm.likelihood import warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.choices import choose
-from audioprobe.models.concurrency import PicklableLock
 from audioprobe.models.ltu.audio_frontend import load_frontend
-from audioprobe.models.ltu.audio_input import AudioInput
 from audioprobe.models.ltu.checkpoint import load_ltu
-from audioprobe.models.ltu.generation import TokenPrompt, length_of, log_likelihood
-from audioprobe.models.ltu.network import LTUNetwork
+from audioprobe.models.ltu.prompt_embedder import EncodedPrompt, LTUPromptEmbedder
 from audioprobe.models.ltu.serving import require_prompt_embeddings
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.models.remote.budget import Budget
@@ -32,6 +26,7 @@ from audioprobe.models.remote.ltu_server import (
     REFERENCE_ANSWER,
     check_reference,
     find_served_ltu,
+    local_reference,
 )
 from audioprobe.models.remote.next_tokens import NextTokens, next_tokens, sequence_totals
 from audioprobe.models.remote.openai_format import decoding_fields
@@ -76,6 +71,7 @@ class VllmLTU(InfoRepr):
         training_data: recordings that the model was trained on; None if unknown.
 
     Raises:
+        InvalidInputError: if the base URL is OpenAI's, is invalid or contains secrets.
         WeightsError: if a file is missing or damaged.
         UnsupportedInputError: if layers of the language model read the audio, so that it is not a
             part of the prompt.
@@ -99,11 +95,10 @@ class VllmLTU(InfoRepr):
         max_requests: int | None = None,
     ) -> None:
         checkpoint = load_ltu(name_or_path, base)
-        net = checkpoint.net
+        net, prompts = checkpoint.net, LTUPrompts(checkpoint.tokenizer)
         require_prompt_embeddings(net)
         self.budget = Budget(max_requests, None, 0.0)
         self.training_data = checkpoint.training_data
-        self._prompts = LTUPrompts(checkpoint.tokenizer)
         self._transcriber = transcriber
         self._client = ServiceClient(
             "vLLM server",
@@ -120,20 +115,19 @@ class VllmLTU(InfoRepr):
         if self._client.is_openai:
             raise InvalidInputError("Expected the base_url of a vLLM server, received OpenAI's.")
         served = find_served_ltu(checkpoint, self._client)
-        self._dtype = served.dtype
         self._max_length = served.max_length or net.llama.config.max_position_embeddings
-        end = self._prompts.eos_token_id
-        self._server = PromptEmbeddingServer(self._client, served.name, end)
-        reference = self._local_reference(net)
+        self._end = prompts.eos_token_id
+        self._server = PromptEmbeddingServer(self._client, served.name, self._end)
+        reference = local_reference(net, prompts)
         device, _ = placement(device, "float32")
         frontend = load_frontend(
             net.config.audio, whisper=whisper or checkpoint.whisper, device=device
         )
-        self._net = _without_layers(net).float().to(device)
-        self._audio = AudioInput(self._net, frontend, transcriber)
-        self._lock = PicklableLock()  # tokenizer and encoder are not safe for several threads
+        self._embedder = LTUPromptEmbedder(
+            net, prompts, frontend, transcriber, device=device, dtype=dtype_of(served.dtype)
+        )
         options = {"engine": "vLLM", "engine_version": served.engine_version}
-        self._info = checkpoint.info({"dtype": self._dtype, **options, **frontend.options})
+        self._info = checkpoint.info({"dtype": served.dtype, **options, **frontend.options})
         ((remote,),) = self.log_likelihood([REFERENCE], [REFERENCE_ANSWER])
         check_reference(reference, remote, served.dtype)
 
@@ -187,31 +181,30 @@ class VllmLTU(InfoRepr):
             NonFiniteError: if a log-likelihood is not finite.
             RemoteError: if a request failed permanently.
         """
-        ids = self._continuation_ids(continuations)
+        ids = self._embedder.continuation_ids(continuations)
         if any(not row for row in ids):
             raise InvalidInputError("A continuation needs at least one token, got none.")
-        for prompt, totals in self._totals(prompts, ids):
-            warn_of_truncation(self._audio.truncation(prompt.audio))
-            yield [LogLikelihood(total, len(row)) for total, row in zip(totals, ids, strict=True)]
+        for prompt, values in self._likelihoods(prompts, ids):
+            warn_of_truncation(self._embedder.truncation(prompt))
+            yield values
 
     def _choose(self, prompts: Iterable[Prompt], decoding: Decoding) -> Iterator[Response]:
         """Yield for each prompt the response that must be one of `decoding.choices`."""
-        end = self._prompts.eos_token_id
-        ids = [[*row, end] for row in self._continuation_ids(decoding.choices)]
-        for prompt, totals in self._totals(prompts, ids):
-            response = choose(totals, decoding)
-            details = {**response.details, **self._audio.truncation(prompt.audio)}
+        ids = [[*row, self._end] for row in self._embedder.continuation_ids(decoding.choices)]
+        for prompt, values in self._likelihoods(prompts, ids):
+            response = choose([value.total for value in values], decoding)
+            details = {**response.details, **self._embedder.truncation(prompt)}
             yield replace(response, details=details)
 
-    def _totals(
+    def _likelihoods(
         self, prompts: Iterable[Prompt], sequences: Sequence[Sequence[int]]
-    ) -> Iterator[tuple[Prompt, list[float]]]:
-        """Yield each prompt with the log-probability of each sequence of token ids after it."""
+    ) -> Iterator[tuple[Prompt, list[LogLikelihood]]]:
+        """Yield each prompt with the log-likelihood of each sequence of token ids after it."""
         steps = next_tokens(sequences, MAX_TOKENS_PER_REQUEST)
         if not steps:
             yield from ((prompt, []) for prompt in prompts)
             return
-        longest = max(map(len, sequences))
+        lengths = [len(ids) for ids in sequences]
         read_prompts: deque[Prompt] = deque()
 
         def requests() -> Iterator[tuple[Prompt, str, NextTokens]]:
@@ -222,78 +215,36 @@ class VllmLTU(InfoRepr):
 
         def compute(request: tuple[Prompt, str, NextTokens], stop: Event) -> list[float]:
             prompt, _, step = request
-            encoded, _ = self._encode(prompt)
-            self._check_length(encoded, longest)
-            before = self._embed(encoded, step.prefix)
+            encoded = self._embedder.encode(prompt)
+            self._check_length(encoded, max(lengths))
+            before = self._embedder.embed(encoded, step.prefix)
             return self._server.next_logprobs(before, step.tokens, stop)
 
         answers = self._client.workers.map(requests(), compute, lambda request: request[1:])
         while rows := list(islice(answers, len(steps))):
-            yield read_prompts.popleft(), sequence_totals(sequences, steps, rows)
+            totals = sequence_totals(sequences, steps, rows)
+            values = [LogLikelihood(*pair) for pair in zip(totals, lengths, strict=True)]
+            yield read_prompts.popleft(), values
 
     def _respond(
         self, prompt: Prompt, decoding: Decoding, fields: Mapping[str, Any], stop: Event
     ) -> Response:
-        encoded, text = self._encode(prompt)
-        n_new = decoding.max_new_tokens
+        encoded, n_new = self._embedder.encode(prompt), decoding.max_new_tokens
         self._check_length(encoded, n_new)
         if decoding.repetition_penalty == 1:
-            output = self._server.generate(self._embed(encoded), fields, n_new, stop)
+            output = self._server.generate(self._embedder.embed(encoded), fields, n_new, stop)
         else:
+            text = self._embedder.text_with_start(encoded.text)
             output = self._server.generate_after_text(
-                None if encoded.audio_tokens is None else self._to_send(encoded.audio_tokens),
-                self._prompts.tokenizer.bos_token + text,
-                encoded.input_ids.tolist(),
-                fields,
-                n_new=n_new,
-                stop=stop,
+                encoded.audio, text, encoded.ids, fields, n_new=n_new, stop=stop
             )
-        with self._lock:
-            answer = self._prompts.tokenizer.decode(list(output.ids), skip_special_tokens=True)
-        return Response(answer.strip(), output.finish, details=self._audio.truncation(prompt.audio))
+        details = self._embedder.truncation(prompt)
+        return Response(self._embedder.decode(output.ids), output.finish, details=details)
 
-    def _continuation_ids(self, texts: Iterable[str]) -> list[list[int]]:
-        with self._lock:
-            return [self._prompts.continuation_ids(text) for text in texts]
-
-    def _encode(self, prompt: Prompt) -> tuple[TokenPrompt, str]:
-        """Return token ids, audio tokens and text of a prompt; one thread at a time."""
-        with self._lock:
-            tokens, transcript = (
-                (None, "") if prompt.audio is None else self._audio.encode(prompt.audio)
-            )
-            text = self._prompts.full_text(prompt, transcript)
-            return TokenPrompt(torch.tensor(self._prompts.tokenize(text)), tokens), text
-
-    @torch.inference_mode()
-    def _embed(self, prompt: TokenPrompt, continuation: Sequence[int] = ()) -> Tensor:
-        """Return the input of the LLaMA, shape (n_positions, hidden), in the served data type."""
-        ids = torch.cat([prompt.input_ids, torch.tensor(continuation, dtype=torch.long)])
-        audio = None if prompt.audio_tokens is None else prompt.audio_tokens[None]
-        return self._to_send(self._net.embed(ids[None].to(self._net.llama.device), audio)[0])
-
-    def _to_send(self, embeddings: Tensor) -> Tensor:
-        return embeddings.to(dtype_of(self._dtype))
-
-    def _check_length(self, prompt: TokenPrompt, n_new: int) -> None:
-        n_prompt = length_of(self._net, prompt)
-        if n_prompt + n_new > self._max_length:
+    def _check_length(self, prompt: EncodedPrompt, n_new: int) -> None:
+        if prompt.n_positions + n_new > self._max_length:
             raise UnsupportedInputError(
-                f"A prompt of {n_prompt} tokens and {n_new} new tokens exceed the server's context "
-                f"of {self._max_length} tokens. Shorten the prompt, allow fewer new tokens, or "
-                "start the server with a larger --max-model-len."
+                f"A prompt of {prompt.n_positions} tokens and {n_new} new tokens exceed the "
+                f"server's context of {self._max_length} tokens. Shorten the prompt, allow fewer "
+                "new tokens, or start the server with a larger --max-model-len."
             )
-
-    def _local_reference(self, net: LTUNetwork) -> LogLikelihood:
-        """Return the likelihood of the reference answer, computed with the local weights."""
-        ids = torch.tensor(self._prompts.tokenize(self._prompts.full_text(REFERENCE)))
-        answer = self._prompts.continuation_ids(REFERENCE_ANSWER)
-        (value,) = log_likelihood(net, TokenPrompt(ids), [answer])
-        return value
-
-
-def _without_layers(net: LTUNetwork) -> LTUNetwork:
-    """Remove the layers and the output of the LLaMA, in place, so that they use no memory."""
-    net.llama.model.layers = nn.ModuleList()
-    net.llama.lm_head = nn.Identity()
-    return net
