@@ -16,7 +16,7 @@ from audioprobe.types import Option, Prompt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class EncodedPrompt:
+class TokenizedPrompt:
     """A prompt as text, token ids and audio tokens.
 
     Attributes:
@@ -67,7 +67,7 @@ class LTUPromptEmbedder:
             PicklableLock()
         )  # encoder and tokenizer must not be used by two threads at once
 
-    def encode(self, prompt: Prompt) -> EncodedPrompt:
+    def encode(self, prompt: Prompt) -> TokenizedPrompt:
         """Return a prompt as text, token ids and audio tokens.
 
         Raises:
@@ -80,10 +80,10 @@ class LTUPromptEmbedder:
             )
             text = self._prompts.full_text(prompt, transcript)
             audio = None if tokens is None else tokens.to(self._dtype)
-            return EncodedPrompt(text, tuple(self._prompts.tokenize(text)), audio)
+            return TokenizedPrompt(text, tuple(self._prompts.tokenize(text)), audio)
 
     @torch.inference_mode()
-    def embed(self, prompt: EncodedPrompt, continuation: Sequence[int] = ()) -> Tensor:
+    def embed(self, prompt: TokenizedPrompt, continuation: Sequence[int] = ()) -> Tensor:
         """Return the input of the LLaMA for a prompt and token ids that follow it.
 
         The shape is (n_positions, hidden).

@@ -16,7 +16,7 @@ from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.choices import choose
 from audioprobe.models.ltu.audio_frontend import load_frontend
 from audioprobe.models.ltu.checkpoint import load_ltu
-from audioprobe.models.ltu.prompt_embedder import EncodedPrompt, LTUPromptEmbedder
+from audioprobe.models.ltu.prompt_embedder import TokenizedPrompt, LTUPromptEmbedder
 from audioprobe.models.ltu.serving import require_prompt_embeddings
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.models.remote.budget import Budget
@@ -241,7 +241,7 @@ class VllmLTU(InfoRepr):
         details = self._embedder.truncation(prompt)
         return Response(self._embedder.decode(output.ids), output.finish, details=details)
 
-    def _check_length(self, prompt: EncodedPrompt, n_new: int) -> None:
+    def _check_length(self, prompt: TokenizedPrompt, n_new: int) -> None:
         if prompt.n_positions + n_new > self._max_length:
             raise UnsupportedInputError(
                 f"A prompt of {prompt.n_positions} tokens and {n_new} new tokens exceed the "
