@@ -16,7 +16,7 @@ from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.choices import choose
 from audioprobe.models.ltu.audio_frontend import load_frontend
 from audioprobe.models.ltu.checkpoint import load_ltu
-from audioprobe.models.ltu.prompt_embedder import TokenizedPrompt, LTUPromptEmbedder
+from audioprobe.models.ltu.prompt_embedder import LTUPromptEmbedder, TokenizedPrompt
 from audioprobe.models.ltu.serving import require_prompt_embeddings
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.models.remote.budget import Budget
