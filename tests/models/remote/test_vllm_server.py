@@ -1,6 +1,5 @@
 """VllmLTU and VllmChat with a real vLLM server, which serves `mini` on the CPU."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +31,7 @@ def server(tmp_path: Path) -> Iterator[str]:
     try:
         command = vllm_command()
     except BuildError as error:
-        reason = f"vLLM WAS NOT TESTED: its environment cannot be built: {error}"
-        print(reason, file=sys.__stderr__)
-        pytest.skip(reason)
+        pytest.skip(f"VLLM WAS NOT TESTED: its environment cannot be built: {error}")
     served = export_for_vllm(load_ltu("mini"), tmp_path / "llama")
     with real_server(command, tmp_path / "llama", served, tmp_path / "log.txt") as address:
         yield address
