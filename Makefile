@@ -20,7 +20,7 @@ test: $(VENV)/.dev  ## install, and run every check
 	OMP_NUM_THREADS=1 $(BIN)/pytest -m "not slow" --numprocesses auto --maxprocesses 4 --dist worksteal
 
 test-slow: $(VENV)/.dev  ## run the trainings, studies, servers and browsers among the tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow --numprocesses auto --maxprocesses 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow -rs --numprocesses auto --maxprocesses 4 --dist worksteal
 
 mypy: $(VENV)/.dev
 	$(BIN)/mypy

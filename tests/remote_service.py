@@ -81,6 +81,8 @@ def texts_of(request: dict[str, Any]) -> list[str]:
     """Return the texts to embed, or the last question of a chat."""
     if "input" in request:
         return list(request["input"])
+    if "messages" not in request:
+        return []
     questions = [m for m in request["messages"] if m["role"] == "user"]
     return [text_of(questions[-1])]
 
@@ -153,6 +155,10 @@ def completion(service: Service, request: dict[str, Any]) -> dict[str, Any]:
         body["usage"] = usage | {"total_tokens": n_prompt + n_new}
     if "prompt_logprobs" in request:
         body["prompt_logprobs"] = prompt_logprobs(request)
+    if "structured_outputs" in request:
+        choices = request["structured_outputs"]["choice"]
+        body["choices"][0]["message"]["content"] = choices[len(text) % len(choices)]
+        body["choices"][0]["finish_reason"] = "stop"
     return body
 
 
@@ -207,12 +213,29 @@ class Dripping(io.BufferedIOBase):
         return len(content)
 
 
+Respond = Callable[[Service, str, dict[str, Any]], dict[str, Any]]
+
+
+def _page(respond: Respond, service: Service, path: str) -> Answer:
+    """Return the answer to a GET, which is a request without fields."""
+    try:
+        return Answer(body=respond(service, path, {}))
+    except LookupError:
+        return Answer(404, {"detail": "Not Found"})
+
+
 @contextmanager
-def serve() -> Iterator[Service]:
-    """Run a service on a free port of the loopback interface."""
+def serve(respond: Respond = correct_answer) -> Iterator[Service]:
+    """Run a service on a free port of the loopback interface.
+
+    `respond` returns the correct answer to a request.
+    """
     service = Service()
 
     class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.answer(_page(respond, service, self.path), {})
+
         def do_POST(self) -> None:
             request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with service.lock:
@@ -232,7 +255,7 @@ def serve() -> Iterator[Service]:
             time.sleep(answer.delay_s)
             body = answer.body
             if body is None and answer.status == 200:
-                body = correct_answer(service, self.path, request)
+                body = respond(service, self.path, request)
             content = body if isinstance(body, bytes) else json.dumps(body).encode()
             if answer.drips_headers:
                 self.wfile = Dripping(self.wfile, answer.drip_s)

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,10 @@ from audioprobe.results.tables import compare_captions
 from audioprobe.weights import WEIGHTS_PACKAGES
 from tests.datasets.debian_packages import lay_out_sonic_pi
 from tests.processes import run_cli
+from tests.remote_service import Service
 from tests.tiny_chat_models import saved
 from tests.tiny_ltu import write_base, write_checkpoint, write_checkpoint_as, write_whisper
+from tests.vllm_service import VllmEngine, serve_vllm
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -36,6 +39,7 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 WEIGHTS = ("how-to/chat-models.md", "how-to/ltu-weights.md")
 SERVICES = ("how-to/remote-embeddings.md", "how-to/remote-models.md")
 FETCHED = ("how-to/debian-sounds.md",)
+VLLM = ("how-to/serve-with-vllm.md",)
 
 
 def blocks(page: Path, *languages: str) -> list[tuple[str, str]]:
@@ -66,6 +70,14 @@ def weights(tmp_path: Path) -> Path:
     return models
 
 
+@pytest.fixture
+def vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Service, VllmEngine]]:
+    """A server, in vLLM's format, of the folder that the page exports."""
+    with serve_vllm(tmp_path / "served") as (service, engine):
+        monkeypatch.setenv("OPENAI_BASE_URL", service.url)
+        yield service, engine
+
+
 def test_every_block_has_a_language_that_is_checked_here() -> None:
     languages = {lang for page in PAGES for lang, _ in FENCE.findall(page.read_text("utf-8"))}
     assert languages <= {"python", "bash", "toml", "text"}
@@ -78,6 +90,7 @@ LONG = (
     "docs/how-to/exchange.md",
     "docs/how-to/locate-a-loss.md",
     "docs/how-to/patch-activations.md",
+    "docs/how-to/serve-with-vllm.md",
     "docs/how-to/read-activations-as-words.md",
     "docs/how-to/run-an-experiment.md",
     "docs/how-to/probe-concepts.md",
@@ -109,6 +122,9 @@ def test_a_page_runs_from_top_to_bottom(
     if name(page).removeprefix("docs/") in SERVICES:
         service = request.getfixturevalue("service")
         monkeypatch.setenv("OPENAI_BASE_URL", service.url)
+    if name(page).removeprefix("docs/") in VLLM:
+        _, engine = request.getfixturevalue("vllm")
+        engine.n_new = 12  # a model of 135 million parameters, without a cache of keys and values
     if name(page).removeprefix("docs/") in FETCHED:
         lay_out_sonic_pi(tmp_path / "sounds")
     monkeypatch.chdir(tmp_path)

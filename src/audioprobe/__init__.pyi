@@ -42,6 +42,7 @@ from audioprobe.models.ltu.discrete import DiscreteAudioLM as DiscreteAudioLM
 from audioprobe.models.ltu.model import LTU as LTU
 from audioprobe.models.remote.openai_chat import OpenAIChat as OpenAIChat
 from audioprobe.models.remote.vllm_chat import VllmChat as VllmChat
+from audioprobe.models.remote.vllm_ltu import VllmLTU as VllmLTU
 from audioprobe.models.scripted import Scripted as Scripted
 from audioprobe.models.tag_captioner import TagCaptioner as TagCaptioner
 from audioprobe.models.tokenizers.kmeans import KMeansTokenizer as KMeansTokenizer

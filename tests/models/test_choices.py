@@ -140,7 +140,7 @@ def test_models_without_likelihoods_refuse_choices() -> None:
     decoding = Decoding(choices=("crow", "rain"))
     with pytest.raises(UnsupportedInputError, match="TagCaptioner cannot choose"):
         list(TagCaptioner(LevelTagger()).generate([Prompt("?", sound(0.1))], decoding))
-    with pytest.raises(UnsupportedInputError, match="structured_outputs"):
+    with pytest.raises(UnsupportedInputError, match="VllmChat"):
         decoding_fields(decoding, is_openai=False)
 
 

@@ -19,30 +19,51 @@ if TYPE_CHECKING:
     from audioprobe.exchange import AudioTable, DatasetCard
     from audioprobe.experiments.probing.build import PlannedProbe
     from audioprobe.experiments.probing.run import ProbeRun
+    from audioprobe.models.ltu.serving import ServedDtype
+
+
+SourceArgument = Annotated[
+    Path, Parameter(help="Folder of a run (--out of `run` or `probe`); for vllm, an LTU: mini.")
+]
+TargetOption = Annotated[
+    Literal["huggingface", "inspect", "vllm"],
+    Parameter(
+        name=("--to", "--for"),
+        help="huggingface: a data set for datasets.load_dataset. inspect: a task. vllm: a language "
+        "model to serve.",
+    ),
+]
+ModelOption = Annotated[
+    str, Parameter(help="Only this model of the run [all; for inspect the first].")
+]
+QuestionsOption = Annotated[bool, Parameter(help="Export questions without answers.", negative=())]
+LicenceOption = Annotated[
+    str, Parameter(help='Licence of the recordings for the dataset card, such as "cc-by-4.0".')
+]
+BaseOption = Annotated[
+    str | None, Parameter(help="For vllm: the LLaMA of a published LTU, as for `convert`.")
+]
+DtypeOption = Annotated[
+    Literal["float32", "bfloat16", "float16"] | None,
+    Parameter(help="For vllm: data type of the weights [float32]."),
+]
 
 
 @app.command
 def export(
-    folder: Annotated[Path, Parameter(help="Folder of a run: the --out of `run` or `probe`.")],
+    source: SourceArgument,
     /,
     *,
-    to: Annotated[
-        Literal["huggingface", "inspect"],
-        Parameter(help="huggingface: a data set for datasets.load_dataset. inspect: a task."),
-    ],
+    to: TargetOption,
     out: Annotated[Path, Parameter(help="Folder to create.")],
-    model: Annotated[
-        str, Parameter(help="Only this model of the run [all; for inspect the first].")
-    ] = "",
-    questions: Annotated[
-        bool, Parameter(help="Export questions without answers.", negative=())
-    ] = False,
-    licence: Annotated[
-        str, Parameter(help='Licence of the recordings for the dataset card, such as "cc-by-4.0".')
-    ] = "unknown",
-    title: Annotated[str, Parameter(help="Title for the dataset card [name of FOLDER].")] = "",
+    model: ModelOption = "",
+    questions: QuestionsOption = False,
+    licence: LicenceOption = "unknown",
+    title: Annotated[str, Parameter(help="Title for the dataset card [name of SOURCE].")] = "",
+    base: BaseOption = None,
+    dtype: DtypeOption = None,
 ) -> int:
-    """Export the questions and answers of a run, with their audio, for other tools.
+    """Export a run for other tools, or the language model of an LTU for a server.
 
     huggingface: OUT has Parquet files and a dataset card; `datasets.load_dataset("OUT")` reads it.
     Concept probes have one row per question and answer, classifications one row per clip. The
@@ -51,27 +72,50 @@ def export(
     inspect: OUT/task.py asks the questions of a concept probe of any model of inspect_ai:
     `inspect eval OUT/task.py --model MODEL`. Read its log with `audioprobe analyze`.
 
+    vllm: OUT has the language model of an LTU with LoRA merged. Start a server with the command
+    that is printed, and use --model vllm-ltu:SOURCE.
+
     Example: audioprobe export runs/probe --to huggingface --out shared/ --licence cc0-1.0
 
     Example: audioprobe export runs/probe --to inspect --out task/
+
+    Example: audioprobe export mini --to vllm --out served/
     """
     from audioprobe.exchange import DatasetCard
 
-    check_run_folder(folder)
-    config = folder / CONFIG
+    _check_export_options(
+        to,
+        of_runs={
+            "--model": model,
+            "--questions": questions,
+            "--licence": licence != "unknown",
+            "--title": title,
+        },
+        of_models={"--base": base, "--dtype": dtype},
+    )
+    if to == "vllm":
+        return _write_served_model(source, base, dtype or "float32", out)
+    card = DatasetCard(title or source.resolve().name, licence)
+    return _export_run(source, to, out, card, model=model, questions=questions)
+
+
+def _export_run(
+    source: Path, to: str, out: Path, card: "DatasetCard", *, model: str, questions: bool
+) -> int:
+    check_run_folder(source)
+    config = source / CONFIG
     kind = run_kind(config)
-    card = DatasetCard(title or folder.resolve().name, licence)
     if kind == "probe":
         run = read_probe_run(config.read_text(encoding="utf-8-sig"), str(config))
         names = _model_names(run, model)
         if to == "inspect":
             return _write_tasks(run, names[0], out)
-        tables = _question_tables(run, names) if questions else _trial_tables(run, names, folder)
+        tables = _question_tables(run, names) if questions else _trial_tables(run, names, source)
         return _write_dataset(tables, out, card)
     if kind == "classification" and to == "huggingface" and not (model or questions):
-        return _write_dataset(_classification_tables(folder), out, card)
+        return _write_dataset(_classification_tables(source), out, card)
     raise InvalidInputError(
-        f"{folder}: expected a run of concept probes, or of a classification with --to huggingface "
+        f"{source}: expected a run of concept probes, or of a classification with --to huggingface "
         f"and without --model and --questions; received a run of kind {kind!r}."
     )
 
@@ -142,6 +186,33 @@ def _named(argument: str) -> tuple[str, str]:
     if not equals or Path(argument).exists():
         return "", argument
     return name.strip(), path
+
+
+def _check_export_options(
+    to: str, of_runs: Mapping[str, object], of_models: Mapping[str, object]
+) -> None:
+    """Raise `InvalidInputError` if an option was given that does not belong to the export.
+
+    Args:
+        to: format of the export.
+        of_runs: values of the options of runs, falsy if they were not given.
+        of_models: values of the options of language models, falsy if they were not given.
+    """
+    unused = of_runs if to == "vllm" else of_models
+    given = [name for name, value in unused.items() if value]
+    if given:
+        raise InvalidInputError(f"--to {to} has no option {', '.join(given)}. Omit it.")
+
+
+def _write_served_model(source: Path, base: str | None, dtype: "ServedDtype", out: Path) -> int:
+    from audioprobe.models.ltu.checkpoint import load_ltu
+    from audioprobe.models.ltu.serving import export_for_vllm
+
+    served = export_for_vllm(load_ltu(source, base), out, dtype=dtype)
+    write(printable(f"wrote {out} ({served.model.name}, {served.dtype})"))
+    write(printable(f"start a server: {served.command(out)}"))
+    write(printable(f"then use: --model vllm-ltu:{source}"))
+    return 0
 
 
 def _model_names(run: "ProbeRun", model: str) -> list[str]:

@@ -36,6 +36,18 @@ def test_prompt_ids_equal_the_original(
     assert prompts.tokenize(prompt) == example["input_ids"]
 
 
+@pytest.mark.parametrize("example", GOLDEN["prompts"], ids=lambda e: e["instruction"][-30:])
+def test_text_with_start_has_the_ids_of_the_prompt(
+    tokenizer: PreTrainedTokenizerBase, example: dict[str, Any], tmp_path: Path
+) -> None:
+    """A server reads the saved tokenizer, and adds no special tokens."""
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "config.json").write_text('{"model_type": "llama"}')
+    saved = AutoTokenizer.from_pretrained(tmp_path, local_files_only=True)
+    written = LTUPrompts(tokenizer).text_with_start(example["prompt"])
+    assert saved(written, add_special_tokens=False).input_ids == example["input_ids"]
+
+
 def test_continuation_ids_equal_those_of_training(
     tokenizer: PreTrainedTokenizerBase,
 ) -> None:

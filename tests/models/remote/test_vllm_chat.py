@@ -8,13 +8,13 @@ from tests.remote import QUICK
 from tests.remote_service import Answer, Service, log_probability, pieces
 from tests.scripted import sound
 
-from audioprobe.errors import InvalidInputError, RemoteError
+from audioprobe.errors import InvalidInputError, RemoteError, UnsupportedInputError
 from audioprobe.models.remote.openai_chat import OpenAIChat
 from audioprobe.models.remote.retry import RequestFailedError
 from audioprobe.models.remote.vllm_chat import VllmChat, read_likelihood
 from audioprobe.protocols import LikelihoodModel
 from audioprobe.testing import check_likelihood_model
-from audioprobe.types import Example, Prompt
+from audioprobe.types import Decoding, Example, Prompt
 
 
 def model(service: Service, **options: Any) -> VllmChat:
@@ -137,3 +137,27 @@ def test_empty_continuation_and_openai_are_refused(
         list(model(service).log_likelihood([Prompt("?")], [" a", ""]))
     with pytest.raises(InvalidInputError, match="no likelihoods"):
         list(VllmChat("gpt-audio").log_likelihood([Prompt("?")], [" a"]))
+
+
+def test_choices_are_guided_decoding(service: Service) -> None:
+    decoding = Decoding(choices=(" a crow", "rain"), max_new_tokens=1)
+    responses = list(model(service).generate([Prompt("?"), Prompt("??")], decoding))
+    assert {response.text for response in responses} == {"a crow", "rain"}
+    assert all(response.details["guided decoding"] is True for response in responses)
+    request = service.requests[0]
+    assert request["structured_outputs"] == {"choice": ["a crow", "rain"]}
+    assert request["max_tokens"] == len("a crow") + 1
+
+
+def test_response_outside_the_choices_is_an_error(service: Service) -> None:
+    answer = {"message": {"content": "snow"}, "finish_reason": "stop"}
+    service.plan = lambda *_: Answer(body={"choices": [answer]})
+    with pytest.raises(RemoteError, match="one of 2 choices, received 'snow'") as caught:
+        list(model(service).generate([Prompt("?")], Decoding(choices=("a crow", "rain"))))
+    assert caught.value.final
+
+
+def test_openai_has_no_guided_decoding() -> None:
+    remote = VllmChat("m", base_url="https://api.openai.com/v1")
+    with pytest.raises(UnsupportedInputError, match="cannot choose"):
+        list(remote.generate([Prompt("?")], Decoding(choices=("a crow", "rain"))))

@@ -5,7 +5,9 @@ from collections import OrderedDict
 import torch
 from torch import Tensor
 
+from audioprobe.errors import InvalidInputError
 from audioprobe.models.causal_lm.generation import run_single
+from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import AudioFrontend
 from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.protocols import LanguageModel
@@ -24,11 +26,19 @@ class AudioInput:
         net: network of the LTU.
         frontend: converter from audio to the network's input.
         transcriber: for LTU-AS, the model that transcribes speech; None for no transcript.
+
+    Raises:
+        InvalidInputError: if the LTU takes no transcript, but a transcriber is given.
     """
 
     def __init__(
         self, net: LTUNetwork, frontend: AudioFrontend, transcriber: LanguageModel | None
     ) -> None:
+        if transcriber is not None and not isinstance(net.config.audio, TltrConfig):
+            raise InvalidInputError(
+                "LTU takes no transcript: only LTU-AS was trained on prompts with transcripts. "
+                "Omit transcriber."
+            )
         self._net, self._frontend, self._transcriber = net, frontend, transcriber
         # Audio tokens and transcript, by hash of the audio.
         self.cache: OrderedDict[str, tuple[Tensor, str]] = OrderedDict()

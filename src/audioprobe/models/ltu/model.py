@@ -15,13 +15,12 @@ import torch
 from transformers import PreTrainedTokenizerBase
 
 from audioprobe.devices import placement
-from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.errors import InvalidInputError
 from audioprobe.models.causal_lm.generation import run_in_batches
 from audioprobe.models.causal_lm.likelihood import warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.choices import choose
 from audioprobe.models.inspected import InspectedModel
-from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
 from audioprobe.models.ltu.audio_input import AudioInput
 from audioprobe.models.ltu.checkpoint import load_ltu
@@ -85,11 +84,6 @@ class LTU(InspectedModel, InfoRepr):
     ) -> None:
         if batch_size < 1:
             raise InvalidInputError(f"batch_size must be at least 1, got {batch_size}.")
-        if transcriber is not None and not isinstance(net.config.audio, TltrConfig):
-            raise InvalidInputError(
-                "LTU takes no transcript: only LTU-AS was trained on prompts with transcripts. "
-                "Omit transcriber."
-            )
         self._net = net
         self._tokenizer: Any = tokenizer
         self._prompts = LTUPrompts(tokenizer)
@@ -290,20 +284,9 @@ class LTU(InspectedModel, InfoRepr):
 
     def _encode(self, prompt: Prompt) -> TokenPrompt:
         """Return the token ids and audio tokens of a prompt; examples precede the question."""
-        if not prompt.text.strip():
-            raise InvalidInputError("A prompt must contain a question, got an empty text.")
-        if any(example.audio is not None for example in prompt.examples):
-            raise UnsupportedInputError(
-                "LTU accepts one audio clip per prompt, got examples with audio. Write the "
-                "examples as text or remove them."
-            )
-        examples = "".join(
-            f"{self._prompts.prompt(example.question)}{example.answer}\n\n"
-            for example in prompt.examples
-        )
         tokens, transcript = (
             (None, "") if prompt.audio is None else self._audio.encode(prompt.audio)
         )
-        text = examples + self._prompts.prompt(prompt.text, transcript)
+        text = self._prompts.full_text(prompt, transcript)
         ids = torch.tensor(self._prompts.tokenize(text), device=self._net.llama.device)
         return TokenPrompt(ids, tokens)

@@ -147,6 +147,18 @@ def merge_lora(llama: nn.Module) -> None:
             layer.merge()
 
 
+def unload_lora(net: LTUNetwork) -> None:
+    """Merge the LoRA adapters into the weights of the LLaMA and remove their layers, in place.
+
+    The outputs change by float rounding only, if the weights are float32.
+    """
+    if not net.config.lora_rank:
+        return
+    merge_lora(net.llama)
+    _remove_lora(net)
+    net.config = replace(net.config, lora_rank=0)
+
+
 def expand_lora(net: LTUNetwork, rank: int, targets: Sequence[str], seed: int) -> None:
     """Increase the rank of the LoRA adapters or add adapters to more projections, in place.
 

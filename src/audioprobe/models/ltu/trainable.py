@@ -10,9 +10,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.causal_lm.tokenization import text_ids
 from audioprobe.models.ltu.audio_prefix import GATE, GatedCrossAttention
 from audioprobe.models.ltu.network import LTUNetwork, expand_lora
+from audioprobe.types import Prompt
 
 TEMPLATE = "### Instruction:\n{}\n\n### Response:\n"
 """LTU's prompt template (`alpaca_short`); it does not mention the audio."""
@@ -51,11 +53,50 @@ class LTUPrompts:
         before, between, after = TRANSCRIPT_TEMPLATE.split("{}")
         return f"{before}{question}{between}{transcript}{after}"
 
+    def full_text(self, prompt: Prompt, transcript: str = "") -> str:
+        """Return the text of a prompt with its examples, which precede the question.
+
+        Raises:
+            InvalidInputError: if the question is empty.
+            UnsupportedInputError: if an example has audio.
+        """
+        if not prompt.text.strip():
+            raise InvalidInputError("A prompt must contain a question, got an empty text.")
+        if any(example.audio is not None for example in prompt.examples):
+            raise UnsupportedInputError(
+                "LTU accepts one audio clip per prompt, got examples with audio. Write the "
+                "examples as text or remove them."
+            )
+        examples = "".join(
+            f"{self.prompt(example.question)}{example.answer}\n\n" for example in prompt.examples
+        )
+        return examples + self.prompt(prompt.text, transcript)
+
     def tokenize(self, text: str) -> list[int]:
         """Return the token ids of a prompt text, beginning-of-sequence token first."""
         ids = text_ids(self.tokenizer, text)
         start = self.tokenizer.bos_token_id
         return ids if ids[:1] == [start] else [start, *ids]
+
+    def text_with_start(self, text: str) -> str:
+        """Return a prompt text with its beginning-of-sequence token written out.
+
+        A server that tokenizes the result, without adding special tokens, gets the ids of
+        `tokenize`. LLaMA's tokenizer needs a space after the token, which it omits elsewhere.
+
+        Raises:
+            UnsupportedInputError: if a server would use other ids, such as those of a control token
+                in the text.
+        """
+        start, ids = self.tokenizer.bos_token, self.tokenize(text)
+        for written in (f"{start}{text}", f"{start} {text}"):
+            if self.tokenizer(written, add_special_tokens=False).input_ids == ids:
+                return written
+        raise UnsupportedInputError(
+            f"A server would tokenize the text {text!r:.60} differently, and apply the repetition "
+            "penalty to other tokens. Remove control tokens such as <s> from the text, omit the "
+            "repetition penalty, or use a local model."
+        )
 
     def continuation_ids(self, text: str) -> list[int]:
         """Return the token ids of an answer that follows a prompt.

@@ -111,7 +111,7 @@ class ServiceClient:
     def request(
         self,
         path: str,
-        body: Mapping[str, object],
+        body: Mapping[str, object] | None,
         read: Callable[[Mapping[str, Any], TokenUsage], T],
         *,
         expected: str,
@@ -122,8 +122,8 @@ class ServiceClient:
         """Send a request, repeat it if it fails, and return the answer as converted by `read`.
 
         Args:
-            path: path of the request after the base URL, such as "/embeddings".
-            body: fields of the request (JSON).
+            path: path of the request after the base URL, such as "/embeddings", or a whole URL.
+            body: fields of the request (JSON); None sends a GET instead of a POST.
             read: converts the answer (JSON); raises `RequestFailedError` if it is unusable. It may
                 replace the token counts by those that the service reports.
             expected: description of the answer for messages, such as "a chat completion".
@@ -149,12 +149,12 @@ class ServiceClient:
         """Replace the key in a text from the service by "[key]"."""
         return _redact(self._key, text)
 
-    def _send(self, path: str, body: Mapping[str, object], expected: str) -> dict[str, Any]:
+    def _send(self, path: str, body: Mapping[str, object] | None, expected: str) -> dict[str, Any]:
         """Send the request once and return the answer as a dict; raise `RequestFailedError`."""
         connections = self._connect()
         route = Route(self.budget.count_redirect)
         try:
-            response = connections.post(path, body, self._timeout_s, route)
+            response = connections.send(path, body, self._timeout_s, route)
             return self._json_object(response.content, expected, route)
         except TimeoutError:
             failure = RequestFailedError(

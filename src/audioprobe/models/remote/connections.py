@@ -220,18 +220,20 @@ class Connections:
         """Whether the connections belong to this process; False after a fork."""
         return self._process == os.getpid()
 
-    def post(
-        self, path: str, body: Mapping[str, object], timeout_s: float, route: Route
+    def send(
+        self, path: str, body: Mapping[str, object] | None, timeout_s: float, route: Route
     ) -> httpx2.Response:
         """Send JSON to a path of the service and return the answer; record requests in `route`.
 
-        If the request and its redirects take longer than `timeout_s`, close the connection and
-        raise `TimeoutError`.
+        The request is a POST, or a GET if `body` is None. If the request and its redirects take
+        longer than `timeout_s`, close the connection and raise `TimeoutError`.
         """
 
         async def send() -> httpx2.Response:
             _route.set(route)
             async with asyncio.timeout(timeout_s):
+                if body is None:
+                    return await self._client.get(path, cast_to=httpx2.Response, options=_OPTIONS)
                 return await self._client.post(
                     path, cast_to=httpx2.Response, body=body, options=_OPTIONS
                 )

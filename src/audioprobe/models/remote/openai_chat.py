@@ -107,12 +107,9 @@ class OpenAIChat(InfoRepr):
         self.system = system
         self._sample_rate = sample_rate
         self._extra_body = checked_extra_body(extra_body or {})
+        price_in, price_out = (price or 0.0 for price in prices)
         self.budget = Budget(
-            max_requests,
-            max_usd,
-            prices[0] or 0.0,
-            prices[1] or 0.0,
-            requests_per_minute=requests_per_minute,
+            max_requests, max_usd, price_in, price_out, requests_per_minute=requests_per_minute
         )
         self._client = ServiceClient(
             "chat service",
@@ -165,8 +162,7 @@ class OpenAIChat(InfoRepr):
                 endpoint ignores audio, a limit is reached, or the service rejects all requests.
         """
         chosen = decoding or Decoding()
-        fields = decoding_fields(chosen, is_openai=self._client.is_openai)
-        limit = chosen.max_new_tokens
+        fields, limit = self._fields(chosen), chosen.max_new_tokens
         self._client.check_key()
 
         def read(answer: Mapping[str, Any]) -> Response:
@@ -200,7 +196,7 @@ class OpenAIChat(InfoRepr):
         """
         chosen = decoding or Decoding()
         extra = json.dumps(fields or {}, sort_keys=True)
-        options = {**decoding_fields(chosen, is_openai=self._client.is_openai), **(fields or {})}
+        options = {**self._fields(chosen), **(fields or {})}
         self._client.check_key()
 
         def convert(answer: Mapping[str, Any]) -> T:
@@ -224,7 +220,7 @@ class OpenAIChat(InfoRepr):
         return self._check_audio_support(Event())
 
     def _check_audio_support(self, stop: Event) -> AudioSupport:
-        fields = decoding_fields(_CHECK_DECODING, is_openai=self._client.is_openai)
+        fields = self._fields(_CHECK_DECODING)
 
         def read(answer: Mapping[str, Any]) -> Response:
             return read_unchecked(answer, self._client.redact)
@@ -272,6 +268,9 @@ class OpenAIChat(InfoRepr):
             if error.status is None or error.retryable or error.final:
                 raise
             return AudioSupport(False, f"The service refuses a short example sound: {error}")
+
+    def _fields(self, decoding: Decoding) -> dict[str, Any]:
+        return decoding_fields(decoding, is_openai=self._client.is_openai)
 
     def _request(
         self,

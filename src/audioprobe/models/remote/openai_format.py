@@ -104,8 +104,7 @@ def decoding_fields(decoding: Decoding, *, is_openai: bool) -> dict[str, Any]:
     refuse_choices(
         decoding,
         "A remote model",
-        "Use a local model, or pass the option of the server, such as vLLM's: extra_body="
-        '{"structured_outputs": {"choice": [...]}}.',
+        "Use a local model, or VllmChat for a vLLM server.",
     )
     # OpenAI renamed the token limit; all other services accept the old name.
     limit = "max_completion_tokens" if is_openai else "max_tokens"

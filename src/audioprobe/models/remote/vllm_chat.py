@@ -3,15 +3,16 @@
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
 from threading import Event
 from typing import Any
 
-from audioprobe.errors import InvalidInputError
+from audioprobe.errors import InvalidInputError, RemoteError
 from audioprobe.models.remote.openai_chat import OpenAIChat
 from audioprobe.models.remote.openai_format import build_messages
 from audioprobe.models.remote.retry import RequestFailedError
-from audioprobe.types import LogLikelihood, Prompt
+from audioprobe.types import Decoding, LogLikelihood, Prompt, Response
 
 _FIELDS: dict[str, Any] = {
     "add_generation_prompt": False,
@@ -22,18 +23,38 @@ _FIELDS: dict[str, Any] = {
 }
 """Request fields of vLLM: leave the last message open, and return logprobs of the prompt."""
 
-_CLAMPED_NATS = -9999.0  # vLLM's value for minus infinity, which JSON cannot represent
+CLAMPED_NATS = -9999.0  # vLLM's value for minus infinity, which JSON cannot represent
 _PARTIAL_CHARACTER = "\N{REPLACEMENT CHARACTER}"
 # Errors raised while reading JSON whose structure differs from vLLM's documentation.
-_FORMAT_ERRORS = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
+FORMAT_ERRORS = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
 
 
 class VllmChat(OpenAIChat):
     """An `OpenAIChat` for a vLLM server, which also computes likelihoods.
 
     The implementation follows vLLM's documentation of `prompt_logprobs`. It was tested with a local
-    server that answers in this format, not with vLLM itself.
+    server that answers in this format.
+
+    With `Decoding.choices`, the server excludes all tokens that do not continue one of the choices
+    (guided decoding). Unlike local models, it takes the most probable token at each step, so that
+    the response may not be the choice with the highest probability. `Response.details` has the
+    entry "guided decoding".
     """
+
+    def generate(
+        self, prompts: Iterable[Prompt], decoding: Decoding | None = None
+    ) -> Iterator[Response]:
+        """Yield one response per prompt, in order; see `OpenAIChat.generate`.
+
+        Raises:
+            RemoteError: also if choices are given and the response is none of them.
+        """
+        if decoding is None or not decoding.choices:
+            return super().generate(prompts, decoding)
+        # A token has at least one byte; one more token ends the response.
+        longest = max(len(text.strip().encode()) for text in decoding.choices)
+        responses = super().generate(prompts, replace(decoding, max_new_tokens=longest + 1))
+        return (_guided(response, decoding.choices) for response in responses)
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
@@ -67,6 +88,13 @@ class VllmChat(OpenAIChat):
         while row := tuple(islice(values, len(continuations))):
             yield row
 
+    def _fields(self, decoding: Decoding) -> dict[str, Any]:
+        if not decoding.choices or self._client.is_openai:
+            return super()._fields(decoding)
+        choices = [text.strip() for text in decoding.choices]
+        fields = super()._fields(replace(decoding, choices=()))
+        return {**fields, "structured_outputs": {"choice": choices}}
+
     def _likelihood(self, pair: tuple[Prompt, str], stop: Event) -> LogLikelihood:
         prompt, continuation = pair
         self._require_audio_support(prompt, stop)
@@ -77,6 +105,17 @@ class VllmChat(OpenAIChat):
             return read_likelihood(answer, continuation)
 
         return self._request(messages, _FIELDS, 1, read, stop)
+
+
+def _guided(response: Response, choices: Sequence[str]) -> Response:
+    """Return the response with a note in its details; raise if it is none of the choices."""
+    if response.text not in {text.strip() for text in choices}:
+        raise RemoteError(
+            f"Expected one of {len(choices)} choices, received {response.text!r:.60}. The server "
+            "ignores structured_outputs; use a newer version of vLLM.",
+            final=True,
+        )
+    return replace(response, details={**response.details, "guided decoding": True})
 
 
 def read_likelihood(answer: Mapping[str, Any], continuation: str) -> LogLikelihood:
@@ -99,9 +138,9 @@ def read_likelihood(answer: Mapping[str, Any], continuation: str) -> LogLikeliho
     for n_tokens, entry in enumerate(reversed(entries), 1):
         try:
             logprob, text = _prompt_token(entry)
-            total += -math.inf if logprob <= _CLAMPED_NATS else logprob
+            total += -math.inf if logprob <= CLAMPED_NATS else logprob
             tail = text + tail
-        except _FORMAT_ERRORS as error:
+        except FORMAT_ERRORS as error:
             raise RequestFailedError(
                 f"Expected prompt_logprobs for the whole continuation {continuation!r:.60}, got "
                 f"them only for its end {tail!r:.60} ({type(error).__name__}). Update the server."
@@ -143,7 +182,7 @@ def _check_start(before: Sequence[Any], continuation: str) -> None:
 
     Such a token may be part of the continuation's first character.
     """
-    with suppress(*_FORMAT_ERRORS):  # such as None for the first token of the prompt
+    with suppress(*FORMAT_ERRORS):  # such as None for the first token of the prompt
         _, text = _prompt_token(before[-1])
         if text == "":
             raise RequestFailedError(
