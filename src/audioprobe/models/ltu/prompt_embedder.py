@@ -63,9 +63,8 @@ class LTUPromptEmbedder:
         net.llama.model.layers, net.llama.lm_head = nn.ModuleList(), nn.Identity()
         self._net, self._prompts, self._dtype = net.float().to(device), prompts, dtype
         self._audio = AudioInput(net, frontend, transcriber)
-        self._lock = (
-            PicklableLock()
-        )  # encoder and tokenizer must not be used by two threads at once
+        # Encoder and tokenizer must not be used by two threads at once.
+        self._lock = PicklableLock()
 
     def encode(self, prompt: Prompt) -> TokenizedPrompt:
         """Return a prompt as text, token ids and audio tokens.

@@ -10,7 +10,8 @@ import torch
 
 from audioprobe.errors import RemoteError
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
-from audioprobe.models.ltu.generation import TokenPrompt, log_likelihood
+from audioprobe.models.ltu.generation import TokenPrompt
+from audioprobe.models.ltu.likelihood import log_likelihoods
 from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.models.ltu.serving import SERVED_DTYPES, ServedDtype, served_name
 from audioprobe.models.ltu.trainable import LTUPrompts
@@ -69,7 +70,7 @@ def local_reference(net: LTUNetwork, prompts: LTUPrompts) -> LogLikelihood:
     """Return the likelihood of the reference answer, computed with the local weights."""
     ids = torch.tensor(prompts.tokenize(prompts.full_text(REFERENCE)))
     answer = prompts.continuation_ids(REFERENCE_ANSWER)
-    (value,) = log_likelihood(net, TokenPrompt(ids), [answer])
+    ((value,),) = log_likelihoods(net, [TokenPrompt(ids)], [answer])
     return value
 
 
