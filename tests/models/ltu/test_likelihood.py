@@ -38,17 +38,17 @@ def full_pass(net: LTUNetwork, prompt: TokenPrompt, continuation: list[int]) -> 
 
 @settings(max_examples=25, deadline=None)
 @given(
-    asked=st.lists(st.tuples(clips, token_lists), min_size=1, max_size=8),
+    questions=st.lists(st.tuples(clips, token_lists), min_size=1, max_size=8),
     continuations=st.lists(token_lists, min_size=1, max_size=8),
     limit=st.sampled_from([1, 60, likelihood.PASS_TOKENS]),
 )
 def test_likelihoods_equal_full_passes(
-    asked: list[tuple[int | None, list[int]]], continuations: list[list[int]], limit: int
+    questions: list[tuple[int | None, list[int]]], continuations: list[list[int]], limit: int
 ) -> None:
     """With a low limit, sequences about a clip are computed in parts, with a cache."""
     net = tiny_net()
     tokens = audio_tokens(net)
-    prompts = [TokenPrompt(torch.tensor([1, *ids]), tokens[which]) for which, ids in asked]
+    prompts = [TokenPrompt(torch.tensor([1, *ids]), tokens[which]) for which, ids in questions]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(likelihood, "PASS_TOKENS", limit)
         actual = log_likelihoods(net, prompts, continuations)

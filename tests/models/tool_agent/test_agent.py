@@ -26,7 +26,8 @@ from audioprobe.errors import (
     UnsupportedInputError,
     WeightsError,
 )
-from audioprobe.models.tool_agent.agent import UNANSWERED, LikelihoodToolAgent
+from audioprobe.models.tool_agent.agent import LikelihoodToolAgent
+from audioprobe.models.tool_agent.agent_session import UNANSWERED
 from audioprobe.models.tool_agent.text_controllers import PlannedController, TextController
 from audioprobe.models.tool_agent.text_protocol import call_text
 from audioprobe.probing import ProbeQuestion, parse_response

@@ -7,14 +7,13 @@ the text that tools return, and decides which tools to call.
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, field, replace
 from itertools import groupby, islice, takewhile
 from typing import Self
 
 from audioprobe.errors import ContractError, InvalidInputError, UnsupportedInputError
 from audioprobe.models.remote.openai_chat import OpenAIChat
+from audioprobe.models.tool_agent.agent_session import AgentSession
 from audioprobe.models.tool_agent.controllers import (
-    AgentState,
     Controller,
     LikelihoodController,
     MalformedStep,
@@ -28,7 +27,6 @@ from audioprobe.protocols import LanguageModel, LikelihoodModel
 from audioprobe.registry import load
 from audioprobe.spending import Spending, spending_of
 from audioprobe.texts import fingerprint
-from audioprobe.tool_calls import CALLS_KEY, NO_ANSWER_KEY, ToolCall, calls_to_json
 from audioprobe.types import (
     ComponentInfo,
     Decoding,
@@ -37,14 +35,7 @@ from audioprobe.types import (
     Option,
     Prompt,
     Response,
-    Waveform,
 )
-
-FAILED_CALLS_KEY = "failed calls"
-"""Key of `Response.details` with the number of calls without a result."""
-
-UNANSWERED = "(unanswered)"
-"""Text of the response if the controller gave no answer within the limits."""
 
 
 class ToolAgent(InfoRepr):
@@ -174,16 +165,16 @@ class ToolAgent(InfoRepr):
         while batch := list(map(_checked, islice(queue, self._batch_size))):
             yield batch
 
-    def _run(self, prompts: Sequence[Prompt], decoding: Decoding | None) -> "list[_Session]":
+    def _run(self, prompts: Sequence[Prompt], decoding: Decoding | None) -> list[AgentSession]:
         """Run the steps of all prompts with audio until each has an answer, or a limit is reached.
 
         The sessions of prompts without audio stay unchanged.
         """
         specs = self._runner.specs
-        sessions = [_Session(question=prompt.text, audio=prompt.audio) for prompt in prompts]
+        sessions = [AgentSession(question=prompt.text, audio=prompt.audio) for prompt in prompts]
         while active := [s for s in sessions if s.audio is not None and s.is_open]:
             start = self._clock()
-            states = [AgentState(s.question, specs, tuple(s.calls)) for s in active]
+            states = [session.state(specs) for session in active]
             steps = self.controller.next_steps(states, decoding)
             if len(steps) != len(states) or () in steps:
                 raise ContractError(
@@ -196,7 +187,7 @@ class ToolAgent(InfoRepr):
                 self._advance(session, step)
         return sessions
 
-    def _advance(self, session: "_Session", step: Step) -> None:
+    def _advance(self, session: AgentSession, step: Step) -> None:
         """Store an answer, or run the calls of a step until a limit is reached."""
         if isinstance(step, Response):
             session.answer = step
@@ -247,9 +238,7 @@ class LikelihoodToolAgent(ToolAgent):
                     yield from model.log_likelihood(prompts, continuations)
                     continue
                 answered = list(takewhile(lambda session: session.answer is not None, sessions))
-                states = [
-                    AgentState(s.question, self._runner.specs, tuple(s.calls)) for s in answered
-                ]
+                states = [session.state(self._runner.specs) for session in answered]
                 yield from controller.log_likelihood(states, continuations)
                 if len(answered) < len(sessions):
                     failed = sessions[len(answered)]
@@ -257,32 +246,6 @@ class LikelihoodToolAgent(ToolAgent):
                         f"The agent did not answer {failed.question!r:.60}: {failed.reason}. "
                         "Answers without a complete plan have no likelihood."
                     )
-
-
-@dataclass(slots=True, kw_only=True)
-class _Session:
-    """A prompt in progress: its calls so far, and its answer or the reason why there is none."""
-
-    question: str
-    audio: Waveform | None
-    calls: list[ToolCall] = field(default_factory=list)
-    seconds: float = 0.0
-    answer: Response | None = None
-    reason: str = ""
-
-    @property
-    def is_open(self) -> bool:
-        return self.answer is None and not self.reason
-
-    def response(self) -> Response:
-        """Return the answer with the calls in its details; abstain if there is no answer."""
-        details: dict[str, Option] = {
-            CALLS_KEY: calls_to_json(self.calls),
-            FAILED_CALLS_KEY: sum(bool(call.error) for call in self.calls),
-        }
-        if self.answer is not None:
-            return replace(self.answer, details={**self.answer.details, **details})
-        return Response(UNANSWERED, abstained=True, details={**details, NO_ANSWER_KEY: self.reason})
 
 
 def _controller(controller: Controller | LanguageModel | str) -> Controller:
