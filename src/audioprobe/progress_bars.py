@@ -25,6 +25,7 @@ from audioprobe.progress import (
 
 LINE_EVERY_S = 60.0
 _FIRST_RATE_S = 1.0  # seconds to measure before a rate is shown
+_SHOWN_WAITING = 0.05  # smallest share of waiting that is shown
 
 Unit = Literal["items", "bytes"]
 
@@ -138,7 +139,9 @@ def progress_bars(*, every_s: float | None = None) -> Iterator[ProgressCallback]
             )
             idle_since = time.monotonic()
             failed = f"{event.n_failed} failed" if event.n_failed else ""
-            remark = ", ".join(part for part in (failed, event.note) if part)
+            waits = event.waiting is not None and event.waiting >= _SHOWN_WAITING
+            waiting = f"model waits {event.waiting:.0%} of the time" if waits else ""
+            remark = ", ".join(part for part in (failed, event.note, waiting) if part)
             stage.update(event.done, event.total, remark, idle_since)
             view.show(stage)
 
