@@ -93,7 +93,10 @@ class YAMNet(InfoRepr):
         self._hop = n_frames
         self._pooling = pooling
         self._device, _ = placement(device)
-        self._network = load_yamnet(self._weights.folder).to(self._device)
+        # Convolutions are faster if the channels of a pixel are adjacent in memory.
+        self._network = load_yamnet(self._weights.folder).to(
+            self._device, memory_format=torch.channels_last
+        )
 
     @property
     def info(self) -> ComponentInfo:

@@ -19,6 +19,7 @@ from audioprobe.models.causal_lm.generation import run_in_batches
 from audioprobe.models.causal_lm.likelihood import warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.choices import choose
+from audioprobe.models.encoding_ahead import encode_ahead
 from audioprobe.models.inspected import InspectedModel
 from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
@@ -28,6 +29,7 @@ from audioprobe.models.ltu.generation import (
     TokenPrompt,
     complete_log_likelihood,
     generate,
+    length_of,
     log_likelihood,
 )
 from audioprobe.models.ltu.inspection import LTUInspector
@@ -59,8 +61,6 @@ if TYPE_CHECKING:
 
 class LTU(InspectedModel, InfoRepr):
     """Audio language model LTU or LTU-AS; load it with `from_pretrained`.
-
-    A prompt has one audio clip or no audio.
 
     Args:
         net: the network.
@@ -230,10 +230,12 @@ class LTU(InspectedModel, InfoRepr):
                 text = self._tokenizer.decode(list(output.ids), skip_special_tokens=True)
                 yield Response(text.strip(), output.finish, details=details)
 
-        encoded = (
-            (self._encode(prompt), self._audio.truncation(prompt.audio)) for prompt in prompts
+        encoded = encode_ahead(
+            lambda p: (self._encode(p), self._audio.truncation(p.audio)), prompts, self._batch_size
         )
-        yield from run_in_batches(encoded, self._batch_size, respond)
+        yield from run_in_batches(
+            encoded, self._batch_size, respond, lambda pair: length_of(self._net, pair[0])
+        )
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
@@ -273,9 +275,8 @@ class LTU(InspectedModel, InfoRepr):
         end = self._prompts.eos_token_id
         values = complete_log_likelihood(self._net, self._encode(prompt), ids, eos_token_id=end)
         response = choose(values, decoding)
-        return replace(
-            response, details={**response.details, **self._audio.truncation(prompt.audio)}
-        )
+        details = {**response.details, **self._audio.truncation(prompt.audio)}
+        return replace(response, details=details)
 
     def _encode(self, prompt: Prompt) -> TokenPrompt:
         """Return the token ids and audio tokens of a prompt; examples precede the question."""
