@@ -32,6 +32,8 @@ def encode_ahead(
 def _use_one_thread(worker: Executor) -> None:
     """Make torch use one thread in operations that `worker` runs."""
     n_threads = torch.get_num_threads()
+    # The first call in a thread gives it the default number; a number set before would be lost.
+    worker.submit(torch.get_num_threads).result()
     worker.submit(torch.set_num_threads, 1).result()
     # torch's setting belongs to a thread, but is also the default of threads that start later.
     torch.set_num_threads(n_threads)
