@@ -1,7 +1,8 @@
 """Captions and tags of files with background threads and without, in one process.
 
 Each file contains a minute of the shipped recordings, in stereo at 48 kHz, so that it must be
-resampled. Without threads, the same code reads and encodes each clip while the model waits.
+resampled. Without threads, the same code reads and encodes each clip while the model waits; the LTU then
+has batches of 8, as it had before there were threads, instead of its default.
 Captions must be identical, and probabilities equal up to rounding. The processor time is printed
 too, since other work on the machine changes it less. The AST has the sizes of the original and
 random weights.
@@ -13,6 +14,8 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Any, TypeAlias
+from unittest.mock import patch
 
 import numpy as np
 import soundfile
@@ -31,6 +34,7 @@ from audioprobe.window_inference import InferenceResult, WindowModel, run_infere
 from side_by_side import finish, ratio, report
 
 RATE, SECONDS = 48_000, 60
+Model: TypeAlias = WindowModel[Any, Any, Any]
 
 
 class SameThread:
@@ -53,12 +57,8 @@ class SameThread:
 
 @contextlib.contextmanager
 def same_thread() -> Iterator[None]:
-    executor = prefetching.ThreadPoolExecutor
-    prefetching.ThreadPoolExecutor = SameThread
-    try:
+    with patch.object(prefetching, "ThreadPoolExecutor", SameThread):
         yield
-    finally:
-        prefetching.ThreadPoolExecutor = executor
 
 
 def files(folder: Path, n: int) -> list[Clip]:
@@ -74,17 +74,19 @@ def files(folder: Path, n: int) -> list[Clip]:
     return clips
 
 
-def captioner() -> Callable[[], WindowModel]:
-    """Return a function that creates a captioner without cached audio."""
+def captioner() -> Callable[[bool], Model]:
+    """Return a function that creates a captioner without cached audio, for threads or without."""
     checkpoint = load_ltu("mini")
     merge_lora(checkpoint.net.llama)  # as `LTU.from_pretrained` does
 
-    def create() -> WindowModel:
+    def create(threads: bool) -> Model:  # noqa: FBT001
+        options = {} if threads else {"batch_size": 8}
+        parts = checkpoint.net, checkpoint.tokenizer, checkpoint.info({})
         return WindowModel(
             name="language model",
             item="prompt",
             stage="caption",
-            infer=LTU(checkpoint.net, checkpoint.tokenizer, checkpoint.info({})).generate,
+            infer=LTU(*parts, **options).generate,
             make_input=lambda waveform: Prompt(CAPTION_QUESTION, waveform),
             make_output=lambda _, __, response: response.text,
         )
@@ -92,12 +94,12 @@ def captioner() -> Callable[[], WindowModel]:
     return create
 
 
-def tagger(folder: Path) -> Callable[[], WindowModel]:
+def tagger(folder: Path) -> Callable[[bool], Model]:
     """Return a function that returns a random AST of the original's sizes."""
     torch.manual_seed(0)
     ASTForAudioClassification(ASTConfig(num_labels=527)).save_pretrained(folder)
     ASTFeatureExtractor().save_pretrained(folder)
-    model: WindowModel = WindowModel(
+    model: Model = WindowModel(
         name="encoder",
         item="sound",
         stage="score",
@@ -105,18 +107,18 @@ def tagger(folder: Path) -> Callable[[], WindowModel]:
         make_input=lambda waveform: waveform,
         make_output=lambda _, __, probabilities: probabilities,
     )
-    return lambda: model
+    return lambda _: model
 
 
-def compare(what: str, create: Callable[[], WindowModel], clips: list[Clip], bar: float) -> bool:
+def compare(what: str, create: Callable[[bool], Model], clips: list[Clip], bar: float) -> bool:
     """Print share of waiting, processor times and ratio; return whether outputs and ratio fit."""
-    results: dict[bool, InferenceResult] = {}
+    results: dict[bool, InferenceResult[Any]] = {}
     processor = {True: float("inf"), False: float("inf")}
 
     def run(*, threads: bool) -> None:
         start = time.process_time()
         with contextlib.nullcontext() if threads else same_thread():
-            results[threads] = run_inference(create(), clips, Windowing())
+            results[threads] = run_inference(create(threads), clips, Windowing())
         processor[threads] = min(processor[threads], time.process_time() - start)
 
     found = ratio(lambda: run(threads=False), lambda: run(threads=True), rounds=2)

@@ -62,7 +62,7 @@ def test_errors_are_raised_in_their_place(
         compute_ahead(function, source(), n_ahead),
         prefetched(map(function, source()), n_ahead),
     ):
-        results = []
+        results: list[int] = []
         with pytest.raises(ValueError, match="damaged") as caught:
             results.extend(stream)
         assert results == list(range(n_before))

@@ -7,7 +7,7 @@ decoding, resampling and features of the next clips run at the same time as a mo
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from itertools import repeat
 from typing import TypeVar, cast
@@ -53,7 +53,7 @@ def compute_ahead(
     n_ahead: int,
     *,
     prepare: Callable[[Executor], None] | None = None,
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Yield the result of a function for each item, in order, computed in one background thread.
 
     Items are read in the thread of the caller, so that their source needs no locks. An error of the
@@ -96,7 +96,7 @@ def compute_ahead(
         worker.shutdown(wait=True, cancel_futures=True)
 
 
-def prefetched(items: Iterable[Item], n_ahead: int) -> Iterator[Item]:
+def prefetched(items: Iterable[Item], n_ahead: int) -> Generator[Item, None, None]:
     """Yield items in order, which a background thread reads ahead.
 
     The source of the items runs in that thread only. See `compute_ahead` for errors and the end of

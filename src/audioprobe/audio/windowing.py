@@ -188,8 +188,8 @@ def _mono_blocks(sound: OpenSound, begin: int, end: int, windowing: Windowing) -
 def _mean_of_channels(block: Samples) -> Samples:
     """Return the mean of the channels, shape (n_samples,), of shape (n_samples, n_channels)."""
     if block.shape[1] == 2:  # ten times as fast as numpy's mean of the last axis; the same values
-        return (block[:, 0] + block[:, 1]) / np.float32(2)
-    return block.mean(axis=1, dtype=np.float32)
+        return np.asarray((block[:, 0] + block[:, 1]) / 2, np.float32)
+    return np.asarray(block.mean(axis=1, dtype=np.float32))
 
 
 def _seek(file: soundfile.SoundFile, begin: int) -> int:

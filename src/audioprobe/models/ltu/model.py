@@ -81,7 +81,7 @@ class LTU(InspectedModel, InfoRepr):
         *,
         frontend: AudioFrontend | None = None,
         transcriber: LanguageModel | None = None,
-        batch_size: int = 8,
+        batch_size: int = 16,
         training_data: TrainingData | None = None,
     ) -> None:
         if batch_size < 1:
@@ -114,7 +114,7 @@ class LTU(InspectedModel, InfoRepr):
         dtype: str = "float32",
         device: str = "auto",
         quantization: Quantization | None = None,
-        batch_size: int = 8,
+        batch_size: int = 16,
     ) -> Self:
         """Load an LTU or LTU-AS: a published checkpoint, a converted folder, or a shipped one.
 
