@@ -1,9 +1,8 @@
 """Captions and tags of files with background threads and without, in one process.
 
 Each file contains a minute of the shipped recordings, in stereo at 48 kHz, so that it must be
-resampled. Without threads, the same code reads and encodes each clip while the model waits; the LTU then
-has batches of 8, as it had before there were threads, instead of its default.
-Captions must be identical, and probabilities equal up to rounding. The processor time is printed
+resampled. Without threads, the same code reads and encodes each clip while the model waits, and
+the LTU has batches of 8 instead of its default. Captions must be identical, and probabilities equal up to rounding. The processor time is printed
 too, since other work on the machine changes it less. The AST has the sizes of the original and
 random weights.
 """
@@ -79,7 +78,7 @@ def captioner() -> Callable[[bool], Model]:
     checkpoint = load_ltu("mini")
     merge_lora(checkpoint.net.llama)  # as `LTU.from_pretrained` does
 
-    def create(threads: bool) -> Model:  # noqa: FBT001
+    def create(threads: bool) -> Model:
         options = {} if threads else {"batch_size": 8}
         parts = checkpoint.net, checkpoint.tokenizer, checkpoint.info({})
         return WindowModel(
