@@ -2,9 +2,9 @@
 
 Each file contains a minute of the shipped recordings, in stereo at 48 kHz, so that it must be
 resampled. Without threads, the same code reads and encodes each clip while the model waits, and
-the LTU has batches of 8 instead of its default. Captions must be identical, and probabilities equal up to rounding. The processor time is printed
-too, since other work on the machine changes it less. The AST has the sizes of the original and
-random weights.
+the LTU has batches of 8 instead of its default. Captions must be identical, and probabilities equal
+up to rounding. The processor time is printed too, since other work on the machine changes it less.
+The AST has the sizes of the original and random weights.
 """
 
 import contextlib
