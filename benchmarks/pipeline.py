@@ -79,7 +79,7 @@ def captioner() -> Callable[[bool], Model]:
     merge_lora(checkpoint.net.llama)  # as `LTU.from_pretrained` does
 
     def create(threads: bool) -> Model:
-        options = {} if threads else {"batch_size": 8}
+        options: dict[str, Any] = {} if threads else {"batch_size": 8}
         parts = checkpoint.net, checkpoint.tokenizer, checkpoint.info({})
         return WindowModel(
             name="language model",
