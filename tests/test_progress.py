@@ -127,3 +127,25 @@ def test_a_classifier_shows_its_progress_unless_told_not_to(
     assert capsys.readouterr().err == ""
     classifier(clips, ["crow"])
     assert "clips 1/2" in capsys.readouterr().err
+
+
+def test_the_share_of_time_in_which_the_model_waits_is_shown_from_5_percent() -> None:
+    slow = stage((10.0, 8))
+    slow.waiting = 0.25
+    assert slow.line(10.0).endswith(
+        "8/24, 48.0/min, 20 s left, model waits for audio 25% of the time"
+    )
+    slow.waiting = 0.04
+    assert slow.line(10.0).endswith("20 s left")
+
+
+@pytest.mark.parametrize(("seconds", "shown"), [(11.0, True), (9.0, False)])
+def test_long_stages_report_at_their_end_how_long_the_model_waited(
+    seconds: float, shown: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    with progress_bars() as show:
+        now += seconds
+        show(ProgressEvent(stage="clips", done=2, total=2, waiting=0.5))
+    assert ("clips: model waits for audio 50% of the time" in capsys.readouterr().err) == shown

@@ -16,6 +16,8 @@ class ProgressEvent:
         n_failed: number of failed items.
         note: additional text for users, such as the money spent; may be empty.
         unit: unit of the numbers: "items" or "bytes".
+        waiting: share of the time so far, from 0 to 1, in which the model waited for audio; None
+            if it was not measured.
     """
 
     stage: str
@@ -24,6 +26,7 @@ class ProgressEvent:
     n_failed: int = 0
     note: str = ""
     unit: Literal["items", "bytes"] = "items"
+    waiting: float | None = None
 
 
 ProgressCallback = Callable[[ProgressEvent], None]

@@ -25,6 +25,8 @@ from audioprobe.progress import (
 
 LINE_EVERY_S = 60.0
 _FIRST_RATE_S = 1.0  # seconds to measure before a rate is shown
+_SHOWN_WAITING = 0.05  # smallest share of waiting that is shown
+_LONG_S = 10.0  # shortest duration of a stage whose share of waiting is shown at the end
 
 Unit = Literal["items", "bytes"]
 
@@ -40,6 +42,7 @@ class StageProgress:
         done: number of items or bytes done.
         total: total number of items or bytes; None if unknown.
         remark: text about failures and costs, such as "2 failed"; "" if there are none.
+        waiting: share of the time in which the model waited for audio; None if unknown.
     """
 
     name: str
@@ -48,6 +51,7 @@ class StageProgress:
     done: int = 0
     total: int | None = None
     remark: str = ""
+    waiting: float | None = None
     _marks: deque[tuple[float, int]] = field(default_factory=deque)
 
     def update(self, done: int, total: int, remark: str, now: float) -> None:
@@ -104,10 +108,16 @@ class StageProgress:
             return ""
         return f"{duration((self.total - self.done) / rate)} left"
 
+    def waiting_remark(self) -> str:
+        """Return a text such as "model waits for audio 12% of the time"; "" if below 5%."""
+        if self.waiting is None or self.waiting < _SHOWN_WAITING:
+            return ""
+        return f"model waits for audio {self.waiting:.0%} of the time"
+
     def line(self, now: float) -> str:
         """Return a line of text such as "synthetic: caption 16/24, 1.4/s, 6 s left"."""
         first = f"{self.name} {self.counts()}".strip()
-        parts = [first, self.speed(now), self.left(now), self.remark]
+        parts = [first, self.speed(now), self.left(now), self.remark, self.waiting_remark()]
         return ", ".join(part for part in parts if part)
 
 
@@ -140,9 +150,13 @@ def progress_bars(*, every_s: float | None = None) -> Iterator[ProgressCallback]
             failed = f"{event.n_failed} failed" if event.n_failed else ""
             remark = ", ".join(part for part in (failed, event.note) if part)
             stage.update(event.done, event.total, remark, idle_since)
+            stage.waiting = event.waiting
             view.show(stage)
 
         yield show
+    for stage in stages.values():
+        if (remark := stage.waiting_remark()) and time.monotonic() - stage.start >= _LONG_S:
+            note(f"{stage.name}: {remark}")
 
 
 @contextmanager

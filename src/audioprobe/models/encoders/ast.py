@@ -20,6 +20,7 @@ from audioprobe.audio.filterbank import AST_AUDIOSET, FilterBank, Spectrogram
 from audioprobe.devices import placement
 from audioprobe.errors import WeightsError
 from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
+from audioprobe.models.encoding_ahead import encode_ahead
 from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Waveform
 
 N_SPECIAL_TOKENS = 2  # class token and distillation token, which precede the patches
@@ -113,7 +114,7 @@ class AST(InfoRepr):
 
     def _batches(self, waveforms: Iterable[Waveform]) -> Iterator[Tensor]:
         """Yield the model inputs of up to `batch_size` clips, shape (n_clips, n_frames, n_mels)."""
-        features = map(self._spectrogram.of, waveforms)
+        features = encode_ahead(self._spectrogram.of, waveforms, self._batch_size)
         while batch := list(islice(features, self._batch_size)):
             yield torch.stack(batch).to(self._device, self._torch_dtype)
 

@@ -29,6 +29,7 @@ from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond, text_ids
 from audioprobe.models.encoders.clap_spectrogram import ClapSpectrogram, mask_exactly
+from audioprobe.models.encoding_ahead import encode_ahead
 from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Waveform
 
 DEFAULT_MODEL = weights.CLAP_UNFUSED
@@ -141,7 +142,7 @@ class CLAP(InfoRepr):
 
     def _batches(self, waveforms: Iterable[Waveform]) -> Iterator[Tensor]:
         """Yield the spectrograms of up to `batch_size` clips as one tensor."""
-        features = map(self._features, waveforms)
+        features = encode_ahead(self._features, waveforms, self._batch_size)
         while batch := list(islice(features, self._batch_size)):
             yield torch.stack(batch).to(self._device, self._torch_dtype)
 

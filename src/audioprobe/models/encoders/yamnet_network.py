@@ -98,13 +98,19 @@ class ConvolutionBlock(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the output of the block; images have the shape (n, channels, time, frequency)."""
-        size, stride = self.convolution.kernel_size[0], self.convolution.stride[0]
+        kernel = self.convolution
+        size, stride = kernel.kernel_size[0], kernel.stride[0]
         padding: list[int] = []
         for n in (images.shape[3], images.shape[2]):  # the last axis first
             total = max(0, (-(-n // stride) - 1) * stride + size - n)
             padding += [total // 2, total - total // 2]
-        padded = functional.pad(images, padding)
-        return functional.relu(self.normalization(self.convolution(padded)))
+        both = (padding[2], padding[0])
+        if padding != [both[1], both[1], both[0], both[0]]:
+            images, both = functional.pad(images, padding), (0, 0)
+        maps = functional.conv2d(
+            images, kernel.weight, kernel.bias, kernel.stride, both, groups=kernel.groups
+        )
+        return functional.relu(self.normalization(maps))
 
     @torch.no_grad()
     def fold(self) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.causal_lm.generation import run_single
+from audioprobe.models.concurrency import PicklableLock
 from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.models.ltu.audio_frontend import AudioFrontend
 from audioprobe.models.ltu.network import LTUNetwork
@@ -42,18 +43,20 @@ class AudioInput:
         self._net, self._frontend, self._transcriber = net, frontend, transcriber
         # Audio tokens and transcript, by hash of the audio.
         self.cache: OrderedDict[str, tuple[Tensor, str]] = OrderedDict()
+        self._lock = PicklableLock()  # several streams of prompts may be encoded at once
 
     def encode(self, waveform: Waveform) -> tuple[Tensor, str]:
         """Return audio tokens, shape (n_tokens, hidden), and transcript of a waveform."""
         key = waveform.digest()
-        if key in self.cache:
-            self.cache.move_to_end(key)
+        with self._lock:
+            if key in self.cache:
+                self.cache.move_to_end(key)
+                return self.cache[key]
+            tokens = run_single(lambda: self.compute_tokens(waveform))
+            self.cache[key] = tokens, self._transcribe(waveform)
+            if len(self.cache) > _CACHED_CLIPS:
+                self.cache.popitem(last=False)
             return self.cache[key]
-        tokens = run_single(lambda: self.compute_tokens(waveform))
-        self.cache[key] = tokens, self._transcribe(waveform)
-        if len(self.cache) > _CACHED_CLIPS:
-            self.cache.popitem(last=False)
-        return self.cache[key]
 
     def truncation(self, waveform: Waveform | None) -> dict[str, Option]:
         """Return the seconds of truncated audio for `Response.details`; {} if none is truncated."""

@@ -6,7 +6,6 @@ authors' published checkpoints can be loaded unchanged.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -20,11 +19,12 @@ from audioprobe.models.causal_lm.generation import run_in_batches
 from audioprobe.models.causal_lm.likelihood import warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.choices import choose
+from audioprobe.models.encoding_ahead import encode_ahead
 from audioprobe.models.inspected import InspectedModel
 from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
 from audioprobe.models.ltu.audio_input import AudioInput
 from audioprobe.models.ltu.checkpoint import load_ltu
-from audioprobe.models.ltu.generation import TokenPrompt, generate
+from audioprobe.models.ltu.generation import TokenPrompt, generate, length_of
 from audioprobe.models.ltu.inspection import LTUInspector
 from audioprobe.models.ltu.likelihood import log_likelihoods
 from audioprobe.models.ltu.network import (
@@ -58,8 +58,6 @@ _LIKELIHOODS = 4  # likelihoods of this many times `batch_size` prompts are comp
 class LTU(InspectedModel, InfoRepr):
     """Audio language model LTU or LTU-AS; load it with `from_pretrained`.
 
-    A prompt has one audio clip or no audio.
-
     Args:
         net: the network.
         tokenizer: tokenizer of the base (the LLaMA).
@@ -79,7 +77,7 @@ class LTU(InspectedModel, InfoRepr):
         *,
         frontend: AudioFrontend | None = None,
         transcriber: LanguageModel | None = None,
-        batch_size: int = 8,
+        batch_size: int = 16,
         training_data: TrainingData | None = None,
     ) -> None:
         if batch_size < 1:
@@ -107,7 +105,7 @@ class LTU(InspectedModel, InfoRepr):
         dtype: str = "float32",
         device: str = "auto",
         quantization: Quantization | None = None,
-        batch_size: int = 8,
+        batch_size: int = 16,
     ) -> Self:
         """Load an LTU or LTU-AS: a published checkpoint, a converted folder, or a shipped one.
 
@@ -223,7 +221,12 @@ class LTU(InspectedModel, InfoRepr):
                 text = self._tokenizer.decode(list(output.ids), skip_special_tokens=True)
                 yield Response(text.strip(), output.finish, details=details)
 
-        yield from run_in_batches(self._encoded(prompts), self._batch_size, respond)
+        yield from run_in_batches(
+            self._encoded(prompts),
+            self._batch_size,
+            respond,
+            lambda pair: length_of(self._net, pair[0]),
+        )
 
     def log_likelihood(
         self, prompts: Iterable[Prompt], continuations: Sequence[str]
@@ -241,13 +244,14 @@ class LTU(InspectedModel, InfoRepr):
         """
         ids = [self._prompts.continuation_ids(text) for text in continuations]
 
-        def encoded() -> Iterator[TokenPrompt]:
-            for prompt in prompts:
-                warn_of_truncation(self._audio.truncation(prompt.audio))
-                yield self._encode(prompt)
+        def score(
+            batch: Sequence[tuple[TokenPrompt, dict[str, Option]]],
+        ) -> list[list[LogLikelihood]]:
+            for _, truncated in batch:
+                warn_of_truncation(truncated)
+            return log_likelihoods(self._net, [prompt for prompt, _ in batch], ids)
 
-        compute = partial(log_likelihoods, self._net, continuations=ids)
-        yield from run_in_batches(encoded(), _LIKELIHOODS * self._batch_size, compute)
+        yield from run_in_batches(self._encoded(prompts), _LIKELIHOODS * self._batch_size, score)
 
     def randomized(self, seed: int) -> "LTU":
         """Return a copy whose weights are permuted; see `protocols.Inspectable`.
@@ -280,7 +284,9 @@ class LTU(InspectedModel, InfoRepr):
         self, prompts: Iterable[Prompt]
     ) -> Iterator[tuple[TokenPrompt, dict[str, Option]]]:
         """Yield each prompt as input of the network, with details of its response."""
-        return ((self._encode(p), self._audio.truncation(p.audio)) for p in prompts)
+        return encode_ahead(
+            lambda p: (self._encode(p), self._audio.truncation(p.audio)), prompts, self._batch_size
+        )
 
     def _encode(self, prompt: Prompt) -> TokenPrompt:
         """Return the token ids and audio tokens of a prompt; examples precede the question."""

@@ -30,7 +30,7 @@ class AgentSession:
         return self.answer is None and not self.reason
 
     def state(self, tools: tuple[ToolSpec, ...]) -> AgentState:
-        """Return what the controller is told."""
+        """Return what the controller receives."""
         return AgentState(self.question, tools, tuple(self.calls))
 
     def response(self) -> Response:
