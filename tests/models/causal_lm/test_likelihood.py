@@ -10,7 +10,7 @@ from tests.tiny_chat_models import END, IDS, N_TOKENS, granite_speech
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, NonFiniteError
-from audioprobe.models.causal_lm import likelihood
+from audioprobe.models.causal_lm import likelihood, prompt_cache
 from audioprobe.models.causal_lm.generation import continue_batch
 from audioprobe.models.chat.model import stack_inputs
 from audioprobe.types import Decoding
@@ -67,7 +67,7 @@ def test_shared_prefix_and_full_pass_agree(
     net, prompt = granite_speech(), granite_prompt(3, 6)
     continuations = [[5, 6, 7], [8]]
     shared = likelihood.log_likelihood(net, prompt, continuations)
-    monkeypatch.setattr(likelihood, "_can_be_shared", lambda _: False)
+    monkeypatch.setattr(prompt_cache, "_can_be_shared", lambda _: False)
     whole = likelihood.log_likelihood(net, prompt, continuations)
     for shared_prefix, complete in zip(shared, whole, strict=True):
         assert shared_prefix.total == pytest.approx(complete.total, abs=1e-4)
@@ -100,7 +100,7 @@ def test_non_finite_likelihood_raises(
 ) -> None:
     net, prompt = tiny_llama(embedding=number), {"input_ids": torch.tensor([[1, 2]])}
     if not shared:
-        monkeypatch.setattr(likelihood, "_can_be_shared", lambda _: False)
+        monkeypatch.setattr(prompt_cache, "_can_be_shared", lambda _: False)
     (good,) = likelihood.log_likelihood(net, prompt, [[3, 4]])
     assert math.isfinite(good.total)
     with pytest.raises(NonFiniteError):

@@ -106,6 +106,37 @@ def test_likelihoods_equal_full_passes(kind: str) -> None:
             assert likelihood.n_tokens == new.shape[1] == len(text)
 
 
+@pytest.mark.parametrize("kind", EVERY)
+def test_questions_about_one_clip_share_it(kind: str) -> None:
+    """Likelihoods equal those of single questions, and the audio is processed once per clip."""
+    lm, texts = model(kind), ["yes", "no way"]
+    clips = [None] if kind in TEXT_ONLY else [noise(6.0), noise(6.0, 2), None]
+    questions = [
+        Prompt(text, clip)
+        for clip in clips
+        for text in ("Is it a crow?", "Is it a crow or a jay?", "Is it?", "Why?", "Is it?")
+    ]
+    alone = [row for q in questions for row in lm.log_likelihood([q], texts)]
+    n_read: list[int] = []
+
+    def count(_: object, __: object, values: dict[str, torch.Tensor]) -> None:
+        n_read.append(values["input_ids"].shape[1])
+
+    hook = lm._net.register_forward_pre_hook(count, with_kwargs=True)
+    try:
+        together = list(lm.log_likelihood(questions, texts))
+    finally:
+        hook.remove()
+    for row, expected in zip(together, alone, strict=True):
+        totals = [value.total for value in expected]
+        assert [value.total for value in row] == pytest.approx(totals, abs=1e-4)
+    whole = [lm._encode(question, 8).length for question in questions]
+    if kind not in ("mamba", "rwkv", "gemma3n-text"):  # whose state cannot go back
+        new = [whole[n] for n in range(0, len(whole), 5)]
+        shared = sum(whole) - sum(new)
+        assert sum(n_read) < sum(new) + shared * (0.9 if kind in TEXT_ONLY else 0.6)
+
+
 def test_likelihoods_beyond_a_sliding_window_equal_full_passes() -> None:
     lm = model("gemma3n-text")
     long = Prompt("Which birds call at dawn in a forest? " * 3)  # the window is 16 tokens

@@ -3,11 +3,10 @@
 A continuation is a text that may follow a prompt. The model processes the prompt once, and the
 beginning that all continuations share; all continuations use its key-value cache. If the model has
 another kind of cache (such as a recurrent state), the model processes the prompt again for each
-continuation.
+continuation. Prompts with the same beginning share it (`PromptCache`).
 """
 
 import copy
-import inspect
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -17,17 +16,13 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
-from transformers import DynamicCache
-from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.causal_lm.generation import run_in_batches, run_single
+from audioprobe.models.causal_lm.prompt_cache import PER_TOKEN, PromptCache, logits_after
 from audioprobe.types import LogLikelihood, Option
 
 CHUNK = 32  # continuations per forward pass
-
-# Model inputs that have one entry per token, and the value of the entry for a text token.
-PER_TOKEN = {"attention_mask": 1, "token_type_ids": 0, "mm_token_type_ids": 0}
 
 
 def warn_of_truncation(truncated: Mapping[str, Option]) -> None:
@@ -47,6 +42,7 @@ def log_likelihood(
     model: Any,  # noqa: ANN401 - models have no common type
     inputs: Mapping[str, Tensor],
     continuations: Sequence[Sequence[int]],
+    prompts: PromptCache | None = None,
 ) -> list[LogLikelihood]:
     """Return the log-likelihood of each continuation after one prompt.
 
@@ -55,6 +51,7 @@ def log_likelihood(
         inputs: inputs of the model for one prompt, which has no padding: `input_ids` of shape
             (1, n_tokens) or `inputs_embeds` of shape (1, n_tokens, width), and other inputs.
         continuations: token ids of each continuation, at least one token each.
+        prompts: cache of the prompts before this one; None computes the whole prompt.
 
     Raises:
         InvalidInputError: if a continuation is empty.
@@ -65,20 +62,15 @@ def log_likelihood(
         raise InvalidInputError("A continuation needs at least one token, got none.")
     if not continuations:
         return []
-    # Compute logits only at the last position if the model supports this.
-    last = {"logits_to_keep": 1} if "logits_to_keep" in _parameters(model) else {}
-    outputs = run_single(lambda: model(**inputs, use_cache=True, **last))
-    cache = getattr(outputs, cache_name(model), None)
-    if not _can_be_shared(cache):
+    prompt = (prompts or PromptCache(model)).process(inputs)
+    if prompt.cache is None:
         return [run_single(partial(_full_pass, model, inputs, ids)) for ids in continuations]
-    tokens = inputs["inputs_embeds"] if "inputs_embeds" in inputs else inputs["input_ids"]
-    next_token = outputs.logits[0, -1].float().log_softmax(-1)
-    position = tokens.shape[1] + _rope_delta(model)
+    next_token, position, cache = prompt.next_token, prompt.position, prompt.cache
     total = torch.zeros((), dtype=torch.double, device=next_token.device)
     shared = _common_start(continuations)
     if shared:
         ids = torch.tensor([shared], device=next_token.device)
-        logits = run_single(lambda: _forward(model, ids, position, cache))
+        logits = run_single(lambda: logits_after(model, ids, position, cache))
         scores = logits[0].log_softmax(-1)
         predicted = torch.cat([next_token[None], scores[:-1]])
         total += predicted.gather(-1, ids[0, :, None]).double().sum()
@@ -97,6 +89,7 @@ def complete_log_likelihood(
     inputs: Mapping[str, Tensor],
     continuations: Sequence[Sequence[int]],
     ends: Sequence[int],
+    prompts: PromptCache | None = None,
 ) -> list[float]:
     """Return the log-probability in nats that each continuation is the whole response.
 
@@ -107,11 +100,12 @@ def complete_log_likelihood(
         inputs: as for `log_likelihood`.
         continuations: token ids of each continuation.
         ends: ids of end-of-sequence tokens; () if the model has none.
+        prompts: as for `log_likelihood`.
     """
     if not ends:
-        return [value.total for value in log_likelihood(model, inputs, continuations)]
+        return [value.total for value in log_likelihood(model, inputs, continuations, prompts)]
     ended = [[*ids, end] for ids in continuations for end in ends]
-    totals = [value.total for value in log_likelihood(model, inputs, ended)]
+    totals = [value.total for value in log_likelihood(model, inputs, ended, prompts)]
     rows = torch.tensor(totals, dtype=torch.double).reshape(len(continuations), len(ends))
     values: list[float] = rows.logsumexp(dim=1).tolist()
     return values
@@ -143,7 +137,7 @@ def _continue(
         ids = pad_sequence([torch.tensor(list(row)) for row in chunk], batch_first=True).to(device)
         repeated = copy.deepcopy(cache)
         repeated.batch_repeat_interleave(len(chunk))
-        logits = _forward(model, ids[:, :-1], position, repeated)
+        logits = logits_after(model, ids[:, :-1], position, repeated)
         later = _token_scores(logits, ids[:, 1:])
         totals += torch.stack(
             [
@@ -152,17 +146,6 @@ def _continue(
             ]
         )
     yield from totals
-
-
-def _forward(model: Any, ids: Tensor, position: int, cache: Any) -> Tensor:  # noqa: ANN401
-    """Return the logits of tokens that follow the cache, which grows, in float32."""
-    options = {cache_name(model): cache}
-    if "position_ids" in _parameters(model):
-        # Padding is on the right, so that no token attends to it.
-        after = torch.arange(ids.shape[1], device=ids.device) + position
-        options["position_ids"] = after.expand_as(ids)
-    logits: Tensor = model(input_ids=ids, use_cache=True, **options).logits.float()
-    return logits
 
 
 def _full_pass(
@@ -184,30 +167,3 @@ def _full_pass(
 def _token_scores(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the log-probability of each target token under the logits at the same position."""
     return logits.float().log_softmax(-1).gather(-1, targets[..., None])[..., 0]
-
-
-def _parameters(model: Any) -> Mapping[str, inspect.Parameter]:  # noqa: ANN401
-    """Return the arguments that a model's `forward` method accepts, keyed by argument name."""
-    return inspect.signature(model.forward).parameters
-
-
-def cache_name(model: Any) -> str:  # noqa: ANN401
-    """Return the name of the argument for the key-value cache, which transformers 5.24 renamed."""
-    return "cache" if "cache" in _parameters(model) else "past_key_values"
-
-
-def _can_be_shared(cache: Any) -> bool:  # noqa: ANN401
-    """Return whether continuations can share a cache: it stores only attention keys and values."""
-    return type(cache) is DynamicCache and all(
-        type(layer) in (DynamicLayer, DynamicSlidingWindowLayer) for layer in cache.layers
-    )
-
-
-def _rope_delta(model: Any) -> int:  # noqa: ANN401
-    """Return the number to add to a token's index to get its rotary position.
-
-    The number belongs to the prompt that the model processed last. It is 0 for most models; only
-    Qwen's omni models, whose rotary positions have several axes, store another number.
-    """
-    delta = getattr(getattr(model, "model", None), "rope_deltas", None)
-    return 0 if delta is None else int(delta.flatten()[0])

@@ -1,12 +1,11 @@
 """Convert prompts to the input tensors of a transformers model, with the model's chat template."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -21,12 +20,11 @@ from audioprobe.models.chat.template import (
     audio_of,
     reasoning_mark,
 )
+from audioprobe.models.chat.truncation import TruncationDetector
 from audioprobe.responses import split_reasoning
 from audioprobe.types import FloatArray, Prompt, Waveform
 
 _MIN_AUDIO_TOKENS = 2  # 80 ms for models with an encoder like Whisper's
-_TAIL = 800  # samples (50 ms at 16 kHz); framing drops fewer samples than this
-_RESOLUTION = 32  # samples (2 ms at 16 kHz): accuracy of the measured length
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +75,7 @@ class PromptEncoder:
         self.tokenizer: Any = getattr(processor, "tokenizer", processor)
         self._template = ChatTemplate(processor, self.tokenizer)
         self.date = self._template.date
-        self._truncation = _TruncationDetector(
+        self._truncation = TruncationDetector(
             lambda audio: self._process([Turn("user", "?", audio)])[0]
         )
         self._reasoning_ids = {
@@ -148,6 +146,11 @@ class PromptEncoder:
         """Id of the placeholder for a position of audio; only of audio models."""
         token_id: int = self.tokenizer.convert_tokens_to_ids(self._processor.audio_token)
         return token_id
+
+    @property
+    def placeholders(self) -> tuple[int, ...]:
+        """Ids of the placeholders that the model replaces by audio; () for a text model."""
+        return () if self._rate is None else (self.audio_token_id,)
 
     def continuation(self, text: str) -> list[int]:
         """Return the token ids of a text that follows a prompt.
@@ -246,53 +249,4 @@ class PromptEncoder:
         return UnsupportedInputError(
             f"The model's processor rejects audio of {seconds:.3f} s: {reason}. Pad the "
             "clip, or use a longer clip."
-        )
-
-
-class _TruncationDetector:
-    """Measurement of how many samples at the end of audio a processor drops.
-
-    Processors drop the end of long audio without a warning, and their maximum lengths differ. The
-    detector replaces the end of the audio by noise: if the model's input does not change, the
-    processor drops these samples.
-
-    Args:
-        features: function that returns the model's input for audio.
-    """
-
-    def __init__(self, features: Callable[[FloatArray], Mapping[str, Tensor]]) -> None:
-        self._features = features
-        self._longest_untruncated = 0
-        self._limit: int | None = None
-
-    def n_truncated(self, audio: FloatArray) -> int:
-        """Return the number of samples that the processor drops from audio of any length."""
-        if self._limit is not None:
-            return max(0, len(audio) - self._limit)
-        if len(audio) <= max(self._longest_untruncated, 2 * _TAIL):
-            return 0
-        features = self._features(audio)
-        used, unused = 0, len(audio) - _TAIL
-        if self._uses_samples_from(unused, audio, features):
-            self._longest_untruncated = len(audio)
-            return 0
-        while unused - used > _RESOLUTION:  # bisection
-            middle = (used + unused) // 2
-            if self._uses_samples_from(middle, audio, features):
-                used = middle
-            else:
-                unused = middle
-        self._limit = unused
-        return len(audio) - unused
-
-    def _uses_samples_from(
-        self, start: int, audio: FloatArray, features: Mapping[str, Tensor]
-    ) -> bool:
-        """Return whether the model's input changes if noise replaces all samples after `start`."""
-        noise = np.random.default_rng(0).uniform(-0.5, 0.5, len(audio) - start)
-        changed = self._features(np.concatenate([audio[:start], noise.astype(audio.dtype)]))
-        return any(
-            features[name].shape != changed[name].shape
-            or not torch.equal(features[name], changed[name])
-            for name in features
         )

@@ -13,7 +13,7 @@ from audioprobe.errors import UnsupportedInputError
 from audioprobe.forward_options import ForwardOptions
 from audioprobe.models.activation_hooks import RowSplitter, active_hooks, logits_of
 from audioprobe.models.causal_lm.generation import check_context, run_single
-from audioprobe.models.causal_lm.likelihood import PER_TOKEN
+from audioprobe.models.causal_lm.prompt_cache import PER_TOKEN
 from audioprobe.models.causal_lm.text_spans import refuse_example_audio, text_spans
 from audioprobe.models.chat.inputs import PromptEncoder
 from audioprobe.models.chat.loading import clear_encoder_cache

@@ -26,12 +26,12 @@ from audioprobe.models.causal_lm.generation import (
     run_in_batches,
 )
 from audioprobe.models.causal_lm.likelihood import (
-    PER_TOKEN,
     complete_log_likelihood,
     log_likelihood,
     warn_of_truncation,
 )
 from audioprobe.models.causal_lm.loading import dtype_of, plain_folder
+from audioprobe.models.causal_lm.prompt_cache import PER_TOKEN, PromptCache
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.chat.inputs import EncodedPrompt, PromptEncoder
 from audioprobe.models.chat.inspection import ChatInspector
@@ -128,7 +128,8 @@ class TransformersLM(InspectedModel, InfoRepr):
         decoding = decoding or Decoding()
         if decoding.choices:
             ids = [self._encoder.continuation(text) for text in decoding.choices]
-            yield from (self._choose(prompt, decoding, ids) for prompt in prompts)
+            cache = PromptCache(self._net, self._encoder.placeholders)
+            yield from (self._choose(prompt, decoding, ids, cache) for prompt in prompts)
             return
 
         def respond(batch: Sequence[EncodedPrompt]) -> list[Response]:
@@ -144,7 +145,8 @@ class TransformersLM(InspectedModel, InfoRepr):
     ) -> Iterator[Sequence[LogLikelihood]]:
         """Yield the log-likelihood of each continuation for each prompt.
 
-        Each prompt is processed once. A continuation is tokenised separately, without special
+        A prompt is processed once, without the beginning that it shares with the prompt before it,
+        if both have the same audio. A continuation is tokenised separately, without special
         tokens, and follows the text that the chat template writes before a response; leading spaces
         matter. A warning reports truncated audio and templates that start reasoning.
 
@@ -156,10 +158,11 @@ class TransformersLM(InspectedModel, InfoRepr):
             OutOfMemoryError: if a single prompt does not fit into memory.
         """
         ids = [self._encoder.continuation(text) for text in continuations]
+        cache = PromptCache(self._net, self._encoder.placeholders)
         for prompt in prompts:
             encoded, inputs = self._inputs_for(prompt, max(map(len, ids), default=0))
             warn_of_truncation(encoded.truncated)
-            yield log_likelihood(self._net, inputs, ids)
+            yield log_likelihood(self._net, inputs, ids, cache)
 
     def randomized(self, seed: int) -> Self:
         """Return a copy whose weights are permuted; see `protocols.Inspectable`."""
@@ -171,13 +174,19 @@ class TransformersLM(InspectedModel, InfoRepr):
         )
         return other
 
-    def _choose(self, prompt: Prompt, decoding: Decoding, ids: Sequence[Sequence[int]]) -> Response:
+    def _choose(
+        self,
+        prompt: Prompt,
+        decoding: Decoding,
+        ids: Sequence[Sequence[int]],
+        cache: PromptCache,
+    ) -> Response:
         """Return the response to a prompt that must be one of `decoding.choices`.
 
         `ids` contains the token ids of each choice.
         """
         encoded, inputs = self._inputs_for(prompt, 1 + max(map(len, ids)))
-        values = complete_log_likelihood(self._net, inputs, ids, self._ends)
+        values = complete_log_likelihood(self._net, inputs, ids, self._ends, cache)
         response = choose(values, decoding)
         return replace(response, details={**response.details, **encoded.truncated})
 

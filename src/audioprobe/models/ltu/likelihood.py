@@ -15,7 +15,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.causal_lm.generation import check_context
-from audioprobe.models.causal_lm.likelihood import cache_name
+from audioprobe.models.causal_lm.prompt_cache import cache_name
 from audioprobe.models.causal_lm.token_tree import TokenTree
 from audioprobe.models.ltu.generation import TokenPrompt, length_of
 from audioprobe.models.ltu.network import LTUNetwork
