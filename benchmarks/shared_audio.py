@@ -1,0 +1,163 @@
+"""Likelihoods of many questions and labels in shared passes, against a pass per prompt.
+
+The peer is the general code for causal models of transformers: it processes each prompt once, and
+all continuations of the prompt use its keys and values.
+
+1. 32 yes/no questions about one clip with 750 audio positions, by a random LTU, and by a random
+   Qwen2-Audio, whose encoder runs once instead of 32 times.
+2. The same questions about one clip by `mini`, which has 21 audio positions.
+3. 28 labels of about 5 tokens for each of 64 clips, by `mini`.
+
+Theory counts positions: with a common beginning of C positions, and R more in each of N prompts,
+at most N (C + R) / (C + N R) as many are computed.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from transformers import Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
+
+from audioprobe.models.causal_lm.likelihood import log_likelihood
+from audioprobe.models.causal_lm.prompt_cache import PromptCache
+from audioprobe.models.ltu.checkpoint import load_ltu
+from audioprobe.models.ltu.generation import TokenPrompt
+from audioprobe.models.ltu.likelihood import log_likelihoods
+from audioprobe.models.ltu.network import LTUNetwork, merge_lora
+from audioprobe.models.ltu.trainable import LTUPrompts
+from side_by_side import finish, ratio, report
+from small_ltu import WIDTH, small_ltu
+
+SOURCES = ("dog", "crow", "wind", "rain", "engine", "thunder", "violin", "piano")
+KINDS = ("animal", "bird", "weather", "machine")
+QUESTIONS = [f"Is the sound of a {a} the sound of a kind of {b}?" for a in SOURCES for b in KINDS]
+LABELS = [f"The sound of a {a} near a {b}." for a in SOURCES for b in KINDS][:28]
+N_CLIPS, LONG = 64, 750
+AUDIO_TOKEN = 7_999
+
+
+@torch.inference_mode()
+def separately(
+    net: LTUNetwork, prompts: Sequence[TokenPrompt], ids: Sequence[Sequence[int]]
+) -> list[float]:
+    """A pass per prompt."""
+    totals = []
+    for prompt in prompts:
+        assert prompt.audio_tokens is not None
+        embedded = net.embed(prompt.input_ids[None], prompt.audio_tokens[None])
+        values = log_likelihood(net.llama, {"inputs_embeds": embedded}, ids)
+        totals += [value.total for value in values]
+    return totals
+
+
+def together(
+    net: LTUNetwork, prompts: Sequence[TokenPrompt], ids: Sequence[Sequence[int]]
+) -> list[float]:
+    """All prompts in shared passes."""
+    return [value.total for row in log_likelihoods(net, prompts, ids) for value in row]
+
+
+class Chat:
+    """A random Qwen2-Audio: an encoder of 6 blocks, 384 wide, and a LLaMA-like model as LTU's."""
+
+    def __init__(self) -> None:
+        sizes = {
+            "model_type": "qwen2",
+            "vocab_size": 8_000,
+            "hidden_size": WIDTH,
+            "intermediate_size": 4 * WIDTH,
+            "num_hidden_layers": 8,
+            "num_attention_heads": 8,
+            "num_key_value_heads": 8,
+        }
+        encoder = {
+            "d_model": 384,
+            "encoder_layers": 6,
+            "encoder_attention_heads": 6,
+            "encoder_ffn_dim": 1536,
+            "num_mel_bins": 80,
+            "max_source_positions": 1500,
+        }
+        config = Qwen2AudioConfig(
+            audio_config=encoder, text_config=sizes, audio_token_index=AUDIO_TOKEN
+        )
+        self.net = Qwen2AudioForConditionalGeneration(config).eval()
+        self.features = torch.randn(1, 80, 3000)
+
+    def log_odds(self, questions: Sequence[Tensor], *, shared: bool) -> list[float]:
+        """Log-odds of two tokens after a clip and each question, with one cache or without."""
+        values, cache = [], PromptCache(self.net, (AUDIO_TOKEN,))
+        for question in questions:
+            ids = torch.cat([torch.full((LONG,), AUDIO_TOKEN), question])[None]
+            inputs = {
+                "input_ids": ids,
+                "attention_mask": torch.ones_like(ids),
+                "input_features": self.features,
+                "feature_attention_mask": torch.ones(1, 3000, dtype=torch.long),
+            }
+            known = cache if shared else PromptCache(self.net)
+            first, second = log_likelihood(self.net, inputs, [[5], [6]], known)
+            values.append(first.total - second.total)
+        return values
+
+
+def compare(
+    name: str, bar: float, peer: Callable[[], list[float]], ours: Callable[[], list[float]]
+) -> bool:
+    """Compare values, then print the ratio of times."""
+    largest = max(abs(a - b) for a, b in zip(peer(), ours(), strict=True))
+    print(f"largest difference {largest:.1e} nats")
+    return report(name, ratio(peer, ours, rounds=2), bar) and largest < 1e-4
+
+
+def main() -> None:
+    """Compare values and print all ratios."""
+    torch.manual_seed(0)
+    net, checkpoint = small_ltu(), load_ltu("mini")
+    mini, prompts = checkpoint.net, LTUPrompts(checkpoint.tokenizer)
+    merge_lora(mini.llama)
+
+    def prompt_of(text: str, tokens: Tensor) -> TokenPrompt:
+        return TokenPrompt(torch.tensor(prompts.tokenize(prompts.prompt(text))), tokens)
+
+    yes_no = [prompts.continuation_ids(text) for text in ("Yes.", "No.")]
+    labels = [prompts.continuation_ids(text) for text in LABELS]
+    long_clip = torch.randn(LONG, WIDTH)
+    random_questions = [
+        TokenPrompt(torch.tensor([1, *torch.randint(3, 8000, (20,)).tolist()]), long_clip)
+        for _ in QUESTIONS
+    ]
+    chat, texts = Chat(), [prompt.input_ids for prompt in random_questions]
+    clip = torch.randn(21, mini.llama.config.hidden_size) * 0.1
+    about_one = [prompt_of(question, clip) for question in QUESTIONS]
+    captions = [prompt_of("What is the sound?", clip + n / 100) for n in range(N_CLIPS)]
+    finish(
+        compare(
+            f"32 questions, {LONG} audio positions, LTU (theory {32 * 771 / (750 + 32 * 21):.0f})",
+            10,
+            lambda: separately(net, random_questions, [[5], [6]]),
+            lambda: together(net, random_questions, [[5], [6]]),
+        ),
+        compare(
+            f"32 questions, {LONG} audio positions, chat model",
+            10,
+            lambda: chat.log_odds(texts, shared=False),
+            lambda: chat.log_odds(texts, shared=True),
+        ),
+        compare(
+            "32 questions, mini",
+            2,
+            lambda: separately(mini, about_one, yes_no),
+            lambda: together(mini, about_one, yes_no),
+        ),
+        compare(
+            f"{N_CLIPS} clips, 28 labels, mini",
+            3,
+            lambda: separately(mini, captions, labels),
+            lambda: together(mini, captions, labels),
+        ),
+    )
+
+
+if __name__ == "__main__":
+    main()
