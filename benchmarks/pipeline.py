@@ -139,7 +139,7 @@ def main() -> None:
     print(f"{torch.get_num_threads()} threads of torch")
     with tempfile.TemporaryDirectory() as folder:
         clips = files(Path(folder), 4)
-        captions = compare("captions by the small LTU", captioner(), clips, 1.3)
+        captions = compare("captions by the small LTU", captioner(), clips, 1.0)
         tags = compare("tags by AST", tagger(Path(folder) / "ast"), clips[:1], 0.95)
     finish(captions, tags)
 
