@@ -60,7 +60,8 @@ class LTUPromptEmbedder:
         device: str,
         dtype: torch.dtype,
     ) -> None:
-        net.llama.model.layers, net.llama.lm_head = nn.ModuleList(), nn.Identity()
+        net.llama.model.layers = nn.ModuleList()
+        net.llama.set_submodule("lm_head", nn.Identity())
         self._net, self._prompts, self._dtype = net.float().to(device), prompts, dtype
         self._audio = AudioInput(net, frontend, transcriber)
         # Encoder and tokenizer must not be used by two threads at once.

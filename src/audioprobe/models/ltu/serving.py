@@ -104,7 +104,7 @@ def export_for_vllm(
     with staged_directory(out) as folder:
         net.llama.float()
         unload_lora(net)
-        net.llama.to(dtype_of(dtype))
+        net.to(dtype_of(dtype))
         # The server ends a response at the token that ends it locally, and samples only as it is
         # asked to.
         end, begin = tokenizer.eos_token_id, tokenizer.bos_token_id

@@ -52,7 +52,9 @@ def find_served_ltu(checkpoint: LTUCheckpoint, client: ServiceClient) -> ServedL
     Raises:
         RemoteError: if the server has no such model, or cannot be reached.
     """
-    expected = {served_name(checkpoint, dtype): dtype for dtype in SERVED_DTYPES}
+    expected: dict[str, ServedDtype] = {
+        served_name(checkpoint, dtype): dtype for dtype in SERVED_DTYPES
+    }
     models = _served_models(client)
     for name, dtype in expected.items():
         if name in models:
