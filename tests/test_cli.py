@@ -32,6 +32,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Completed
     return run_cli("demo", "--out", str(folder), COLUMNS="250"), folder
 
 
+@pytest.mark.slow
 def test_the_demo_classifies_real_recordings_with_real_weights(
     demo: tuple[subprocess.CompletedProcess[str], Path],
 ) -> None:

@@ -85,6 +85,10 @@ def test_every_block_has_a_language_that_is_checked_here() -> None:
 
 LONG = (
     "docs/gallery.md",
+    "docs/index.md",
+    "docs/small-ltu.md",
+    "docs/how-to/compare-representations.md",
+    "docs/how-to/use-tools.md",
     "docs/how-to/bioacoustics.md",
     "docs/how-to/block-attention.md",
     "docs/how-to/exchange.md",
@@ -192,6 +196,7 @@ def test_toml_blocks_parse(block: str) -> None:
         parse_config(kind, tables, "a page")
 
 
+@pytest.mark.slow
 def test_the_example_classifies_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert "22 of 22 clips scored" in run_example("classify_folder.py", str(FOLDER), "crow,drum")

@@ -47,6 +47,7 @@ def test_transformers_progress_bars_are_hidden_temporarily() -> None:
     assert bars.is_progress_bar_enabled() == shown
 
 
+@pytest.mark.slow
 def test_classification_prints_no_library_notices() -> None:
     code = (
         "from audioprobe import LTU, BirdNET, EmbeddingScorer;"

@@ -20,17 +20,21 @@ from audioprobe.prefetching import WaitingClock, compute_ahead, prefetched
 NAME = "audioprobe-ahead"
 
 
+EARLIER: set[threading.Thread] = set()  # threads of iterators that other tests left open
+
+
 def n_threads() -> int:
-    return sum(thread.name.startswith(NAME) for thread in threading.enumerate())
+    started = set(threading.enumerate()) - EARLIER
+    return sum(thread.name.startswith(NAME) for thread in started)
 
 
 @pytest.fixture(autouse=True)
 def no_thread_remains() -> Iterator[None]:
-    gc.collect()
-    before = n_threads()
+    EARLIER.clear()
+    EARLIER.update(threading.enumerate())
     yield
     gc.collect()
-    assert n_threads() <= before
+    assert n_threads() == 0
 
 
 @settings(deadline=None)

@@ -99,7 +99,7 @@ def test_a_model_with_correct_captions_is_correct_by_its_captions() -> None:
     assert score.accuracy.value == 1.0
 
 
-def test_ltu_encodes_each_sound_once_and_each_prompt_once_for_both_answers(
+def test_ltu_encodes_each_sound_once_and_its_questions_share_passes(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("ltu")
@@ -109,7 +109,7 @@ def test_ltu_encodes_each_sound_once_and_each_prompt_once_for_both_answers(
     passes: list[int] = []
     net = ltu._net
     net.prefix.encoder.register_forward_hook(lambda *_: encoded.append(1))
-    net.llama.register_forward_hook(lambda *_: passes.append(1))
+    net.llama.model.register_forward_hook(lambda *_: passes.append(1))
     probe = ConceptProbe(
         ltu,
         concepts=FOUR,
@@ -119,7 +119,7 @@ def test_ltu_encodes_each_sound_once_and_each_prompt_once_for_both_answers(
     outcome = probe("hypernym", CLIPS)
     played = {trial.question.audio for trial in outcome.trials} - {""}
     assert len(encoded) == len(played) == len(NAMES) + 1  # and silence
-    assert len(passes) == 2 * sum(outcome.n_calls.values())  # the prompt, and both answers at once
+    assert len(passes) < sum(outcome.n_calls.values()) / 4  # questions about a sound share a pass
     assert not any(trial.failure for trial in outcome.trials)
 
 

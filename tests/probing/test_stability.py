@@ -118,6 +118,7 @@ def test_the_chance_level_counts_all_sequences(n_samples: int, n_options: int) -
     assert expected_modal_share(n_samples, n_options) == pytest.approx(sum(most) / len(most))
 
 
+@pytest.mark.slow
 def test_samples_of_a_real_model_do_not_depend_on_the_batch_size(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:

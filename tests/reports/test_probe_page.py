@@ -157,6 +157,7 @@ def test_a_dry_run_shows_questions_and_writes_nothing(tmp_path: Path) -> None:
     assert "audio: " not in text_only.stdout
 
 
+@pytest.mark.slow
 def test_the_command_asks_the_questions_and_resumes(tmp_path: Path) -> None:
     out = str(tmp_path / "probe")
     command = ("probe", "--model", "scripted:Yes.", "--conditions", "text,audio", "--out", out)

@@ -37,6 +37,7 @@ def evaluate(
     )()
 
 
+@pytest.mark.slow
 def test_every_part_is_measured_once_and_stored(training: Path, tmp_path: Path) -> None:
     results = evaluate(training, tmp_path)
     assert [result.part for result in results] == ["encoder", "text", "audio", "labels", "captions"]

@@ -74,6 +74,7 @@ def test_clips_with_several_labels_only_are_refused(base: Path, tmp_path: Path) 
         train_alignment(model(base), mixtures, LABELS, STAGE, tmp_path / ALIGNMENT)
 
 
+@pytest.mark.slow
 def test_recipe_with_an_alignment_resumes_to_the_same_weights(base: Path, tmp_path: Path) -> None:
     short = AlignmentStage(arguments=TrainingArguments(steps=3, learning_rate=1e-3, save_every=1))
     wanted = replace(on_yamnet(recipe(base)), alignment=short)

@@ -157,6 +157,7 @@ def test_known_labels_refuse_an_unknown_clip(tiny: ArmMaterials) -> None:
         list(known.tag([scene(tiny, 0)]))
 
 
+@pytest.mark.slow
 def test_captions_of_the_training_are_out_of_fold(tiny: ArmMaterials, tmp_path: Path) -> None:
     """Labels that are random, but can be learnt by heart from random features."""
     folder = copied(tiny, tmp_path / "planted")

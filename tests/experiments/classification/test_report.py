@@ -172,6 +172,7 @@ def test_charts_can_be_read_by_keyboard_and_have_their_numbers(folder: Path) -> 
         assert first.removeprefix("mine: caption: ") == cells[0]
 
 
+@pytest.mark.slow
 def test_dark_mode_can_be_chosen(folder: Path) -> None:
     with opened(folder / "report.html") as (page, _):
         color = "getComputedStyle(document.body).backgroundColor"

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import tomli_w
 
 from audioprobe.experiments.probing.config import ProbeConfig
@@ -24,6 +25,7 @@ CONFIG = {
 }
 
 
+@pytest.mark.slow
 def test_a_judge_of_a_configuration_reads_all_answers(tmp_path: Path) -> None:
     run = ProbeRun(parse_config(ProbeConfig, CONFIG, "x"), tomli_w.dumps(CONFIG))
     (cell,) = run(tmp_path / "run")

@@ -109,6 +109,7 @@ def test_every_model_is_probed_on_its_evaluation_sets_and_all_is_stored(tmp_path
         assert (folder / "results" / source).is_file()  # was in memory, lies beside the page
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_as_one_that_was_left_alone(tmp_path: Path) -> None:
     log, alone_log = tmp_path / "asked", tmp_path / "asked-alone"
     environment = install(tmp_path / "backend", log, 0.01)
@@ -133,6 +134,7 @@ def test_a_killed_run_goes_on_and_ends_as_one_that_was_left_alone(tmp_path: Path
         assert (killed / name).read_bytes() == (alone / name).read_bytes(), name
 
 
+@pytest.mark.slow
 def test_runs_that_share_a_cache_ask_nothing_twice(tmp_path: Path) -> None:
     log = tmp_path / "asked"
     environment = install(tmp_path / "backend", log, 0.0)

@@ -31,7 +31,7 @@ SHORTAGES = (
 
 
 @pytest.mark.filterwarnings("ignore:A batch of")
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers()), st.integers(1, 9), st.integers(1, 9), st.sampled_from(SHORTAGES))
 def test_results_do_not_depend_on_memory(
     items: list[int], size: int, most: int, error: Exception
@@ -76,7 +76,7 @@ def test_at_most_one_batch_is_read_ahead() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:A batch of")
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 50)), st.integers(1, 9), st.integers(1, 9))
 def test_results_and_their_order_do_not_depend_on_sorting_by_length(
     items: list[int], size: int, most: int

@@ -140,6 +140,7 @@ def test_converted_ltuas_includes_the_whisper_encoder_only(
     assert answers(LTU.from_pretrained(folder)) == answers(published)
 
 
+@pytest.mark.slow
 def test_convert_command_prints_the_folder(checkpoint: Path, base: Path, tmp_path: Path) -> None:
     out = tmp_path / "ltu tiny"
     process = run_cli("convert", str(checkpoint), "--base", str(base), "--out", str(out))

@@ -124,6 +124,7 @@ def test_whole_model_is_saved_and_loaded(base: Path, tmp_path: Path) -> None:
     assert answer[0].total == pytest.approx(expected[0].total, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_contract_of_language_models(model: LTU) -> None:
     check_language_model(model)
 
@@ -188,6 +189,7 @@ def test_encoder_that_does_not_fit_raises(
         attempt(feature_config("yamnet"))
 
 
+@pytest.mark.slow
 def test_features_are_cached_once_and_by_encoder(tmp_path: Path) -> None:
     """The features of a worker process, which loads the encoder itself, equal those made here."""
     clips = Synthetic(n_clips=3, max_sources=1, palette=("owl", "bell"), seconds=1.5).clips()

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from tests.processes import run_python
 
 CODE = """
@@ -16,6 +17,7 @@ print(json.dumps({"package": package, "modules": sorted(sys.modules)}))
 """
 
 
+@pytest.mark.slow
 def test_ltu_imports_llama_and_peft_but_no_other_model() -> None:
     process = run_python(CODE)
     assert (process.returncode, process.stderr) == (0, "")

@@ -36,7 +36,7 @@ def full_pass(net: LTUNetwork, prompt: TokenPrompt, continuation: list[int]) -> 
     return float(scores.gather(-1, whole[0, 1:, None])[-len(continuation) :].sum())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     questions=st.lists(st.tuples(clips, token_lists), min_size=1, max_size=8),
     continuations=st.lists(token_lists, min_size=1, max_size=8),
