@@ -50,6 +50,31 @@ def test_interrupted_cache_is_resumed(tmp_path: Path) -> None:
         cached(tmp_path / "complete", 71)
 
 
+def test_another_number_of_the_same_clips_reuses_stored_features(tmp_path: Path) -> None:
+    scenes = Synthetic(n_clips=8, max_sources=1, palette=("owl", "clock"), seconds=1.0)
+
+    def of_first(n: int, folder: str) -> tuple[FeatureCache, list[int]]:
+        done: list[int] = []
+        clips = [scenes.clips("test")[k] for k in range(n)]
+        cache = FeatureCache(
+            clips,
+            scenes.labels,
+            tmp_path / folder,
+            SpectrogramFrontend(),
+            source={},
+            progress=lambda event: done.append(event.done),
+        )
+        return cache, done
+
+    complete, _ = of_first(8, "complete")
+    for n, computed in ((3, [1, 2, 3]), (8, [4, 5, 6, 7, 8]), (2, []), (8, [])):
+        cache, done = of_first(n, "shared")
+        assert (len(cache), done) == (n, computed)
+        rows = torch.arange(n)
+        assert torch.equal(cache.features(rows), complete.features(rows))
+        assert torch.equal(cache.labels, complete.labels[:n])
+
+
 @settings(max_examples=30)
 @given(st.integers(1, 30), st.integers(1, 8), st.integers(0, 5))
 def test_every_epoch_has_every_row_once(n_rows: int, size: int, seed: int) -> None:

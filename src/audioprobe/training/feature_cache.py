@@ -54,7 +54,7 @@ class FeatureCache:
         clips: clips with labels.
         labels: all labels that the clips may have.
         folder: folder that only this cache uses. Features that an interrupted run stored there are
-            reused.
+            reused, also if the number of clips is another one now.
         extractor: converter from audio to features.
         source: JSON data that identify the clips, such as the name of the dataset.
         workers: number of processes that compute features; 1 uses the calling process.
@@ -109,10 +109,24 @@ class FeatureCache:
         return torch.from_numpy(self._features[rows.numpy()].astype(np.float32))
 
     def _array(self, name: str, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Any:  # noqa: ANN401
-        """Open the memory-mapped array in the file `name`.npy, and create the file if missing."""
+        """Open the memory-mapped array in the file `name`.npy, and create the file if missing.
+
+        An array of an earlier run may have more rows, which are not used, or fewer, which are
+        copied.
+        """
         path = self._folder / f"{name}.npy"
         open_memmap: Any = np.lib.format.open_memmap  # has no types in older numpy
-        return open_memmap(path, "r+" if path.is_file() else "w+", dtype, shape)
+        if not path.is_file():
+            return open_memmap(path, "w+", dtype, shape)
+        stored = open_memmap(path, "r+")
+        if len(stored) < shape[0]:
+            longer = self._folder / f"{name}.longer.npy"
+            array = open_memmap(longer, "w+", dtype, shape)
+            array[: len(stored)] = stored
+            array.flush()
+            longer.replace(path)
+            return array
+        return stored[: shape[0]]
 
     def _n_done(self) -> int:
         """Return the number of clips whose features an interrupted run has already stored.
