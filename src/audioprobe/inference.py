@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from audioprobe.errors import (
@@ -110,8 +110,11 @@ def map_prompts(
         results[position] = result
         n_failed += isinstance(result, PromptFailure)
         done, total = len(results), len(prompts)
-        event = ProgressEvent(stage=stage, done=done, total=total, n_failed=n_failed)
-        progress(replace(event, waiting=clock.share))
+        progress(
+            ProgressEvent(
+                stage=stage, done=done, total=total, n_failed=n_failed, waiting=clock.share
+            )
+        )
 
     def created() -> Iterator[tuple[int, Prompt]]:
         ahead = compute_ahead(lambda create: create(), prompts, _PROMPTS_AHEAD)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Container, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from audioprobe.audio.windowing import AudioWindow, Windowing, read_windows
@@ -101,8 +101,11 @@ def run_inference(
         n_failed = len(result.failures)
         done = len(result.outputs) + n_failed
         total = len(clips) if isinstance(clips, Sized) else 0
-        event = ProgressEvent(stage="clips", done=done, total=total, n_failed=n_failed)
-        progress(replace(event, waiting=clock.share))
+        progress(
+            ProgressEvent(
+                stage="clips", done=done, total=total, n_failed=n_failed, waiting=clock.share
+            )
+        )
 
     windows = (
         ((clip_id, window), model.make_input(window.waveform))

@@ -58,8 +58,7 @@ def log_likelihood(
         NonFiniteError: if the log-likelihood of a continuation is not finite.
         OutOfMemoryError: if the prompt with a single continuation does not fit into memory.
     """
-    if any(not len(ids) for ids in continuations):
-        raise InvalidInputError("A continuation needs at least one token, got none.")
+    require_tokens(continuations)
     if not continuations:
         return []
     prompt = (prompts or PromptCache(model)).process(inputs)
@@ -67,7 +66,7 @@ def log_likelihood(
         return [run_single(partial(_full_pass, model, inputs, ids)) for ids in continuations]
     next_token, position, cache = prompt.next_token, prompt.position, prompt.cache
     total = torch.zeros((), dtype=torch.double, device=next_token.device)
-    shared = _common_start(continuations)
+    shared = common_start(continuations)
     if shared:
         ids = torch.tensor([shared], device=next_token.device)
         logits = run_single(lambda: logits_after(model, ids, position, cache))
@@ -111,12 +110,18 @@ def complete_log_likelihood(
     return values
 
 
-def _common_start(continuations: Sequence[Sequence[int]]) -> list[int]:
-    """Return the tokens with which all continuations start; the last token is never one of them."""
-    shortest = min(map(len, continuations))
-    same = (len(set(tokens)) == 1 for tokens in zip(*continuations, strict=False))
+def require_tokens(continuations: Sequence[Sequence[int]]) -> None:
+    """Raise `InvalidInputError` if a continuation has no token ids."""
+    if any(not len(ids) for ids in continuations):
+        raise InvalidInputError("A continuation needs at least one token, got none.")
+
+
+def common_start(sequences: Sequence[Sequence[int]]) -> list[int]:
+    """Return the tokens with which all sequences start, except the last token of the shortest."""
+    shortest = min(map(len, sequences))
+    same = (len(set(tokens)) == 1 for tokens in zip(*sequences, strict=False))
     n_same = sum(1 for _ in takewhile(bool, same))
-    return list(continuations[0][: min(n_same, shortest - 1)])
+    return list(sequences[0][: min(n_same, shortest - 1)])
 
 
 def _continue(

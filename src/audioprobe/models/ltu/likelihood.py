@@ -6,15 +6,15 @@ share their prompt (`TokenTree`). Prompts about different audio are rows of one 
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, takewhile
+from itertools import groupby
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from audioprobe.errors import InvalidInputError
 from audioprobe.models.causal_lm.generation import check_context
+from audioprobe.models.causal_lm.likelihood import common_start, require_tokens
 from audioprobe.models.causal_lm.prompt_cache import cache_name
 from audioprobe.models.causal_lm.token_tree import TokenTree
 from audioprobe.models.ltu.generation import TokenPrompt, length_of
@@ -78,8 +78,7 @@ def log_likelihoods(
         NonFiniteError: if the log-likelihood of a continuation is not finite.
         UnsupportedInputError: if prompt and continuation exceed the model's context.
     """
-    if any(not len(ids) for ids in continuations):
-        raise InvalidInputError("A continuation needs at least one token, got none.")
+    require_tokens(continuations)
     longest = max(map(len, continuations), default=0)
     for prompt in prompts:
         check_context(net.llama, length_of(net, prompt), longest)
@@ -90,8 +89,9 @@ def log_likelihoods(
         members = dict(group)
         audio_tokens = next(iter(members.values())).audio_tokens
         sequences = [
-            _Sequence(number * len(continuations) + n, prompt.input_ids.tolist(), ids)
+            _Sequence(number * len(continuations) + n, prompt_ids, ids)
             for number, prompt in members.items()
+            for prompt_ids in [prompt.input_ids.tolist()]
             for n, ids in enumerate(continuations)
         ]
         parts = list(_parts(audio_tokens, sequences, PASS_TOKENS - net.n_positions(audio_tokens)))
@@ -144,7 +144,7 @@ def _score_with_cache(
     net: LTUNetwork, audio_tokens: Tensor | None, sequences: Sequence[_Sequence], totals: Tensor
 ) -> None:
     """Score sequences that do not fit into one pass; audio and common start are computed once."""
-    start = _common_start([sequence.prompt for sequence in sequences])
+    start = common_start([sequence.prompt for sequence in sequences])
     rest = [_Sequence(s.number, s.prompt[len(start) :], s.continuation) for s in sequences]
     ids = torch.tensor([start], dtype=torch.long, device=net.llama.device)
     embedded = net.embed(ids, None if audio_tokens is None else audio_tokens[None])
@@ -157,14 +157,6 @@ def _score_with_cache(
         _score(net, [part], totals, cache, embedded.shape[1])
         if cache is not None:
             cache.crop(-len(part.tree))
-
-
-def _common_start(prompts: Sequence[Sequence[int]]) -> list[int]:
-    """Return the tokens with which all prompts start, except the last token of the shortest."""
-    shortest = min(map(len, prompts))
-    same = (len(set(tokens)) == 1 for tokens in zip(*prompts, strict=False))
-    n_same = sum(1 for _ in takewhile(bool, same))
-    return list(prompts[0][: min(n_same, shortest - 1)])
 
 
 def _score(

@@ -11,7 +11,7 @@ from typing import Any
 
 from audioprobe.devices import placement
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
-from audioprobe.models.causal_lm.likelihood import warn_of_truncation
+from audioprobe.models.causal_lm.likelihood import require_tokens, warn_of_truncation
 from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.choices import choose
 from audioprobe.models.ltu.audio_frontend import load_frontend
@@ -182,8 +182,7 @@ class VllmLTU(InfoRepr):
             RemoteError: if a request failed permanently.
         """
         ids = self._embedder.continuation_ids(continuations)
-        if any(not row for row in ids):
-            raise InvalidInputError("A continuation needs at least one token, got none.")
+        require_tokens(ids)
         for prompt, values in self._likelihoods(prompts, ids):
             warn_of_truncation(self._embedder.truncation(prompt))
             yield values
