@@ -23,6 +23,7 @@ from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
 from audioprobe.io.atomic import atomic_open, atomic_write, exclusive_lock
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.training.arguments import TrainingArguments
+from audioprobe.training.frozen_weights import FrozenBFloat16
 from audioprobe.training.trainable import (
     copy_trainable_weights,
     load_trainable_weights,
@@ -150,6 +151,7 @@ class _TrainingLoop:
         self.objective, self.batch_at, self.arguments = objective, batch_at, arguments
         self.folder, self.accelerator = folder, accelerator
         self.parameters = trainable_parameters(objective)
+        self._frozen: FrozenBFloat16 | None = None
         self.optimizer = torch.optim.AdamW(
             _groups(objective, rate_factor),
             lr=arguments.learning_rate,
@@ -168,6 +170,8 @@ class _TrainingLoop:
         if (self.folder / STATE).is_file():
             self._resume()
         model, optimizer = self.accelerator.prepare(self.objective, self.optimizer)
+        if self.arguments.uses_bfloat16(self.accelerator.device.type):
+            self._frozen = FrozenBFloat16(self.objective)  # on the device of the model
         model.train()
         n_steps = self.arguments.steps
         while self.step < n_steps:
@@ -198,14 +202,8 @@ class _TrainingLoop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group.get("factor", 1.0)  # older states have none
         batch = self.batch_at(step, accelerator.process_index, accelerator.num_processes)
-        with self.arguments.autocast(accelerator.device.type):
-            loss = model(send_to_device(batch, accelerator.device)).float()
-        if not loss.requires_grad:
-            raise InvalidInputError(
-                f"{self.folder}: the loss of step {step} does not depend on any trainable "
-                "parameter. Train more modules, or use other data."
-            )
-        accelerator.backward(loss)
+        with nullcontext() if self._frozen is None else self._frozen.in_use():
+            loss = self._gradients(model, send_to_device(batch, accelerator.device))
         norm = float(accelerator.clip_grad_norm_(self.parameters, self.arguments.clip_norm))
         mean_loss = float(accelerator.reduce(loss.detach(), "mean"))
         if not (math.isfinite(mean_loss) and math.isfinite(norm)):
@@ -217,6 +215,18 @@ class _TrainingLoop:
         self.history.append(entry)
         self.step += 1
         return mean_loss
+
+    def _gradients(self, model: nn.Module, batch: object) -> Tensor:
+        """Compute the gradients of a batch, and return its loss."""
+        with self.arguments.autocast(self.accelerator.device.type):
+            loss: Tensor = model(batch).float()
+        if not loss.requires_grad:
+            raise InvalidInputError(
+                f"{self.folder}: the loss of step {self.step} does not depend on any trainable "
+                "parameter. Train more modules, or use other data."
+            )
+        self.accelerator.backward(loss)
+        return loss
 
     def _divergence(self, symptom: str, step: int) -> TrainingError:
         return TrainingError(
