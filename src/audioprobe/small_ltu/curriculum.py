@@ -202,8 +202,7 @@ class Curriculum:
         set_trainable(model, stage.train)
 
         def batch_at(step: int, process: int, n_processes: int) -> AnswerBatch:
-            number = stage.arguments.seed * 1_000_000 + step * n_processes + process
-            records = sampler.records(stage, number)
+            records = step_records(sampler, stage, step * n_processes + process)
             records = records if self._rewrite is None else tuple(self._rewrite(records))
             examples = [encode_record(r, prompts, max_tokens=stage.max_tokens) for r in records]
             ids = sorted({example.audio_id for example in examples if example.audio_id})
@@ -252,6 +251,11 @@ class Curriculum:
                 f"{self.folder} contains the training of another recipe. Use that recipe to resume "
                 "the training, or choose another folder."
             )
+
+
+def step_records(sampler: QASampler, stage: RecipeStage, number: int) -> tuple[QARecord, ...]:
+    """Return the questions of the step with a number, counted over all processes."""
+    return sampler.records(stage, stage.arguments.seed * 1_000_000 + number)
 
 
 def _trains_base(recipe: Recipe) -> bool:

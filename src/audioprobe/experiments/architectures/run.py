@@ -202,6 +202,7 @@ def run_arm(materials: ArmMaterials, arm: Arm, seed: int) -> str:
         sets=questions.sets,
         cost=arm_cost(materials, arm),
         n_steps=len(logs),
+        n_questions=trainer.n_questions(),
         seconds_per_step=float(np.median([entry["seconds"] for entry in logs])),
         rate=trainer.rate,
         rate_losses={str(factor): loss for factor, loss in trainer.rate_losses().items()},

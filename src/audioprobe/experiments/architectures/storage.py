@@ -73,6 +73,7 @@ class ArmResult:
         sets: name of the set of each clip.
         cost: parameters and operations.
         n_steps: number of steps of the training with audio.
+        n_questions: number of questions of these steps, with repetitions.
         seconds_per_step: median duration of these steps on the machine of the training.
         rate: factor of the connector's learning rate.
         rate_losses: validation loss for each factor that was tried; None if it diverged.
@@ -90,6 +91,7 @@ class ArmResult:
     sets: Mapping[str, str]
     cost: ArmCost
     n_steps: int
+    n_questions: int
     seconds_per_step: float
     rate: float
     rate_losses: Mapping[str, float | None] = field(default_factory=dict)

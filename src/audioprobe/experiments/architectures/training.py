@@ -24,8 +24,8 @@ from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.io.atomic import atomic_write, staged_directory
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.progress import prefixed
-from audioprobe.small_ltu.building import MODEL
-from audioprobe.small_ltu.curriculum import Curriculum
+from audioprobe.small_ltu.building import MODEL, TRAIN
+from audioprobe.small_ltu.curriculum import Curriculum, step_records
 from audioprobe.small_ltu.recipe import Recipe, RecipeStage
 from audioprobe.training.answer_loss import AnswerLoss, collate
 from audioprobe.training.examples import encode_record
@@ -83,6 +83,19 @@ class ArmTrainer:
             self._copy_shared(self.folder)
             self._curriculum(self.recipe, self.folder).train()
         return self.model_folder
+
+    def n_questions(self) -> int:
+        """Return the number of questions of the stages with audio, with repetitions.
+
+        A question that becomes several questions in text counts once.
+        """
+        n_scenes = len(self.materials.training_features)
+        sampler = self._curriculum(self.recipe, self.folder).qa_sampler(TRAIN, n_scenes)
+        return sum(
+            len(step_records(sampler, stage, number))
+            for stage in self.recipe.stages[len(shared_stages(self.recipe)) :]
+            for number in range(stage.arguments.steps)
+        )
 
     @cached_property
     def rate(self) -> float:
