@@ -138,6 +138,7 @@ def result(
         "sets": {clip: RECORDINGS if "recording" in clip else SCENES for clip in clips},
         "cost": ArmCost(n_connector=100, n_trainable=300, n_positions=50.0, flops=2e9),
         "n_steps": 3,
+        "n_questions": 30,
         "seconds_per_step": 2.0,
         "rate": 1.0,
         "rate_losses": {"0.3": 1.5, "1.0": 1.25, "3.0": None},

@@ -113,12 +113,19 @@ def test_failures_are_counted_by_cause() -> None:
 def test_costs_are_relative_to_the_first_arm() -> None:
     cost = result().cost
     runs = [
-        result("linear", n_steps=100),
-        result("mlp", n_steps=50, cost=replace(cost, flops=3 * cost.flops), seconds_per_step=6.0),
+        result("linear", n_steps=100, n_questions=1000),
+        result(
+            "mlp",
+            n_steps=50,
+            n_questions=500,
+            cost=replace(cost, flops=3 * cost.flops),
+            seconds_per_step=6.0,
+        ),
     ]
     study = record(runs, config())
     costs = costs_of(study, "mlp")
     assert (costs.relative_flops, costs.seconds) == (1.5, 300.0)
+    assert costs.training_flops == 2 * 500 * 3 * cost.flops
     rows = rows_of(all_tables(summarize(study))["Costs"])
     assert [row["training FLOPs relative to linear"] for row in rows] == ["1.00", "1.50"]
     alone = record(runs[1:], config())

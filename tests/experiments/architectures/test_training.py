@@ -81,6 +81,16 @@ def test_rate_with_the_lowest_validation_loss_is_chosen(
     assert {stage.arguments.learning_rate for stage in of_arm.stages} == {1e-3}
 
 
+@pytest.mark.parametrize("seed", [0, 3])
+def test_questions_of_a_training_are_counted(tiny: ArmMaterials, tmp_path: Path, seed: int) -> None:
+    made = trainer(study(tiny, tmp_path, "blind"), "blind", seed)
+    (stage,) = made.recipe.stages[1:]
+    n_scenes, held_out = len(tiny.training_features), tiny.recipe.held_out
+    sampler = QASampler(tiny.scenes, "train", n_scenes, held_out=held_out, seed=seed)
+    numbers = (seed * 1_000_000, seed * 1_000_000 + 1)  # of two steps
+    assert made.n_questions() == sum(len(sampler.records(stage, n)) for n in numbers) > 0
+
+
 def test_divergence_at_all_rates_is_an_error(tiny: ArmMaterials, tmp_path: Path) -> None:
     made = study(tiny, tmp_path, "linear")
     plant(made, {"1.0": None, "3.0": None})

@@ -26,8 +26,11 @@ class ArmCosts:
         flops: floating-point operations of a forward pass over such a question without encoder.
         n_steps: number of training steps with audio.
         seconds_per_step: duration of a step.
-        relative_flops: `flops` times `n_steps`, relative to the first arm of the study; None
-            without results of the first arm.
+        training_flops: approximate operations of the training with audio: `flops` times the number
+            of questions times 2 (forward pass, gradients of the states), or times 3 if all weights
+            of the language model have gradients. Gradients of LoRA and connector are left out.
+        relative_flops: `training_flops` relative to the first arm of the study; None without
+            results of the first arm.
     """
 
     n_connector: int
@@ -36,6 +39,7 @@ class ArmCosts:
     flops: float
     n_steps: float
     seconds_per_step: float
+    training_flops: float
     relative_flops: float | None
 
     @property
@@ -47,24 +51,25 @@ class ArmCosts:
 def costs_of(record: ArchitecturesRecord, arm: str) -> ArmCosts:
     """Return the cost of an arm with results."""
     results = list(record.of(arm).values())
-    reference = list(record.of(record.config.arms[0].name).values())
-    n_steps = mean(result.n_steps for result in results)
     cost = results[0].cost
-    total = cost.flops * n_steps
-    first = (
-        reference[0].cost.flops * mean(result.n_steps for result in reference)
-        if reference
-        else None
-    )
+    first = record.config.arms[0].name
+    training = _training_flops(record, arm)
     return ArmCosts(
         n_connector=cost.n_connector,
         n_trainable=cost.n_trainable,
         n_positions=cost.n_positions,
         flops=cost.flops,
-        n_steps=n_steps,
+        n_steps=mean(result.n_steps for result in results),
         seconds_per_step=mean(result.seconds_per_step for result in results),
-        relative_flops=total / first if first else None,
+        training_flops=training,
+        relative_flops=training / _training_flops(record, first) if record.of(first) else None,
     )
+
+
+def _training_flops(record: ArchitecturesRecord, arm: str) -> float:
+    """Return the mean `ArmCosts.training_flops` of an arm with results."""
+    passes = 3 if record.config.arm(arm).train == "llm" else 2
+    return mean(r.cost.flops * r.n_questions * passes for r in record.of(arm).values())
 
 
 def costs_table(summary: ArchitecturesSummary) -> Table:
@@ -82,13 +87,14 @@ def costs_table(summary: ArchitecturesSummary) -> Table:
             f"{cost.n_steps:g}",
             f"{cost.seconds_per_step:.2f}",
             f"{cost.seconds / 60:.1f}",
+            f"{cost.training_flops / 1e12:.1f}",
             relative,
         )
         rows.append((arm.name, arm.budget, *cells))
     header = (
         *("arm", "budget", "connector parameters", "trainable parameters"),
         *("positions per question", "GFLOPs per question", "steps", "seconds per step"),
-        *("training with audio, min", f"training FLOPs relative to {first}"),
+        *("training with audio, min", "training TFLOPs", f"training FLOPs relative to {first}"),
     )
     return Table(header, tuple(rows), tuple(range(2, len(header))))
 
