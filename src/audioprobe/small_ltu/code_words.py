@@ -1,5 +1,7 @@
 """Codebooks of connectors with codes, and the initial embeddings of discrete tokens."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,9 @@ from safetensors.torch import load_file, save_file
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from audioprobe.models.connectors.building import build_connector
 from audioprobe.models.connectors.codes import CodesConnector, QuantizedConnector, closest
+from audioprobe.models.connectors.config import CodesConfig, QuantizedConfig
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.tokenizers.centroids import fit_centroids, sample_frames, unit_vectors
 from audioprobe.models.tokenizers.codes import assign_codes
@@ -41,6 +45,36 @@ def prepare_codes(
     if isinstance(connector, CodesConnector):
         embedding: Any = checkpoint.net.llama.get_input_embeddings()
         connector.start_from(embedding.weight.detach(), recipe.seed)
+
+
+@contextmanager
+def aligned_centroids(checkpoint: LTUCheckpoint, seed: int) -> Iterator[None]:
+    """Context manager in which an MLP on centroids replaces discrete tokens (`start_width`).
+
+    Afterwards, the tokens of the MLP are the initial embeddings of the codes. Other connectors are
+    not changed.
+
+    Args:
+        checkpoint: untrained model with a codebook; its connector is changed in place.
+        seed: seed of the initial weights of the MLP.
+    """
+    prefix = checkpoint.net.prefix
+    codes, config = prefix.projection, checkpoint.net.config.connector
+    if not (isinstance(config, CodesConfig) and config.start_width):
+        yield
+        return
+    width = QuantizedConfig(n_codes=config.n_codes, width=config.start_width)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        projected: Any = build_connector(width, prefix.sizes)
+    projected.codebook.set(codes.codebook.centroids)
+    prefix.projection = projected
+    try:
+        yield
+    finally:
+        prefix.projection = codes
+    with torch.no_grad():
+        codes.start_from_tokens(projected.tokens_of_codes())
 
 
 def fit_codebooks(

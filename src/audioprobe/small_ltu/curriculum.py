@@ -34,7 +34,7 @@ from audioprobe.small_ltu.building import (
     build_scenes,
     untrained_model,
 )
-from audioprobe.small_ltu.code_words import prepare_codes
+from audioprobe.small_ltu.code_words import aligned_centroids, prepare_codes
 from audioprobe.small_ltu.encoder_training import LabelLoss, init_classifier, train_encoder
 from audioprobe.small_ltu.questions import QASampler
 from audioprobe.small_ltu.recipe import Recipe, RecipeStage
@@ -170,7 +170,8 @@ class Curriculum:
         if self.recipe.alignment is not None:
             folder, progress = self.folder / ALIGNMENT, prefixed(self._progress, ALIGNMENT)
             labels, stage = self.scenes.labels, self.recipe.alignment
-            train_alignment(checkpoint, cache, labels, stage, folder, progress=progress)
+            with aligned_centroids(checkpoint, self.recipe.seed):
+                train_alignment(checkpoint, cache, labels, stage, folder, progress=progress)
         return checkpoint
 
     def _train_encoder(self, config: CavMaeConfig, cache: FeatureCache) -> LabelLoss:

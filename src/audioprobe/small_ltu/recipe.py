@@ -9,7 +9,7 @@ from pydantic import Discriminator, Tag
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.config import configs_in, find_config, read_config
-from audioprobe.models.connectors.config import ConnectorConfig
+from audioprobe.models.connectors.config import CodesConfig, ConnectorConfig
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.audio_prefix import LINEAR
 from audioprobe.small_ltu.encoder_training import EncoderStage
@@ -211,6 +211,12 @@ class Recipe:
                 "Expected encoder_stages for an encoder with random weights, and none for a "
                 f"pretrained encoder, got {len(self.encoder_stages)} encoder stages and "
                 f"{type(self.encoder).__name__}."
+            )
+        starts_aligned = isinstance(self.connector, CodesConfig) and self.connector.start_width
+        if starts_aligned and self.alignment is None:
+            raise InvalidInputError(
+                "Expected an alignment for a connector with start_width, whose MLP it trains. Add "
+                "the table [alignment], or remove start_width."
             )
 
 

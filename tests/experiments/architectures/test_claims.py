@@ -182,6 +182,10 @@ def test_arms_that_train_all_weights_are_another_kind() -> None:
             {"name": "a", "connector": {"kind": "codes", "n_codes": 8, "n_codebooks": 2}},
             "2 codebooks",
         ),
+        (
+            {"name": "a", "connector": {"kind": "codes", "n_codes": 8, "start_width": 4}},
+            "codes from projected centroids",
+        ),
         ({"name": "a", "input": "tags"}, "tags"),
     ],
 )

@@ -59,7 +59,8 @@ def is_above_floor(
 def kind_of(arm: Arm) -> str:
     """Return the kind of an arm: that of its connector, or its input without audio tokens.
 
-    Windows of a resampler, several codebooks, and training of all weights make another kind.
+    Windows of a resampler, several codebooks, another start of codes, and training of all weights
+    make another kind.
     """
     if arm.input != "tokens":
         return arm.input
@@ -69,4 +70,6 @@ def kind_of(arm: Arm) -> str:
         kind = WINDOW_RESAMPLER
     elif isinstance(connector, CodesConfig) and connector.n_codebooks > 1:
         kind = f"{connector.n_codebooks} codebooks"
+    elif isinstance(connector, CodesConfig) and connector.start_width:
+        kind = "codes from projected centroids"
     return f"{kind}{ALL_WEIGHTS}" if arm.train == "llm" else kind

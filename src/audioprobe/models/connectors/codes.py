@@ -92,6 +92,11 @@ class QuantizedConnector(nn.Module):
         tokens: Tensor = self.layers(normalized(centroids, _EPS).to(features.dtype))
         return tokens
 
+    def tokens_of_codes(self) -> Tensor:
+        """Return the token of each code, shape (n_codes, hidden)."""
+        tokens: Tensor = self.layers(normalized(self.codebook.centroids[0].float(), _EPS))
+        return tokens
+
 
 class CodesConnector(nn.Module):
     """Connector of AudioPaLM: the codes of a clip are words of an extended vocabulary.
@@ -129,6 +134,15 @@ class CodesConnector(nn.Module):
         mean = embeddings.float().mean(dim=0).cpu() / self.rows.shape[0]
         with torch.no_grad():
             self.rows.copy_(mean + noise * deviation / 2)
+
+    def start_from_tokens(self, tokens: Tensor) -> None:
+        """Initialise the new rows of the only codebook: one token for each code.
+
+        Args:
+            tokens: shape (n_codes, hidden).
+        """
+        with torch.no_grad():
+            self.rows.copy_(tokens[None])
 
     def codes(self, features: Tensor) -> Tensor:
         """Return the codes of features, shape (n_clips, n_steps, n_codebooks)."""

@@ -139,14 +139,23 @@ class CodesConfig:
         n_codes: number of centroids of a codebook.
         n_codebooks: number of codebooks; the second quantises what the first leaves over
             (residual), and the words of all codebooks are summed.
+        start_width: width of the hidden layer of an MLP that is aligned with words, and whose
+            outputs for the centroids are the initial words. 0 means that words start at the mean of
+            the language model's words, and are themselves aligned.
     """
 
     n_codes: int
     n_codebooks: int = 1
+    start_width: int = 0
     kind: Literal["codes"] = "codes"
 
     def __post_init__(self) -> None:
         _check_positive(n_codes=self.n_codes, n_codebooks=self.n_codebooks)
+        if self.start_width < 0 or (self.start_width and self.n_codebooks > 1):
+            raise InvalidInputError(
+                "Expected a start_width >= 0, and 0 for several codebooks, received "
+                f"{self.start_width} and {self.n_codebooks} codebooks."
+            )
 
 
 @dataclass(frozen=True, slots=True)

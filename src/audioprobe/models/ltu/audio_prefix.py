@@ -127,6 +127,7 @@ class AudioPrefix(nn.Module):
         n_layers: number of layers of the LLaMA.
 
     Attributes:
+        sizes: sizes that the connector is built for.
         projection: the connector; a linear layer in published models.
         gate: cross-attention adapter after the projection; None in published models.
     """
@@ -146,10 +147,10 @@ class AudioPrefix(nn.Module):
         self.pooling = (
             TimeFrequencyPooling(config) if isinstance(config, CavMaeConfig) else nn.Identity()
         )
-        sizes = ConnectorSizes(
+        self.sizes = ConnectorSizes(
             width=config.width, n_steps=n_pooled(config), hidden=hidden_size, n_layers=n_layers
         )
-        self.projection: Any = build_connector(connector, sizes)
+        self.projection: Any = build_connector(connector, self.sizes)
         self.gate = None
 
     @property
