@@ -1,4 +1,4 @@
-"""Discrete tokens that start at the outputs of an aligned MLP for their centroids."""
+"""Codebooks of connectors, and discrete tokens that start at the outputs of an aligned MLP."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,11 +8,14 @@ import torch
 from tests.models.connectors.tiny_connectors import CONNECTORS, checkpoint_of
 from tests.tiny_ltu import write_base
 
+from audioprobe import Synthetic
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.connectors.codes import CodesConnector, QuantizedConnector
 from audioprobe.models.connectors.config import CodesConfig
-from audioprobe.small_ltu.code_words import aligned_centroids
+from audioprobe.models.ltu.audio_frontend import EncoderFrontend, feature_config
+from audioprobe.small_ltu.code_words import aligned_centroids, prepare_codes
 from audioprobe.small_ltu.recipe import read_recipe
+from audioprobe.training.feature_cache import FeatureCache
 
 STARTED = CodesConfig(n_codes=7, start_width=12)
 
@@ -66,3 +69,28 @@ def test_start_of_codes_needs_an_alignment_and_one_codebook() -> None:
     for width, n_codebooks in ((-1, 1), (3, 2)):
         with pytest.raises(InvalidInputError, match="start_width"):
             CodesConfig(n_codes=7, n_codebooks=n_codebooks, start_width=width)
+
+
+def test_a_codebook_is_fitted_once_for_trainings_with_the_same_features(
+    base: Path, tmp_path: Path
+) -> None:
+    scenes = Synthetic(n_clips=6, max_sources=1, palette=("owl", "siren"), seconds=2.0)
+    frontend = EncoderFrontend(feature_config("yamnet"))
+    clips = scenes.clips("train")
+    cache = FeatureCache(clips, scenes.labels, tmp_path, frontend, source={"split": "train"})
+    recipe = read_recipe("architectures")
+
+    def centroids(name: str, seed: int) -> torch.Tensor:
+        checkpoint = checkpoint_of(base, CONNECTORS[name])
+        prepare_codes(checkpoint, cache, replace(recipe, seed=seed), tmp_path)
+        result: torch.Tensor = checkpoint.net.prefix.projection.codebook.centroids
+        return result
+
+    codes, quantized, other = (
+        centroids("codes", 0),
+        centroids("quantized", 0),
+        centroids("codes", 1),
+    )
+    assert torch.equal(codes, quantized)
+    assert not torch.equal(codes, other)
+    assert len(list(tmp_path.glob("codebooks-*.safetensors"))) == 2

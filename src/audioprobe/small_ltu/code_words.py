@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from filelock import FileLock
+from safetensors.torch import load_file, save
 from sklearn.cluster import KMeans
 from torch import Tensor
 
+from audioprobe.io.atomic import atomic_open
 from audioprobe.models.connectors.building import build_connector
 from audioprobe.models.connectors.codes import CodesConnector, QuantizedConnector, closest
 from audioprobe.models.connectors.config import CodesConfig, QuantizedConfig
@@ -24,9 +26,9 @@ _CENTROIDS = "centroids"
 
 
 def prepare_codes(
-    checkpoint: LTUCheckpoint, cache: FeatureCache, recipe: Recipe, path: Path
+    checkpoint: LTUCheckpoint, cache: FeatureCache, recipe: Recipe, folder: Path
 ) -> None:
-    """Fit the codebooks of a connector on the training features, or read them from a file.
+    """Fit the codebooks of a connector on the training features, or read them from a folder.
 
     Discrete tokens start at the mean of all words, with noise. Other connectors are not changed.
 
@@ -34,13 +36,17 @@ def prepare_codes(
         checkpoint: untrained model; its connector is changed in place.
         cache: features of the training clips, which are those of a frozen encoder.
         recipe: settings of the training.
-        path: file of the centroids, which is written if it does not exist.
+        folder: folder of the features, in which fitted codebooks are stored.
     """
     connector = checkpoint.net.prefix.projection
     if not isinstance(connector, CodesConnector | QuantizedConnector):
         return
-    if not path.is_file():
-        save_file({_CENTROIDS: fit_codebooks(connector, cache, recipe)}, path)
+    path = folder / codebook_name(connector, recipe, len(cache))
+    with FileLock(path.with_suffix(".lock")):  # a parallel training waits for the same codebook
+        if not path.is_file():
+            centroids = fit_codebooks(connector, cache, recipe)
+            with atomic_open(path) as stream:
+                stream.write(save({_CENTROIDS: centroids}))
     connector.codebook.set(load_file(path)[_CENTROIDS])
     if isinstance(connector, CodesConnector):
         embedding: Any = checkpoint.net.llama.get_input_embeddings()
@@ -75,6 +81,19 @@ def aligned_centroids(checkpoint: LTUCheckpoint, seed: int) -> Iterator[None]:
         prefix.projection = codes
     with torch.no_grad():
         codes.start_from_tokens(projected.tokens_of_codes())
+
+
+def codebook_name(
+    connector: CodesConnector | QuantizedConnector, recipe: Recipe, n_clips: int
+) -> str:
+    """Return the name of the file of a connector's codebooks.
+
+    It states all that they depend on besides the features: sizes, number of clips, and settings.
+    """
+    n_codebooks, n_codes, _ = connector.codebook.centroids.shape
+    fit = recipe.codebook
+    settings = f"{n_clips}-clips-{fit.n_starts}-starts-{fit.max_frames}-frames-seed-{recipe.seed}"
+    return f"codebooks-{n_codebooks}x{n_codes}-{settings}.safetensors"
 
 
 def fit_codebooks(

@@ -48,7 +48,6 @@ from audioprobe.training.trainer import get_accelerator, train, training_lock
 from audioprobe.types import Decoding, Prompt
 
 CAPTIONS, ALIGNMENT = "captions.jsonl", "alignment"
-CODEBOOK = "codebook.safetensors"
 CONNECTOR = ".prefix.projection."  # part of the names of the connector's parameters
 _SHORT = Decoding(max_new_tokens=40)  # twice the length of a training caption
 
@@ -61,8 +60,9 @@ class Curriculum:
         folder: folder of this training.
         recordings: folder of `DebianSounds`; required if the recipe uses recordings.
         workers: number of processes that synthesise scenes.
-        features: folder of the encoder's features of the training scenes, which trainings with the
-            same scenes can share; None means a folder in `folder`.
+        features: folder of the encoder's features of the training scenes, and of codebooks that are
+            fitted on them. Trainings with the same scenes can share it; None means a folder in
+            `folder`.
         rewrite: function of the questions of a step that returns the questions to train, such as
             questions with labels in text instead of audio; it must depend on the questions alone.
             None trains them as they are.
@@ -166,7 +166,7 @@ class Curriculum:
         if isinstance(self._audio, CavMaeConfig):
             classifier = self._train_encoder(self._audio, cache)
             checkpoint.net.prefix.encoder.load_state_dict(classifier.encoder.state_dict())
-        prepare_codes(checkpoint, cache, self.recipe, self.folder / CODEBOOK)
+        prepare_codes(checkpoint, cache, self.recipe, self._features)
         if self.recipe.alignment is not None:
             folder, progress = self.folder / ALIGNMENT, prefixed(self._progress, ALIGNMENT)
             labels, stage = self.scenes.labels, self.recipe.alignment
