@@ -3,7 +3,9 @@
 NaN and infinity are rejected, because JSON cannot represent them.
 """
 
+import gzip
 import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -64,7 +66,7 @@ def read_json(cls: type[T], path: str | Path, name: str) -> T:
 
     Args:
         cls: the dataclass.
-        path: the file, or a folder that contains it.
+        path: the file, or a folder that contains it; a name that ends with ".gz" means gzip.
         name: name of the file in a folder.
 
     Raises:
@@ -72,8 +74,9 @@ def read_json(cls: type[T], path: str | Path, name: str) -> T:
     """
     file = Path(path) / name if Path(path).is_dir() else Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = file.read_bytes()
+        text = (gzip.decompress(content) if file.suffix == ".gz" else content).decode("utf-8")
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InvalidInputError(f"{file}: cannot read the result ({error}).") from error
     with located(str(file)):
         return from_json(cls, text)

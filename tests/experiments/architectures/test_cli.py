@@ -126,7 +126,7 @@ def test_a_study_that_is_killed_continues_with_the_same_results(
         (folder / "results", signal.SIGKILL),
     ):
         stop_when(start_cli(*command, cwd=tmp_path), file, number)
-    stored = {path: path.read_bytes() for path in (folder / "results").glob("*.json")}
+    stored = {path: path.read_bytes() for path in (folder / "results").glob("*.json*")}
     record = study(tables)(folder, n_workers=2)
     assert record.missing == []
     assert all(path.read_bytes() == content for path, content in stored.items())
@@ -146,7 +146,7 @@ def test_run_writes_the_report_and_report_writes_it_again(
     done = run_cli("run", str(path), "--out", str(folder), "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert "report.html" in done.stdout
-    (folder / "results" / "blind-0.json").unlink()
+    (folder / "results" / "blind-0.json.gz").unlink()
     again = run_cli("report", str(folder), "--out", str(tmp_path / "again"))
     assert again.returncode == 0, again.stderr
     assert "runs without a result: blind (seed 0)" in again.stdout

@@ -1,5 +1,6 @@
 """The connector of the page "Add a connector", in a package of its own, is trained and loaded."""
 
+import gzip
 import json
 import tomllib
 from pathlib import Path
@@ -58,7 +59,9 @@ def test_a_registered_connector_is_trained_saved_and_loaded(
         (backend,) = (b for b in available("connector") if b.name == "mean")
         assert backend.distribution.startswith("my-connectors")
         run_arm(made, made.config.arm("mean"), 0)
-        result = json.loads((made.folder / "results" / "mean-0.json").read_text())
+        result = json.loads(
+            gzip.decompress((made.folder / "results" / "mean-0.json.gz").read_bytes())
+        )
         assert result["cost"]["n_connector"] == (1024 + 1) * WIDTH + (WIDTH + 1) * HIDDEN
         assert result["rate_losses"].keys() == {"1.0"}
         folder = made.folder / "training" / "mean-0" / "ltu"

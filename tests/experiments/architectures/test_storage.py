@@ -1,5 +1,6 @@
 """Stored results are read as they were written; damaged and missing ones are named."""
 
+import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ def result(arm: str = "linear", seed: int = 0, **changes: Any) -> ArmResult:
 
 def written(folder: Path, *results: ArmResult) -> Path:
     """Write the folder of a study of two arms and two seeds."""
+    folder.mkdir(exist_ok=True)
     tables = settings(Path("recipe.toml"), "linear", "blind", seeds=2)
     (folder / "config.toml").write_text(tomli_w.dumps(tables))
     (folder / "manifest.json").write_text(json.dumps({"pinned": {}, "starts": []}))
@@ -115,10 +117,25 @@ def test_the_last_result_of_a_run_counts(tmp_path: Path) -> None:
 )
 def test_a_damaged_result_is_named(tmp_path: Path, text: str, message: str) -> None:
     folder = written(tmp_path, result("blind"))
-    (folder / "results" / "linear-0.json").write_text(text)
+    (folder / "results" / "linear-0.json.gz").write_bytes(gzip.compress(text.encode()))
     with pytest.raises(InvalidInputError, match=message) as caught:
         read_record(folder)
-    assert "linear-0.json" in str(caught.value)
+    assert "linear-0.json.gz" in str(caught.value)
+
+
+def test_a_result_is_compressed_to_the_same_bytes_and_a_damaged_file_is_named(
+    tmp_path: Path,
+) -> None:
+    paths = [
+        written(tmp_path / name, result("blind")) / "results" / "blind-0.json.gz" for name in "ab"
+    ]
+    content = paths[0].read_bytes()
+    assert content == paths[1].read_bytes()
+    assert json.loads(gzip.decompress(content))["arm"] == "blind"
+    for damaged in (content[:-9], content[:40] + b"x" + content[41:], b"{}"):
+        paths[1].write_bytes(damaged)
+        with pytest.raises(InvalidInputError, match=r"blind-0\.json\.gz: cannot read"):
+            read_record(tmp_path / "b")
 
 
 def test_a_result_that_is_not_finite_is_never_written(tmp_path: Path) -> None:

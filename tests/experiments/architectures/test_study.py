@@ -109,12 +109,12 @@ def test_shared_stage_is_trained_once_and_equal_in_all_arms(finished: Finished) 
 def test_only_a_missing_result_is_made_again(finished: Finished, tmp_path: Path) -> None:
     tables, folder, record = finished
     copy = shutil.copytree(folder, tmp_path / "run")
-    (copy / "results" / "blind-0.json").unlink()
-    stored = (copy / "results" / "linear-0.json").read_bytes()
+    (copy / "results" / "blind-0.json.gz").unlink()
+    stored = (copy / "results" / "linear-0.json.gz").read_bytes()
     events: list[ProgressEvent] = []
     again = study(tables)(copy, events.append)
     assert results(again) == results(record)
-    assert (copy / "results" / "linear-0.json").read_bytes() == stored
+    assert (copy / "results" / "linear-0.json.gz").read_bytes() == stored
     assert {event.stage.partition(":")[0] for event in events} == {"blind-0", "runs"}
     assert not any("steps" in event.stage for event in events)  # its model is still there
 
@@ -337,7 +337,7 @@ def test_an_arm_that_diverges_does_not_stop_the_others(tiny: ArmMaterials, tmp_p
     shutil.rmtree(folder / "features" / "validation")
     with pytest.raises(TrainingError, match="'linear': the training diverged at all"):
         study(tables)(folder, n_workers=2)
-    assert [path.name for path in (folder / "results").iterdir()] == ["blind-0.json"]
+    assert [path.name for path in (folder / "results").iterdir()] == ["blind-0.json.gz"]
     assert json.loads((folder / "rates" / "linear.json").read_text()) == {"1e+30": None}
 
 
