@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tests.processes import SETTINGS
 
-from audioprobe.errors import TrainingError
+from audioprobe.errors import TrainingError, WorkerError
 from audioprobe.experiments.job_pool import WorkerSetup
 from audioprobe.experiments.worker_pool import worker_pool
 
@@ -60,6 +60,19 @@ def test_results_and_errors_of_tasks_are_returned(tmp_path: Path) -> None:
         with pytest.raises(TrainingError, match="diverged"):
             pool.submit(fail, "diverged").result()
         assert pool.submit(double, 4).result() == 8
+
+
+def kill(folder: Path, name: str) -> None:
+    del folder, name
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_is_an_error(tmp_path: Path) -> None:
+    with (
+        pytest.raises(WorkerError, match="one of 1 worker processes died"),
+        worker_pool(1, setup(tmp_path)) as pool,
+    ):
+        pool.submit(kill, "a").result()
 
 
 def interrupt(folder: Path) -> None:

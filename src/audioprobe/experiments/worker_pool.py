@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -12,6 +13,7 @@ from typing import Any
 
 import torch
 
+from audioprobe.errors import WorkerError
 from audioprobe.experiments.job_pool import Context, Item, Result, WorkerSetup
 
 
@@ -43,6 +45,9 @@ def worker_pool(n_workers: int, setup: WorkerSetup[Context]) -> Iterator[Process
     Args:
         n_workers: number of processes.
         setup: how each process prepares itself.
+
+    Raises:
+        WorkerError: if a process is killed.
     """
     context = get_context("spawn")
     threads = max(1, (os.cpu_count() or 1) // n_workers)
@@ -52,10 +57,16 @@ def worker_pool(n_workers: int, setup: WorkerSetup[Context]) -> Iterator[Process
         with ProcessPoolExecutor(n_workers, context, _start_worker, initial) as executor:
             try:
                 yield ProcessPool(executor, n_workers)
-            except BaseException:
+            except BaseException as error:
                 own_end.close()
                 executor.shutdown(cancel_futures=True)
-                raise
+                if not isinstance(error, BrokenProcessPool):
+                    raise
+                raise WorkerError(
+                    f"Expected jobs to end, but one of {n_workers} worker processes died. Finished "
+                    "jobs are stored: run the same command again, with fewer --workers if memory "
+                    "is short."
+                ) from error
     finally:
         own_end.close()
         parent.close()
