@@ -31,14 +31,14 @@ RAY = Placement(2, "ray")
 
 def workers() -> list[int]:
     """Return the ids of the worker processes below this process."""
-    found = []
+    ids = []
     for status in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             if status.read_bytes().startswith(b"ray::JobActor") and is_ours(int(status.parts[2])):
-                found.append(int(status.parts[2]))
+                ids.append(int(status.parts[2]))
         except OSError:  # the process has ended
             continue
-    return sorted(found)
+    return sorted(ids)
 
 
 def is_ours(pid: int) -> bool:
@@ -87,10 +87,10 @@ def test_fine_tuning_survives_the_death_of_its_workers(tmp_path: Path) -> None:
     assert len(names) == 3  # before, and two seeds
     assert names == sorted(path.name for path in (cluster / "runs").iterdir())
     for name in names:
-        one, other = (json.loads((f / "runs" / name).read_text()) for f in (here, cluster))
-        assert one.pop("seconds") > 0
-        assert other.pop("seconds") > 0
-        assert one == other
+        expected, result = (json.loads((f / "runs" / name).read_text()) for f in (here, cluster))
+        assert expected.pop("seconds") > 0
+        assert result.pop("seconds") > 0
+        assert result == expected
     assert not list((cluster / "training").iterdir())
     assert not (cluster / "cluster-check").exists()
 

@@ -106,9 +106,9 @@ def test_failed_prompts_are_isolated_and_no_prompt_is_computed_twice() -> None:
     model, remote = in_threads()
     texts = [f"bad {n}" if n % 20 == 7 else f"question {n}" for n in range(150)]
     prompts = [(n, Prompt(text)) for n, text in enumerate(texts)]
-    found = dict(infer_each(remote.generate, prompts))
+    results = dict(infer_each(remote.generate, prompts))
     for n, text in enumerate(texts):
-        answer = found[n]
+        answer = results[n]
         if "bad" in text:
             assert isinstance(answer, InvalidInputError)
             assert str(answer) == f"refused: {text}"
@@ -116,7 +116,7 @@ def test_failed_prompts_are_isolated_and_no_prompt_is_computed_twice() -> None:
             assert isinstance(answer, Response)
             assert answer.text == f"answer to {text}"
     alone = Scripted(echo, likelihood=length)
-    assert list(found) == [n for n, _ in infer_each(alone.generate, prompts)]
+    assert list(results) == [n for n, _ in infer_each(alone.generate, prompts)]
     # Within a block, the model is asked again for the prompts around a failed one, as without
     # workers; the blocks behind it are not computed again.
     assert model.n_asked <= alone.n_asked + 150
@@ -151,7 +151,10 @@ def probe_config(folder: Path) -> ProbeRun:
     """Return a probe of a tiny LTU that answers freely and has likelihoods, with a judge."""
     path, base = tiny_ltu(folder)
     ltu = {"name": f"ltu:{path}", "options": {"base": str(base)}}
-    dataset = {"name": "synthetic", "options": {"n_clips": 4, "palette": ["crow", "bell"]}}
+    dataset = {
+        "name": "synthetic",
+        "options": {"n_clips": 4, "max_sources": 1, "palette": ["crow", "bell"]},
+    }
     tables = {
         "kind": "probe",
         "bootstrap": {"n_resamples": 20},
@@ -164,10 +167,10 @@ def probe_config(folder: Path) -> ProbeRun:
 
 def contents(cells: list[ProbeCell]) -> list[dict[str, Any]]:
     """Return the results without their time."""
-    found = [json.loads(cell.outcome.to_json()) for cell in cells]
-    for content in found:
+    outcomes = [json.loads(cell.outcome.to_json()) for cell in cells]
+    for content in outcomes:
         del content["provenance"]["created"]
-    return found
+    return outcomes
 
 
 def compare_places(folder: Path, placement: Placement) -> None:

@@ -1,7 +1,7 @@
 """Commands that run an experiment, report on a finished run, and compare two results."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
@@ -21,6 +21,19 @@ _SHIPPED = shipped("audioprobe.experiments", "configs")
 _SHOWN = 600  # number of characters of a prompt that a dry run shows
 _CHARACTERS_PER_TOKEN = 4  # approximately, in English text
 KINDS = ("classification", "probe", "finetuning", "interpretability", "architectures")
+_TRAINS = ("finetuning", "architectures")
+
+OnOption: TypeAlias = Annotated[
+    str, Parameter(help='A Ray cluster: "ray" starts one here; "auto" or "HOST:PORT" finds one.')
+]
+WorkersOption: TypeAlias = Annotated[
+    int | None,
+    Parameter(help="Processes that work at the same time [2 to train or on Ray, otherwise 1]."),
+]
+GpusOption: TypeAlias = Annotated[
+    float | None,
+    Parameter(help="GPUs of each worker on Ray, or a share of one [1 if there are GPUs]."),
+]
 
 
 @app.command
@@ -34,18 +47,9 @@ def run(
         Path | None,
         Parameter(help="Folder of the run [runs/NAME]; an interrupted run resumes."),
     ] = None,
-    on: Annotated[
-        str,
-        Parameter(help='A Ray cluster: "ray" starts one here; "auto" or "HOST:PORT" finds one.'),
-    ] = "",
-    workers: Annotated[
-        int | None,
-        Parameter(help="Processes that work at the same time [2 to train or on Ray, otherwise 1]."),
-    ] = None,
-    gpus: Annotated[
-        float | None,
-        Parameter(help="GPUs of each worker on Ray, or a share of one [1 if there are GPUs]."),
-    ] = None,
+    on: OnOption = "",
+    workers: WorkersOption = None,
+    gpus: GpusOption = None,
     embed_audio: EmbedOption = False,
     dry_run: Annotated[
         bool, Parameter(help="Only show prompts or training runs and their number.", negative=())
@@ -70,8 +74,7 @@ def run(
     path = find_config(config, SHIPPED_CONFIGS)
     folder = out or Path("runs") / path.stem
     kind = run_kind(path)
-    trains = kind in ("finetuning", "architectures")
-    n_workers = workers if workers is not None else 2 if trains or on else 1
+    n_workers = workers if workers is not None else 2 if on or kind in _TRAINS else 1
     placement = Placement(n_workers, on, gpus)
     text = path.read_text(encoding="utf-8-sig")
     if kind == "probe":

@@ -21,6 +21,7 @@ from audioprobe.results.provenance import versions
 
 with needs_extra("ray"):
     import ray
+    from ray.exceptions import RayActorError
 
 LOCAL = "ray"
 """Address that starts a cluster on this machine."""
@@ -194,7 +195,7 @@ def cores_per_worker(nodes: Sequence[Mapping[str, float]], n_workers: int, gpus:
         if places(cores) >= n_workers:
             return cores
     raise InvalidInputError(
-        f"Expected at most {places(1)} workers with one CPU core and {gpus:g} GPUs each on the "
+        f"Expected at most {places(1)} workers with one CPU core each (GPUs per worker: {gpus:g}) on the "
         f"{len(nodes)} machines of this Ray cluster, received {n_workers}. Lower --workers or "
         "--gpus, or add machines."
     )
@@ -235,7 +236,7 @@ def _settle(future: "Future[Any]", done: "Future[Any]") -> None:
     """Give a future the result or the error of a job."""
     failure = done.exception()
     result, error = (None, failure) if failure else done.result()
-    if isinstance(error, ray.exceptions.RayActorError):
+    if isinstance(error, RayActorError):
         error = WorkerError(
             f"Expected a job to end, but its worker died {MAX_REPEATS + 1} times, or its machine "
             f"is gone ({error!s:.300}). Finished jobs are stored: run the same command again, with "

@@ -175,8 +175,8 @@ class WorkerModel(InfoRepr):
         places: dict[int, _Place] = {}
         if self._unclaimed:  # otherwise no prompt needs a digest
             keys = [(prompt.digest(), settings) for prompt in prompts]
-            found = {n: self._unclaimed.pop(key, None) for n, key in enumerate(keys)}
-            places = {n: place for n, place in found.items() if place is not None}
+            known = enumerate(self._unclaimed.pop(key, None) for key in keys)
+            places = {n: place for n, place in known if place is not None}
         missing = [n for n in range(len(prompts)) if n not in places]
         if missing:
             block = PromptBlock(self._spec, tuple(prompts[n] for n in missing), *settings)
