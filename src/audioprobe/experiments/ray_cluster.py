@@ -196,8 +196,8 @@ def cores_per_worker(nodes: Sequence[Mapping[str, float]], n_workers: int, gpus:
             return cores
     raise InvalidInputError(
         f"Expected at most {places(1)} workers with one CPU core each (GPUs per worker: {gpus:g}) "
-        f"on the {len(nodes)} machines of this Ray cluster, received {n_workers}. Lower --workers or "
-        "--gpus, or add machines."
+        f"on the {len(nodes)} machines of this Ray cluster, received {n_workers}. Lower "
+        "--workers or --gpus, or add machines."
     )
 
 
