@@ -62,6 +62,10 @@ class TrainingError(AudioProbeError, RuntimeError):
     """Error for a training run that diverged, or whose folder another process is using."""
 
 
+class WorkerError(AudioProbeError, RuntimeError):
+    """Error for a job that has no result because its worker process died."""
+
+
 class RenderingError(AudioProbeError, RuntimeError):
     """Error for a synthesizer that failed or wrote no sound."""
 

@@ -10,31 +10,32 @@ from pathlib import Path
 import pytest
 from tests.processes import SETTINGS
 
-from audioprobe.errors import TrainingError
+from audioprobe.errors import TrainingError, WorkerError
+from audioprobe.experiments.job_pool import WorkerSetup
 from audioprobe.experiments.worker_pool import worker_pool
 
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(not Path("/proc/self").exists(), reason="reads /proc"),
 ]
-_FOLDER: list[Path] = []
 
 
-def start(folder: str) -> None:
-    _FOLDER.append(Path(folder))
+def setup(folder: Path) -> WorkerSetup[Path]:
+    return WorkerSetup(Path, (str(folder),))
 
 
-def sleep(name: str) -> None:
+def sleep(folder: Path, name: str) -> None:
     """Write the id of the process, and sleep much longer than a test."""
-    (_FOLDER[0] / name).write_text(str(os.getpid()))
+    (folder / name).write_text(str(os.getpid()))
     time.sleep(600)
 
 
-def fail(name: str) -> str:
-    raise TrainingError(name)
+def fail(folder: Path, name: str) -> str:
+    raise TrainingError(f"{folder}: {name}")
 
 
-def double(number: int) -> int:
+def double(folder: Path, number: int) -> int:
+    assert folder.is_dir()
     return 2 * number
 
 
@@ -54,16 +55,29 @@ def wait_for_end(pid: int) -> None:
 
 
 def test_results_and_errors_of_tasks_are_returned(tmp_path: Path) -> None:
-    with worker_pool(1, start, (str(tmp_path),)) as pool:
+    with worker_pool(1, setup(tmp_path)) as pool:
         assert [pool.submit(double, n).result() for n in range(3)] == [0, 2, 4]
         with pytest.raises(TrainingError, match="diverged"):
             pool.submit(fail, "diverged").result()
         assert pool.submit(double, 4).result() == 8
 
 
+def kill(folder: Path, name: str) -> None:
+    del folder, name
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_that_is_killed_is_an_error(tmp_path: Path) -> None:
+    with (
+        pytest.raises(WorkerError, match="one of 1 worker processes died"),
+        worker_pool(1, setup(tmp_path)) as pool,
+    ):
+        pool.submit(kill, "a").result()
+
+
 def interrupt(folder: Path) -> None:
     """Submit three tasks to one worker, and interrupt the first."""
-    with worker_pool(1, start, (str(folder),)) as pool:
+    with worker_pool(1, setup(folder)) as pool:
         for name in "abc":
             pool.submit(sleep, name)
         wait_for_pid(folder / "a")
@@ -82,9 +96,9 @@ def test_an_interruption_ends_running_and_waiting_tasks(tmp_path: Path) -> None:
 PARENT = """
 import sys
 from audioprobe.experiments.worker_pool import worker_pool
-from tests.experiments.test_worker_pool import sleep, start
+from tests.experiments.test_worker_pool import setup, sleep
 if __name__ == "__main__":
-    with worker_pool(1, start, (sys.argv[1],)) as pool:
+    with worker_pool(1, setup(sys.argv[1])) as pool:
         pool.submit(sleep, "a").result()
 """
 

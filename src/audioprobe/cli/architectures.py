@@ -12,15 +12,16 @@ from audioprobe.progress_bars import duration, progress_bars
 if TYPE_CHECKING:
     from audioprobe.experiments.architectures.run import ArchitecturesRun
     from audioprobe.experiments.architectures.storage import ArchitecturesRecord
+    from audioprobe.experiments.placement import Placement
 
 
-def run_architectures(config: Path, folder: Path, *, n_workers: int, dry_run: bool) -> int:
+def run_architectures(config: Path, folder: Path, placement: "Placement", *, dry_run: bool) -> int:
     """Run or resume a study of architectures.
 
     Args:
         config: path of the configuration.
         folder: folder of the study.
-        n_workers: number of processes that train in parallel.
+        placement: where arms are trained.
         dry_run: whether to only show the runs and an estimate of their duration.
     """
     from audioprobe.experiments.architectures.config import read_architectures
@@ -33,7 +34,7 @@ def run_architectures(config: Path, folder: Path, *, n_workers: int, dry_run: bo
             _show(prepared, folder)
             return 0
         with progress_bars() as progress:
-            record = prepared(folder, progress, n_workers=n_workers)
+            record = prepared(folder, progress, placement=placement)
     return _report(record, folder, config.stem)
 
 

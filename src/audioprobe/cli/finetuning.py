@@ -12,16 +12,19 @@ from audioprobe.progress_bars import progress_bars
 
 if TYPE_CHECKING:
     from audioprobe.experiments.finetuning.run import FinetuningRun
+    from audioprobe.experiments.placement import Placement
 
 
-def run_study(text: str, source: str, folder: Path, *, n_workers: int, dry_run: bool) -> int:
+def run_study(
+    text: str, source: str, folder: Path, placement: "Placement", *, dry_run: bool
+) -> int:
     """Run or continue a fine-tuning study.
 
     Args:
         text: text of the configuration.
         source: path of the configuration, for messages and titles.
         folder: output folder.
-        n_workers: number of parallel training runs.
+        placement: where runs are trained.
         dry_run: whether to only list the training runs.
     """
     from audioprobe.experiments.finetuning.config import parse_study
@@ -35,7 +38,7 @@ def run_study(text: str, source: str, folder: Path, *, n_workers: int, dry_run: 
     from audioprobe.training.trainer import get_accelerator
 
     with progress_bars() as bars:
-        prepared(folder, bars, n_workers=n_workers)
+        prepared(folder, bars, placement=placement)
     return report_study(folder, Path(source).stem) if get_accelerator().is_main_process else 0
 
 

@@ -12,16 +12,20 @@ from audioprobe.progress_bars import progress_bars
 if TYPE_CHECKING:
     from audioprobe.experiments.interpretability.run import InterpretabilityRun
     from audioprobe.experiments.interpretability.storage import InterpretabilityRecord
+    from audioprobe.experiments.placement import Placement
 
 _SHOWN = 5  # number of questions that a dry run shows per evaluation set
 
 
-def run_interpretability(config: Path, folder: Path, *, dry_run: bool) -> int:
+def run_interpretability(
+    config: Path, folder: Path, placement: "Placement", *, dry_run: bool
+) -> int:
     """Run or resume an interpretability study.
 
     Args:
         config: path of the configuration.
         folder: folder of the study.
+        placement: where questions are answered and measurements made.
         dry_run: whether to only show questions, measurements and their number of prompts.
     """
     from audioprobe.experiments.interpretability.config import read_interpretability
@@ -34,7 +38,7 @@ def run_interpretability(config: Path, folder: Path, *, dry_run: bool) -> int:
             _show(prepared)
             return 0
         with progress_bars() as progress:
-            record = prepared(folder, progress, notify=note)
+            record = prepared(folder, progress, placement=placement, notify=note)
     return _report(record, folder, config.stem)
 
 

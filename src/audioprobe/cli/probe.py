@@ -16,6 +16,7 @@ from audioprobe.progress_bars import progress_bars
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from audioprobe.experiments.placement import Placement
     from audioprobe.experiments.probing.run import ProbeCell, ProbeRun
 
 SHIPPED = "shipped"
@@ -113,22 +114,33 @@ def probe(
     return run_probe(tomli_w.dumps(config), "options", out, embed=embed_audio, dry_run=dry_run)
 
 
-def run_probe(text: str, source: str, folder: Path, *, embed: bool, dry_run: bool) -> int:
+def run_probe(
+    text: str,
+    source: str,
+    folder: Path,
+    placement: "Placement | None" = None,
+    *,
+    embed: bool,
+    dry_run: bool,
+) -> int:
     """Run or resume concept probes.
 
     Args:
         text: text of the configuration.
         source: path of the configuration, for messages and titles.
         folder: folder of the run.
+        placement: where the models run; None runs them in this process.
         embed: whether the pages contain the audio itself instead of links to files.
         dry_run: whether to only show the questions.
     """
+    from audioprobe.experiments.placement import HERE
+
     prepared = read_probe_run(text, source)
     if dry_run:
         _show(prepared)
         return 0
     with progress_bars() as progress, located(source):
-        cells = prepared(folder, progress, notify=note)
+        cells = prepared(folder, progress, placement=placement or HERE, notify=note)
     return report_probe(prepared, cells, folder, Path(source).stem, embed=embed)
 
 

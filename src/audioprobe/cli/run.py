@@ -1,7 +1,7 @@
 """Commands that run an experiment, report on a finished run, and compare two results."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 from cyclopts import Parameter
 
@@ -21,6 +21,19 @@ _SHIPPED = shipped("audioprobe.experiments", "configs")
 _SHOWN = 600  # number of characters of a prompt that a dry run shows
 _CHARACTERS_PER_TOKEN = 4  # approximately, in English text
 KINDS = ("classification", "probe", "finetuning", "interpretability", "architectures")
+_TRAINS = ("finetuning", "architectures")
+
+OnOption: TypeAlias = Annotated[
+    str, Parameter(help='A Ray cluster: "ray" starts one here; "auto" or "HOST:PORT" finds one.')
+]
+WorkersOption: TypeAlias = Annotated[
+    int | None,
+    Parameter(help="Processes that work at the same time [2 to train or on Ray, otherwise 1]."),
+]
+GpusOption: TypeAlias = Annotated[
+    float | None,
+    Parameter(help="GPUs of each worker on Ray, or a share of one [1 if there are GPUs]."),
+]
 
 
 @app.command
@@ -34,13 +47,9 @@ def run(
         Path | None,
         Parameter(help="Folder of the run [runs/NAME]; an interrupted run resumes."),
     ] = None,
-    on: Annotated[
-        str,
-        Parameter(help='Address of a Ray cluster: "ray" on this machine, or "ray://HOST:PORT".'),
-    ] = "",
-    workers: Annotated[
-        int, Parameter(help="Model replicas on a cluster, or simultaneous training runs.")
-    ] = 2,
+    on: OnOption = "",
+    workers: WorkersOption = None,
+    gpus: GpusOption = None,
     embed_audio: EmbedOption = False,
     dry_run: Annotated[
         bool, Parameter(help="Only show prompts or training runs and their number.", negative=())
@@ -59,31 +68,29 @@ def run(
     from audioprobe.cli.interpretability import run_interpretability
     from audioprobe.cli.probe import run_probe
     from audioprobe.experiments.components import SHIPPED_CONFIGS
+    from audioprobe.experiments.placement import Placement
     from audioprobe.io.config import find_config
 
     path = find_config(config, SHIPPED_CONFIGS)
     folder = out or Path("runs") / path.stem
     kind = run_kind(path)
-    if on and kind != "classification":
-        raise InvalidInputError(
-            f"--on: only classification can run on a cluster, and {path} is of kind {kind!r}. "
-            "Remove --on."
-        )
+    n_workers = workers if workers is not None else 2 if on or kind in _TRAINS else 1
+    placement = Placement(n_workers, on, gpus)
     text = path.read_text(encoding="utf-8-sig")
     if kind == "probe":
-        return run_probe(text, str(path), folder, embed=embed_audio, dry_run=dry_run)
+        return run_probe(text, str(path), folder, placement, embed=embed_audio, dry_run=dry_run)
     if kind == "interpretability":
-        return run_interpretability(path, folder, dry_run=dry_run)
+        return run_interpretability(path, folder, placement, dry_run=dry_run)
     if kind == "architectures":
-        return run_architectures(path, folder, n_workers=workers, dry_run=dry_run)
+        return run_architectures(path, folder, placement, dry_run=dry_run)
     if kind == "finetuning":
-        return run_study(text, str(path), folder, n_workers=workers, dry_run=dry_run)
+        return run_study(text, str(path), folder, placement, dry_run=dry_run)
     prepared = classification_run(path)
     if dry_run:
         _show(prepared)
         return 0
     with progress_bars() as progress, located(str(path)):
-        cells = prepared(folder, progress=progress, on=on, n_workers=workers, notify=note)
+        cells = prepared(folder, progress, placement=placement, notify=note)
     return _report_classification(prepared, cells, folder, path.stem, embed=embed_audio)
 
 

@@ -1,144 +1,248 @@
-"""Collect the responses of a run on a Ray cluster; importing this module needs the extra `ray`.
+"""Workers of a Ray cluster that run the jobs of a study; importing this module needs extra `ray`.
 
-An actor is a process of the cluster that has loaded the model; it processes one clip at a time. The
-driver is the process that starts the actors. The driver only writes the responses to the response
-log of the run; results are then computed from the log as in a run without a cluster. If an actor
-dies, Ray replaces it and repeats its clip.
+A worker is a Ray actor: a process of the cluster that runs one job at a time. If it dies, Ray
+starts it again, possibly on another machine, and repeats its job in progress.
 """
 
 import os
-import pickle
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import product
+import socket
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audioprobe.classification.caption import CaptionClassifier
-from audioprobe.errors import needs_extra
-from audioprobe.experiments.classification.build import LabelledClips, PromptQuestion
-from audioprobe.experiments.components import ComponentSpec
-from audioprobe.io.cache import ResponseLog
-from audioprobe.models.cached import CachedModel
-from audioprobe.progress import ProgressCallback, ProgressEvent
-from audioprobe.registry import load
-from audioprobe.scorers.keyword import KeywordScorer
-from audioprobe.types import Clip
+from audioprobe.errors import InvalidInputError, WorkerError, needs_extra
+from audioprobe.experiments.job_pool import Context, Item, Result, WorkerSetup
+from audioprobe.io.atomic import atomic_write
+from audioprobe.results.provenance import versions
 
 with needs_extra("ray"):
     import ray
-    import ray.data
+    from ray.exceptions import RayActorError
 
 LOCAL = "ray"
 """Address that starts a cluster on this machine."""
 
+MAX_REPEATS = 3
+"""How often a job is repeated after its worker died."""
 
-@dataclass
-class InMemoryLog:
-    """Response log that keeps responses in memory; a key identifies a model and a prompt.
+_CHECK = "cluster-check"  # name of a file in the common folder
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a worker must have in common with the process that started the study.
 
     Attributes:
-        known: responses from earlier starts of the run, by key.
-        new: responses that `write` added, by key.
-        path: placeholder, because other response logs have the path of a file.
+        versions: versions of the libraries that can change results.
+        working_folder: folder that relative paths start from.
+        folder: common folder of all workers; None if there is none.
+        token: content of a file in that folder.
     """
 
-    known: dict[bytes, bytes] = field(default_factory=dict)
-    new: dict[bytes, bytes] = field(default_factory=dict)
-    path: Path = Path("memory")
+    versions: Mapping[str, str]
+    working_folder: Path
+    folder: Path | None
+    token: str
 
-    def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the stored responses, by key; keys without a stored response are left out."""
-        return {k: v for k in keys if (v := self.new.get(k, self.known.get(k))) is not None}
+    def adopt(self) -> None:
+        """Change to the working folder, if this machine has it, and check versions and folder.
 
-    def write(self, values: Mapping[bytes, bytes]) -> None:
-        """Add responses by key."""
-        self.new |= values
-
-
-class ResponseActor:
-    """Ray actor that loads the model and returns its responses to prompts about single clips.
-
-    Args:
-        model: name and options of the model.
-        questions: all questions of the run.
-        options: options of the classifier for each question.
-        known: Ray object reference to the responses that are already stored, by key.
-    """
-
-    def __init__(
-        self,
-        model: ComponentSpec,
-        questions: Sequence[PromptQuestion],
-        options: Sequence[Mapping[str, Any]],
-        known: Any,  # noqa: ANN401 - a reference
-    ) -> None:
-        self._log = InMemoryLog(ray.get(known))
-        cached = CachedModel(load("language_model", model.name, **model.options), self._log)
-        # The scores are not used: the driver computes them from the responses.
-        self._classifiers = [
-            CaptionClassifier(
-                cached, KeywordScorer(), question=q.text, examples=q.examples, **of_question
-            )
-            for q, of_question in zip(questions, options, strict=True)
-        ]
-
-    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
-        """Ask one question about one clip, and return the new responses, pickled, by key.
-
-        Args:
-            batch: "clip" (the pickled clip) and "question" (its index), with one element each.
-
-        If the clip fails, there is no response; the driver then records the failure.
+        Raises:
+            InvalidInputError: if the versions differ, or this machine does not have the folder.
         """
-        (content,) = batch["clip"]
-        (number,) = batch["question"]
-        self._log.new = {}
-        clip: Clip = pickle.loads(content)  # noqa: S301 - written by the driver
-        self._classifiers[int(number)]([clip], ["any"])
-        return {"responses": [pickle.dumps(self._log.new)]}
+        machine = socket.gethostname()
+        names = sorted({*self.versions, *versions()})
+        pairs = {name: (self.versions.get(name), versions().get(name)) for name in names}
+        different = [f"{n}: {a} and {b}" for n, (a, b) in pairs.items() if a != b]
+        if different:
+            raise InvalidInputError(
+                f"Machine {machine!r} of the Ray cluster: expected the versions of the first "
+                f"process, received others ({'; '.join(different)}). Install the same versions."
+            )
+        if self.working_folder.is_dir():
+            os.chdir(self.working_folder)
+        if self.folder is not None and not self._shares(self.folder):
+            raise InvalidInputError(
+                f"Machine {machine!r} of the Ray cluster: expected the folder of the study at "
+                f"{self.folder}, which all machines must share because workers write checkpoints "
+                "and results there; it is missing, another one, or not writable. Pass an --out on "
+                "a file system that is mounted under the same path on all machines."
+            )
+
+    def _shares(self, folder: Path) -> bool:
+        path = folder / _CHECK
+        is_same = path.is_file() and path.read_text(encoding="utf-8") == self.token
+        return is_same and os.access(folder, os.W_OK)
 
 
-def collect_responses(
-    address: str,
-    model: ComponentSpec,
-    questions: Sequence[tuple[LabelledClips, Sequence[PromptQuestion]]],
-    log: ResponseLog,
-    *,
-    classifier_options: Sequence[Mapping[str, Any]],
-    n_workers: int,
-    progress: ProgressCallback,
-) -> None:
-    """Add the missing responses of a run to its response log.
+class JobActor:
+    """Ray actor that runs jobs.
 
     Args:
-        address: "ray" for this machine, or the address of a cluster such as "ray://host:10001". The
-            audio files must exist on the cluster under the same paths.
-        model: name and options of the model.
-        questions: clips and prompts of each evaluation set.
-        log: response log of the run, in this process.
-        classifier_options: options of the classifier for each repetition of the run.
-        n_workers: number of actors; each actor loads the model.
-        progress: called after every clip.
+        setup: how the worker prepares itself.
+        surroundings: what the machine of the worker must have.
     """
-    rows: list[dict[str, Any]] = []
-    flat: list[tuple[PromptQuestion, Mapping[str, Any]]] = []
-    for clips, of_set in questions:
-        for question, options in product(of_set, classifier_options):
-            rows += [{"question": len(flat), "clip": pickle.dumps(clip)} for clip in clips.clips]
-            flat.append((question, options))
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(address=None if address == LOCAL else address, log_to_driver=False)
+
+    def __init__(self, setup: WorkerSetup[Any], surroundings: Surroundings) -> None:
+        self._setup = setup
+        self._surroundings = surroundings
+        self._context: list[Any] = []
+
+    def run(self, job: Callable[[Any, Item], Result], item: Item) -> tuple[Any, Exception | None]:
+        """Return the result of a job, or None and the error.
+
+        The error is returned because Ray would raise it as an error of another class. For the same
+        reason, the context is built here and not when the actor starts.
+        """
+        try:
+            if not self._context:
+                self._surroundings.adopt()
+                self._context.append(self._setup.build(*self._setup.arguments))
+            return job(self._context[0], item), None
+        except Exception as error:  # noqa: BLE001 - raised by the future
+            return None, error
+
+
+class RayPool:
+    """Pool whose workers are actors of a Ray cluster; open it with `ray_pool`.
+
+    Args:
+        actors: the actors.
+    """
+
+    def __init__(self, actors: Sequence[Any]) -> None:
+        self.n_workers = len(actors)
+        self._actors = actors
+        self._running: list[set[Future[Any]]] = [set() for _ in actors]
+
+    def submit(self, job: Callable[[Any, Item], Result], item: Item) -> "Future[Result]":
+        """Run a job in the worker with the fewest unfinished jobs.
+
+        Raises:
+            WorkerError: by the future, if the workers that run the job die again and again.
+        """
+        self._running = [{f for f in jobs if not f.done()} for jobs in self._running]
+        number = min(range(self.n_workers), key=lambda n: len(self._running[n]))
+        future: Future[Result] = Future()
+        reference = self._actors[number].run.remote(job, item)
+        self._running[number].add(future)
+        reference.future().add_done_callback(lambda done: _settle(future, done))
+        return future
+
+
+@contextmanager
+def ray_pool(
+    address: str, n_workers: int, gpus: float | None, setup: WorkerSetup[Context]
+) -> Iterator[RayPool]:
+    """Context manager with workers on a Ray cluster; they end with the block.
+
+    Args:
+        address: "ray" starts a cluster on this machine; otherwise the address of a cluster, such as
+            "HOST:6379", or "auto" for the cluster that this machine belongs to.
+        n_workers: number of workers, which share the CPU cores of the cluster equally.
+        gpus: number of GPUs of each worker, or a share of one GPU; None means one if the cluster
+            has any.
+        setup: how each worker prepares itself. Its folder must be the same on all machines.
+
+    Raises:
+        InvalidInputError: if there is no cluster at the address, or it is too small.
+    """
+    _connect(address, n_workers)
     try:
-        known = ray.put(log.read_all())
-        data = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-            ResponseActor,
-            fn_constructor_args=(model, *map(list, zip(*flat, strict=True)), known),
-            batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=n_workers),
-        )
-        for done, row in enumerate(data.iter_rows(), 1):
-            log.write(pickle.loads(row["responses"]))  # noqa: S301 - written by our actor
-            progress(ProgressEvent(stage="clips on Ray", done=done, total=len(rows)))
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if gpus is None:
+            gpus = float(any(node.get("GPU") for node in nodes))
+        options = {
+            "num_cpus": cores_per_worker(nodes, n_workers, gpus),
+            "num_gpus": gpus,
+            "max_restarts": -1,
+            "max_task_retries": MAX_REPEATS,
+        }
+        with _checked_folder(setup.folder) as surroundings:
+            actor = ray.remote(JobActor).options(**options)
+            yield RayPool([actor.remote(setup, surroundings) for _ in range(n_workers)])
     finally:
         ray.shutdown()
+
+
+def cores_per_worker(nodes: Sequence[Mapping[str, float]], n_workers: int, gpus: float) -> int:
+    """Return the largest number of CPU cores per worker with which all workers find a place.
+
+    Args:
+        nodes: resources of each machine: "CPU" and "GPU" with their numbers.
+        n_workers: number of workers.
+        gpus: number of GPUs per worker.
+
+    Raises:
+        InvalidInputError: if there is no place for all workers, even with one core each.
+    """
+
+    def places(cores: int) -> int:
+        by_cores = [int(node.get("CPU", 0) // cores) for node in nodes]
+        if not gpus:
+            return sum(by_cores)
+        numbers = [node.get("GPU", 0) for node in nodes]
+        # A share of a GPU must lie on one GPU.
+        by_gpus = [int(n // gpus) if gpus >= 1 else int(n) * int(1 / gpus) for n in numbers]
+        return sum(map(min, by_cores, by_gpus))
+
+    most = max((int(node.get("CPU", 0)) for node in nodes), default=0)
+    for cores in range(most, 0, -1):
+        if places(cores) >= n_workers:
+            return cores
+    raise InvalidInputError(
+        f"Expected at most {places(1)} workers with one CPU core each (GPUs per worker: {gpus:g}) "
+        f"on the {len(nodes)} machines of this Ray cluster, received {n_workers}. Lower "
+        "--workers or --gpus, or add machines."
+    )
+
+
+def _connect(address: str, n_workers: int) -> None:
+    """Start a cluster on this machine, or connect to one."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address == LOCAL:
+        cores = max(os.cpu_count() or 1, n_workers)
+        ray.init(address="local", num_cpus=cores, log_to_driver=False)
+        return
+    try:
+        ray.init(address=address, log_to_driver=False)
+    except (ValueError, RuntimeError, ConnectionError) as error:
+        raise InvalidInputError(
+            f"Expected a Ray cluster at {address!r}, cannot connect ({error}). Start one with `ray "
+            "start --head`; if it requires a token, set RAY_AUTH_MODE=token here, too."
+        ) from error
+
+
+@contextmanager
+def _checked_folder(folder: Path | None) -> Iterator[Surroundings]:
+    """Context manager with the surroundings of this process; a file identifies the folder."""
+    token = uuid.uuid4().hex
+    absolute = None if folder is None else folder.absolute()
+    if absolute is not None:
+        absolute.mkdir(parents=True, exist_ok=True)
+        atomic_write(absolute / _CHECK, token)
+    try:
+        yield Surroundings(versions(), Path.cwd(), absolute, token)
+    finally:
+        if absolute is not None:
+            (absolute / _CHECK).unlink()
+
+
+def _settle(future: "Future[Any]", done: "Future[Any]") -> None:
+    """Give a future the result or the error of a job."""
+    failure = done.exception()
+    result, error = (None, failure) if failure else done.result()
+    if isinstance(error, RayActorError):
+        error = WorkerError(
+            f"Expected a job to end, but its worker died {MAX_REPEATS + 1} times, or its machine "
+            f"is gone ({error!s:.300}). Finished jobs are stored: run the same command again, with "
+            "fewer --workers if memory is short."
+        )
+    if error is None:
+        future.set_result(result)
+    else:
+        future.set_exception(error)

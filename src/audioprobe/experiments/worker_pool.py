@@ -1,9 +1,10 @@
-"""Pool of processes that train and evaluate runs of a study in parallel."""
+"""Pool of processes on this machine that run the jobs of a study in parallel."""
 
 import os
 import signal
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -12,49 +13,80 @@ from typing import Any
 
 import torch
 
+from audioprobe.errors import WorkerError
+from audioprobe.experiments.job_pool import Context, Item, Result, WorkerSetup
+
+
+class ProcessPool:
+    """Pool whose workers are processes; open it with `worker_pool`.
+
+    Args:
+        executor: processes that have stored a `WorkerSetup`.
+        n_workers: their number.
+    """
+
+    def __init__(self, executor: ProcessPoolExecutor, n_workers: int) -> None:
+        self.n_workers = n_workers
+        self._executor = executor
+
+    def submit(self, job: Callable[[Any, Item], Result], item: Item) -> "Future[Result]":
+        """Run a job in the next process that is free."""
+        return self._executor.submit(_run_job, job, item)
+
 
 @contextmanager
-def worker_pool(
-    n_workers: int, start: Callable[..., None], arguments: tuple[object, ...]
-) -> Iterator[ProcessPoolExecutor]:
+def worker_pool(n_workers: int, setup: WorkerSetup[Context]) -> Iterator[ProcessPool]:
     """Context manager with a pool of processes that share the CPU cores equally.
 
     If the block raises an error, or this process is killed, the workers end at once, even in the
-    middle of a task. Otherwise they would hold the locks of their folders, and go on to the next
-    tasks.
+    middle of a job. Otherwise they would hold the locks of their folders, and go on to the next
+    jobs.
 
     Args:
         n_workers: number of processes.
-        start: function that is called once in each process, before the first task.
-        arguments: arguments of `start`.
+        setup: how each process prepares itself.
+
+    Raises:
+        WorkerError: if a process is killed.
     """
     context = get_context("spawn")
     threads = max(1, (os.cpu_count() or 1) // n_workers)
     parent, own_end = context.Pipe(duplex=False)  # closed by the system if this process is killed
-    initial = (parent, threads, start, arguments)
+    initial = (parent, threads, setup)
     try:
-        with ProcessPoolExecutor(n_workers, context, _start_worker, initial) as pool:
+        with ProcessPoolExecutor(n_workers, context, _start_worker, initial) as executor:
             try:
-                yield pool
-            except BaseException:
+                yield ProcessPool(executor, n_workers)
+            except BaseException as error:
                 own_end.close()
-                pool.shutdown(cancel_futures=True)
-                raise
+                executor.shutdown(cancel_futures=True)
+                if not isinstance(error, BrokenProcessPool):
+                    raise
+                raise WorkerError(
+                    f"Expected jobs to end, but one of {n_workers} worker processes died. Finished "
+                    "jobs are stored: run the same command again, with fewer --workers if memory "
+                    "is short."
+                ) from error
     finally:
         own_end.close()
         parent.close()
 
 
-def _start_worker(
-    parent: "Connection[Any, Any]",
-    threads: int,
-    start: Callable[..., None],
-    arguments: tuple[object, ...],
-) -> None:
+_SETUP: list[WorkerSetup[Any]] = []  # set once in each process
+_CONTEXT: list[Any] = []  # built for the first job of each process
+
+
+def _start_worker(parent: "Connection[Any, Any]", threads: int, setup: WorkerSetup[Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
     Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
-    torch.set_num_threads(threads)
-    start(*arguments)
+    torch.set_num_threads(min(threads, torch.get_num_threads()))
+    _SETUP.append(setup)
+
+
+def _run_job(job: Callable[[Any, Item], Result], item: Item) -> Result:
+    if not _CONTEXT:  # not in `_start_worker`, whose errors have no cause in the parent
+        _CONTEXT.append(_SETUP[0].build(*_SETUP[0].arguments))
+    return job(_CONTEXT[0], item)
 
 
 def _exit_with_parent(parent: "Connection[Any, Any]") -> None:

@@ -91,6 +91,10 @@ def record(
     plan = RecordingPlan(model, prompts, sites, spans, pooling)
     path = Path(folder)
     path.mkdir(parents=True, exist_ok=True)
+    card = read_card(path)
+    if card is not None and len(card["rows"]) == len(plan.prompts):
+        _check(plan, path, card)  # several processes may read a complete recording
+        return Recording.open(path)
     in_use = InvalidInputError(
         f"{path}: another process is recording into this folder. Wait, or choose another folder."
     )

@@ -24,6 +24,7 @@ from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.questions import evaluation_questions
 from audioprobe.experiments.architectures.size import study_size
 from audioprobe.experiments.architectures.storage import read_record, store_result
+from audioprobe.experiments.placement import Placement
 
 SLOW_ARMS = ("linear", "cascade", "blind")
 
@@ -46,7 +47,7 @@ def test_dry_run_lists_arms_stages_questions_and_duration(
     tables["arms"].append(compute)
     store_result(tmp_path / "run", result("linear", 1))
     path = write_config(tmp_path, tables)
-    assert run_architectures(path, tmp_path / "run", n_workers=1, dry_run=True) == 0
+    assert run_architectures(path, tmp_path / "run", Placement(), dry_run=True) == 0
     shown = capsys.readouterr().out
     rows = {line.split()[0]: line.split()[1:] for line in shown.splitlines() if line.strip()}
     assert rows["linear"] == ["tokens", "linear", "2", "1", "2"]
@@ -90,15 +91,6 @@ def test_duration_counts_what_is_missing(tiny: ArmMaterials, tmp_path: Path) -> 
     assert size.seconds == pytest.approx(10 * (2 * 2 + 2 * 2))
 
 
-def test_options_of_other_experiments_are_refused(tiny: ArmMaterials, tmp_path: Path) -> None:
-    path = write_config(tmp_path, settings(Path(tiny.config.recipe), "linear"))
-    refused = run_cli("run", str(path), "--on", "ray")
-    assert refused.returncode != 0
-    assert "only classification can run on a cluster" in refused.stderr
-    done = run_cli("run", "--help")
-    assert "architectures" in done.stdout
-
-
 def stop_when(process: subprocess.Popen[str], path: Path, number: signal.Signals) -> None:
     """Send a signal to a study as soon as a file exists, and wait for its end."""
     deadline = time.monotonic() + 300
@@ -127,7 +119,7 @@ def test_a_study_that_is_killed_continues_with_the_same_results(
     ):
         stop_when(start_cli(*command, cwd=tmp_path), file, number)
     stored = {path: path.read_bytes() for path in (folder / "results").glob("*.json*")}
-    record = study(tables)(folder, n_workers=2)
+    record = study(tables)(folder, placement=Placement(2))
     assert record.missing == []
     assert all(path.read_bytes() == content for path, content in stored.items())
     alone = study(tables)(copied(tiny, tmp_path / "alone"))

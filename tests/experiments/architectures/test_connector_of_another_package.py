@@ -82,9 +82,10 @@ import sys
 from pathlib import Path
 from audioprobe.experiments.architectures.config import parse_architectures
 from audioprobe.experiments.architectures.run import ArchitecturesRun
+from audioprobe.experiments.placement import Placement
 if __name__ == "__main__":
     text = Path(sys.argv[1]).read_text()
-    ArchitecturesRun(parse_architectures(text, "mean"), text)(sys.argv[2], n_workers=2)
+    ArchitecturesRun(parse_architectures(text, "mean"), text)(sys.argv[2], placement=Placement(2))
 """
 
 

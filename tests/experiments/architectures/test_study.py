@@ -33,6 +33,7 @@ from audioprobe.experiments.architectures.storage import (
     SceneTrial,
     read_record,
 )
+from audioprobe.experiments.placement import Placement
 from audioprobe.models.scripted import Scripted
 from audioprobe.models.tool_agent.agent import ToolAgent
 from audioprobe.models.tool_agent.text_controllers import TextController
@@ -200,9 +201,8 @@ def test_another_recipe_or_other_data_are_refused(
 
 def test_numbers_out_of_range_are_refused(finished: Finished) -> None:
     tables, folder, _ = finished
-    for n_workers, max_runs in ((0, 0), (1, -1)):
-        with pytest.raises(InvalidInputError, match="n_workers of at least 1"):
-            study(tables)(folder, n_workers=n_workers, max_runs=max_runs)
+    with pytest.raises(InvalidInputError, match="max_runs of at least 0"):
+        study(tables)(folder, max_runs=-1)
 
 
 ROUNDING = 1e-4  # nats, of prompts in different forward passes
@@ -307,7 +307,7 @@ def test_a_study_of_all_inputs_in_two_processes_equals_that_in_one(
     records = []
     for n_workers in (1, 2):
         folder = copied(tiny, tmp_path / str(n_workers))
-        records.append(study(tables)(folder, n_workers=n_workers))
+        records.append(study(tables)(folder, placement=Placement(n_workers)))
     first, second = map(results, records)
     for name in ("codes", "all-weights"):
         expected = {"n_codes", "in use", "perplexity", "largest share", "explained variance"}
@@ -336,7 +336,7 @@ def test_an_arm_that_diverges_does_not_stop_the_others(tiny: ArmMaterials, tmp_p
     folder = copied(tiny, tmp_path / "run")
     shutil.rmtree(folder / "features" / "validation")
     with pytest.raises(TrainingError, match="'linear': the training diverged at all"):
-        study(tables)(folder, n_workers=2)
+        study(tables)(folder, placement=Placement(2))
     assert [path.name for path in (folder / "results").iterdir()] == ["blind-0.json.gz"]
     assert json.loads((folder / "rates" / "linear.json").read_text()) == {"1e+30": None}
 

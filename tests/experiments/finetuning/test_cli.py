@@ -51,9 +51,6 @@ def test_run_writes_tables_and_report(tmp_path: Path) -> None:
     assert "Transfer" in page
     assert (folder / "summary.md").read_text(encoding="utf-8").startswith("## Conclusions")
     check_report_from_stored_results(folder, tmp_path)
-    refused = run_cli("run", str(path), "--out", str(folder), "--on", "ray")
-    assert refused.returncode != 0
-    assert "--on" in refused.stderr
 
 
 def check_report_from_stored_results(folder: Path, home: Path) -> None:

@@ -14,6 +14,7 @@ from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.experiments.finetuning.config import StudyModel, parse_study
 from audioprobe.experiments.finetuning.run import FinetuningRun
 from audioprobe.experiments.finetuning.storage import RunResult, read_record
+from audioprobe.experiments.placement import Placement
 from audioprobe.models.ltu.audio_frontend import feature_config
 from audioprobe.progress import ProgressEvent
 
@@ -158,8 +159,8 @@ def test_folder_of_another_study_is_refused(finished: Study, tmp_path: Path) -> 
     with pytest.raises(InvalidInputError, match=r"none--none--0 has another strategy"):
         changed(folder, training_arguments=arguments)(folder)
     assert (folder / "config.toml").read_bytes() == before
-    with pytest.raises(InvalidInputError, match="n_workers of at least 1"):
-        other(tmp_path / "new", n_workers=0)
+    with pytest.raises(InvalidInputError, match="max_runs of at least 0"):
+        other(tmp_path / "new", max_runs=-1)
 
 
 def test_unreadable_clip_is_listed_as_failure(tmp_path: Path) -> None:
@@ -222,4 +223,4 @@ def test_interrupted_and_parallel_runs_give_the_same_results(tmp_path: Path) -> 
         run(folder, stop)
     assert len(list((folder / "runs").glob("*.json"))) == 2  # before, and one run
     assert len(run(folder, max_runs=1)) == 3
-    assert without_durations(run(folder, n_workers=2)) == without_durations(expected)
+    assert without_durations(run(folder, placement=Placement(2))) == without_durations(expected)

@@ -13,10 +13,11 @@ from tests.experiments.interpretability.tiny_interpretability import SITES, pars
 from tests.processes import run_cli
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
+from audioprobe.experiments.interpretability.measurement_jobs import ACTIVATIONS
 from audioprobe.experiments.interpretability.measurements import MEASUREMENTS
 from audioprobe.experiments.interpretability.outputs import write_outputs
 from audioprobe.experiments.interpretability.representations import LINEAR, SIMILARITY, TRANSFER
-from audioprobe.experiments.interpretability.run import ACTIVATIONS, InterpretabilityRun
+from audioprobe.experiments.interpretability.run import InterpretabilityRun
 from audioprobe.experiments.interpretability.storage import (
     InterpretabilityRecord,
     measurement_folder,

@@ -261,12 +261,6 @@ def test_bad_configurations_are_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_cluster_is_refused(tmp_path: Path) -> None:
-    refused = run_cli("run", str(written(tmp_path)), "--on", "ray")
-    assert refused.returncode == 2
-    assert "Remove --on" in refused.stderr
-
-
 def test_the_configuration_that_ships_has_all_conditions_and_both_kinds_of_sound() -> None:
     run = ProbeRun(read_probe("concepts"), "")
     conditions = {

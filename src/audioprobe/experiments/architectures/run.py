@@ -4,9 +4,8 @@ Each result is one file. Finished runs are not repeated, so an interrupted study
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import as_completed
-from functools import partial
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +35,9 @@ from audioprobe.experiments.architectures.storage import (
     store_result,
 )
 from audioprobe.experiments.architectures.training import RATE_SEED, ArmTrainer, trial_arm
+from audioprobe.experiments.job_pool import JobPool, WorkerSetup, run_jobs
+from audioprobe.experiments.placement import HERE, Placement
 from audioprobe.experiments.run_metadata import RESULTS, config_difference, run_start
-from audioprobe.experiments.worker_pool import worker_pool
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import open_run
 from audioprobe.models.ltu.checkpoint import load_ltu
@@ -74,7 +74,7 @@ class ArchitecturesRun:
         folder: str | Path,
         progress: ProgressCallback = ignore_progress,
         *,
-        n_workers: int = 1,
+        placement: Placement = HERE,
         max_runs: int = 0,
     ) -> ArchitecturesRecord:
         """Train and evaluate all runs that have no result in the folder.
@@ -82,23 +82,23 @@ class ArchitecturesRun:
         Args:
             folder: folder of the study; an interrupted study continues, and arms can be added.
             progress: called with the progress of each stage.
-            n_workers: number of processes that train in parallel; they share the CPU cores.
+            placement: where arms are trained and evaluated. On a cluster, all machines must share
+                the folder and the recordings under the same paths.
             max_runs: maximum number of runs in this call; 0 means no limit.
 
         Raises:
-            InvalidInputError: if the folder is in use or contains another study, a number is out
-                of range, or recordings are missing.
+            InvalidInputError: if the folder is in use or contains another study, `max_runs` is out
+                of range, recordings are missing, or a machine does not share the folder.
             TrainingError: if the training of an arm diverges. Like all errors of single runs, it is
                 raised after the other runs.
             WeightsError: if the base model or the encoder is missing.
         """
-        if n_workers < 1 or max_runs < 0:
-            raise InvalidInputError(
-                f"Expected n_workers of at least 1 and max_runs of at least 0, got {n_workers} and "
-                f"{max_runs}."
-            )
+        if max_runs < 0:
+            raise InvalidInputError(f"Expected max_runs of at least 0, got {max_runs}.")
         path = Path(folder)
-        materials = ArmMaterials(self.config, path, progress, n_workers)
+        n_processes = min(placement.n_workers, os.cpu_count() or 1)
+        materials = ArmMaterials(self.config, path, progress, n_processes)
+        setup = WorkerSetup(_build_materials, (self._text, path.absolute()), path)
         pinned = {
             "format": FORMAT,
             "recipe": json.loads(to_json(self.recipe)),
@@ -109,11 +109,13 @@ class ArchitecturesRun:
             prepare(materials)
             remaining, stage = self.remaining(path)[: max_runs or None], "runs"
             failures: list[AudioProbeError] = []
-            names = self._train(materials, remaining, n_workers, failures)
-            for done, name in enumerate(names, 1):
-                progress(ProgressEvent(stage=stage, done=done, total=len(remaining), note=name))
-            jobs = (partial(locate_in_arm, materials, arm) for arm in arms_to_locate(materials))
-            list(_successes(jobs, failures))
+            with placement.jobs(lambda: materials, setup) as pool:
+                names = self._train(pool, remaining, failures)
+                for done, name in enumerate(names, 1):
+                    event = ProgressEvent(stage=stage, done=done, total=len(remaining), note=name)
+                    progress(event)
+                arms = arms_to_locate(materials)
+                list(run_jobs(pool, locate_in_arm, arms, failures))
         if failures:
             raise failures[0]
         return read_record(path)
@@ -125,30 +127,21 @@ class ArchitecturesRun:
 
     def _train(
         self,
-        materials: ArmMaterials,
+        pool: JobPool[ArmMaterials],
         remaining: Sequence[tuple[str, int]],
-        n_workers: int,
         failures: list[AudioProbeError],
     ) -> Iterator[str]:
         """Train and evaluate runs, and yield the name of each when it finishes.
 
         A run that fails does not stop the others; its error is appended to `failures`.
         """
-        if n_workers == 1:
-            jobs = (partial(run_arm, materials, self.config.arm(arm), s) for arm, s in remaining)
-            yield from _successes(jobs, failures)
-            return
         # What several runs share must exist before they start.
         arms = (trial_arm(self.config, self.config.arm(arm)) for arm, _ in remaining)
         names = dict.fromkeys(arm.name for arm in arms if arm is not None)
         seeds = {seed for _, seed in remaining} | ({RATE_SEED} if names else set())
-        for seed in sorted(seeds):
-            ArmTrainer(materials, self.config.arms[0], seed).train_shared()
-        with worker_pool(n_workers, _start_worker, (self._text, materials.folder)) as pool:
-            tasks = [pool.submit(_choose_rate, name) for name in names]
-            list(_successes((task.result for task in as_completed(tasks)), failures))
-            tasks = [pool.submit(_run_in_worker, *run) for run in remaining]
-            yield from _successes((task.result for task in as_completed(tasks)), failures)
+        list(run_jobs(pool, _train_shared, sorted(seeds)))
+        list(run_jobs(pool, _choose_rate, names, failures))
+        yield from run_jobs(pool, _run, remaining, failures)
 
     def _incompatibility(self, older: str) -> str | None:
         """Return why the study in the folder cannot be continued; None if it can.
@@ -222,31 +215,19 @@ def _codebook(materials: ArmMaterials, arm: Arm, folder: Path) -> dict[str, floa
     return codebook_measures(net, materials.training_features)
 
 
-def _successes(jobs: Iterable[Callable[[], str]], failures: list[AudioProbeError]) -> Iterator[str]:
-    """Yield the results of jobs; append the error of a job that fails to `failures`."""
-    for job in jobs:
-        try:
-            result = job()
-        except AudioProbeError as error:
-            failures.append(error)
-        else:
-            yield result
-
-
-_WORKER: list[ArmMaterials] = []  # set once in each process
-
-
-def _start_worker(text: str, folder: Path) -> None:
+def _build_materials(text: str, folder: Path) -> ArmMaterials:
     config = parse_architectures(text, "the configuration of the study")
-    _WORKER.append(ArmMaterials(config, folder, ignore_progress))
+    return ArmMaterials(config, folder, ignore_progress)
 
 
-def _choose_rate(arm: str) -> str:
-    (materials,) = _WORKER
+def _train_shared(materials: ArmMaterials, seed: int) -> None:
+    ArmTrainer(materials, materials.config.arms[0], seed).train_shared()
+
+
+def _choose_rate(materials: ArmMaterials, arm: str) -> None:
     _ = ArmTrainer(materials, materials.config.arm(arm), RATE_SEED).rate
-    return arm
 
 
-def _run_in_worker(arm: str, seed: int) -> str:
-    (materials,) = _WORKER
+def _run(materials: ArmMaterials, run: tuple[str, int]) -> str:
+    arm, seed = run
     return run_arm(materials, materials.config.arm(arm), seed)

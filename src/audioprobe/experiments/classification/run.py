@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from audioprobe.classification.caption import CaptionClassifier
-from audioprobe.errors import InvalidInputError, located, optional_import
+from audioprobe.errors import InvalidInputError, located
 from audioprobe.experiments.classification.build import (
     LabelledClips,
     PromptQuestion,
@@ -24,8 +24,9 @@ from audioprobe.experiments.classification.build import (
     refuse_leaking,
 )
 from audioprobe.experiments.classification.config import ClassificationConfig
+from audioprobe.experiments.placement import HERE, Placement
 from audioprobe.experiments.run_metadata import Notify, open_experiment, read_results
-from audioprobe.io.cache import ResponseLog
+from audioprobe.experiments.worker_model import model_loader
 from audioprobe.io.json_codec import to_json
 from audioprobe.metrics.hierarchy import Hierarchy
 from audioprobe.progress import ProgressCallback, ignore_progress, staged
@@ -105,8 +106,7 @@ class ClassificationRun:
         folder: str | Path,
         progress: ProgressCallback = ignore_progress,
         *,
-        on: str = "",
-        n_workers: int = 2,
+        placement: Placement = HERE,
         notify: Notify = lambda _: None,
     ) -> list[ClassificationCell]:
         """Send every prompt that has no response yet, and score the responses.
@@ -114,9 +114,7 @@ class ClassificationRun:
         Args:
             folder: folder of the run; an interrupted run resumes.
             progress: called with the progress of each stage.
-            on: address of a Ray cluster (see `ray_cluster.collect_responses`); "" uses this
-                process.
-            n_workers: number of actors on the cluster; each actor loads the model.
+            placement: where the model runs; each worker loads it.
             notify: called with notices about changed audio, training clips and reused responses.
 
         Returns:
@@ -130,7 +128,17 @@ class ClassificationRun:
             MissingDependencyError: if a cluster is named and the extra `ray` is not installed.
         """
         refuse_leaking(self.config, self._sets)
-        source = load("language_model", self.config.model.name, **self.config.model.options)
+        with model_loader(placement) as load_model:
+            return self._run(folder, load_model(self.config.model), progress, notify)
+
+    def _run(
+        self,
+        folder: str | Path,
+        source: LanguageModel,
+        progress: ProgressCallback,
+        notify: Notify,
+    ) -> list[ClassificationCell]:
+        """Send every prompt to a model, unless it has a response, and score the responses."""
         scorer = load("scorer", self.config.scorer.name, **self.config.scorer.options)
         pinned = self._pinned(source, scorer)
         cells = []
@@ -144,8 +152,6 @@ class ClassificationRun:
             cache=self.config.cache,
             notify=notify,
         ) as run:
-            if on:
-                self._collect_on_cluster(on, n_workers, run.response_log, progress)
             model = run.logged(source)
             for clips, question in self._parts():
                 names = self._result_names(clips, question)
@@ -169,20 +175,6 @@ class ClassificationRun:
     def _result_names(self, clips: LabelledClips, question: PromptQuestion) -> list[str]:
         """Return the names of the result files of each repetition, without suffix."""
         return _file_names(clips.name, question.name, len(self.config.decodings))
-
-    def _collect_on_cluster(
-        self, address: str, n_workers: int, log: ResponseLog, progress: ProgressCallback
-    ) -> None:
-        cluster = optional_import("audioprobe.experiments.ray_cluster", "ray")
-        cluster.collect_responses(
-            address,
-            self.config.model,
-            self.questions,
-            log,
-            classifier_options=self._classifier_options(),
-            n_workers=n_workers,
-            progress=progress,
-        )
 
     def _parts(self) -> list[tuple[LabelledClips, PromptQuestion]]:
         return [(clips, each) for clips, questions in self.questions for each in questions]

@@ -6,11 +6,10 @@ Finished runs are not repeated, so an interrupted study can continue.
 import json
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import numpy as np
@@ -39,8 +38,9 @@ from audioprobe.experiments.finetuning.storage import (
     read_result,
     result_path,
 )
+from audioprobe.experiments.job_pool import WorkerSetup, run_jobs
+from audioprobe.experiments.placement import HERE, Placement
 from audioprobe.experiments.run_metadata import audio_digests, run_start
-from audioprobe.experiments.worker_pool import worker_pool
 from audioprobe.finetuning.components import EarlyStopping
 from audioprobe.finetuning.text_corpora import encode_passages
 from audioprobe.finetuning.trainer import finetune
@@ -83,7 +83,7 @@ class FinetuningRun:
         folder: str | Path,
         progress: ProgressCallback = ignore_progress,
         *,
-        n_workers: int = 1,
+        placement: Placement = HERE,
         max_runs: int = 0,
     ) -> list[RunResult]:
         """Train and evaluate all runs that are not finished.
@@ -91,7 +91,8 @@ class FinetuningRun:
         Args:
             folder: folder of the study; an interrupted study continues.
             progress: called with the progress of each stage.
-            n_workers: number of processes that train in parallel; they share the CPU cores.
+            placement: where runs are trained and evaluated. On a cluster, all machines must share
+                the folder, the audio files and the model under the same paths.
             max_runs: maximum number of training runs in this call; 0 means no limit.
 
         Returns:
@@ -100,44 +101,36 @@ class FinetuningRun:
 
         Raises:
             InvalidInputError: if the folder is in use or contains a study that cannot be continued
-                (see `incompatibility`), or `n_workers` or `max_runs` is out of range.
+                (see `incompatibility`), `max_runs` is out of range, or a machine of the cluster
+                does not share the folder.
             AudioProbeError: if the model cannot be loaded or evaluated.
         """
-        if n_workers < 1 or max_runs < 0:
-            raise InvalidInputError(
-                f"Expected n_workers of at least 1 and max_runs of at least 0, got {n_workers} and "
-                f"{max_runs}."
-            )
+        if max_runs < 0:
+            raise InvalidInputError(f"Expected max_runs of at least 0, got {max_runs}.")
         folder, processes = Path(folder), get_accelerator()
-        if processes.num_processes > 1 and n_workers > 1:
+        if processes.num_processes > 1 and not placement.is_here:
             raise InvalidInputError(
                 f"Expected one worker because {processes.num_processes} processes train together, "
-                f"got {n_workers}."
+                f"got {placement}."
             )
+        setup = WorkerSetup(_build_executor, (self._text, folder.absolute()), folder)
         with self._open(folder):
-            executor = RunExecutor(self.config, self.materials, folder, progress)
             with processes.main_process_first():
                 frontend = load_frontend(load_model(self.config).net.config.audio)
                 clips_with_features(self.materials, folder / _FEATURES, frontend, progress)
-            before = executor.before()
-            numbers = range(len(self.runs))
-            remaining = [n for n in numbers if not result_path(folder, self.runs[n].name).is_file()]
+            remaining = [r for r in self.runs if not result_path(folder, r.name).is_file()]
             remaining, stage = remaining[: max_runs or None], "training runs"
-            for done, name in enumerate(self._train(executor, remaining, n_workers), 1):
-                progress(ProgressEvent(stage=stage, done=done, total=len(remaining), note=name))
+            with placement.jobs(partial(self._executor, folder, progress), setup) as pool:
+                if not _is_evaluated_before(folder):
+                    pool.submit(_evaluate_before, None).result()
+                for done, name in enumerate(run_jobs(pool, _train, remaining), 1):
+                    event = ProgressEvent(stage=stage, done=done, total=len(remaining), note=name)
+                    progress(event)
+            before = read_result(result_path(folder, BEFORE))
             return [before, *read_finished(folder, self.runs)]
 
-    def _train(
-        self, executor: "RunExecutor", remaining: Sequence[int], n_workers: int
-    ) -> Iterator[str]:
-        """Train the remaining runs, and yield the name of each run when it finishes."""
-        if n_workers == 1:
-            for number in remaining:
-                yield executor(self.runs[number]).name
-            return
-        with worker_pool(n_workers, _start_worker, (self._text, executor.folder)) as pool:
-            for task in as_completed([pool.submit(_train_in_worker, n) for n in remaining]):
-                yield task.result()
+    def _executor(self, folder: Path, progress: ProgressCallback) -> "RunExecutor":
+        return RunExecutor(self.config, self.materials, folder, progress)
 
     def _open(self, folder: Path) -> AbstractContextManager[object]:
         """Return a context manager that locks the folder; raise if it has another study."""
@@ -195,7 +188,7 @@ class RunExecutor:
         path = self.folder / _STATES
         stored = result_path(self.folder, BEFORE)
         with get_accelerator().main_process_first():
-            if not (path.is_file() and stored.is_file()):
+            if not _is_evaluated_before(self.folder):
                 started_at = time.perf_counter()
                 model, evaluator = self._prepare(BEFORE)
                 with atomic_open(path) as stream:
@@ -281,15 +274,19 @@ class RunExecutor:
         return result
 
 
-_WORKER: list[tuple[RunExecutor, Sequence[TrainingRun]]] = []  # built once per worker process
-
-
-def _start_worker(text: str, folder: Path) -> None:
+def _build_executor(text: str, folder: Path) -> RunExecutor:
     study = parse_study(text, "the study")
-    executor = RunExecutor(study, build_materials(study), folder)
-    _WORKER.append((executor, training_runs(study)))
+    return RunExecutor(study, build_materials(study), folder)
 
 
-def _train_in_worker(number: int) -> str:
-    ((executor, runs),) = _WORKER
-    return executor(runs[number]).name
+def _is_evaluated_before(folder: Path) -> bool:
+    """Return whether a folder has the result and states of the model before fine-tuning."""
+    return (folder / _STATES).is_file() and result_path(folder, BEFORE).is_file()
+
+
+def _evaluate_before(executor: RunExecutor, _: None) -> None:
+    executor.before()
+
+
+def _train(executor: RunExecutor, run: TrainingRun) -> str:
+    return executor(run).name

@@ -64,11 +64,13 @@ class StudyMeasurement:
         n_passes: number of forward passes over a prompt, without those that record states; a
             function of the number of trials.
         text: what is measured, for the report.
+        uses_states: whether it uses the states of all trials, which several measurements share.
     """
 
     compute: MeasurementFunction
     n_passes: Callable[[int], int]
     text: str
+    uses_states: bool = False
 
 
 def _none(n_trials: int) -> int:
@@ -88,24 +90,28 @@ MEASUREMENTS: Mapping[str, StudyMeasurement] = {
         "Logistic regressions read the broad class of a concept from its clip or its phrase, and "
         "the correct answer from the last position. No concept is in both training and test set. "
         "Selectivity is accuracy minus that of random labels.",
+        uses_states=True,
     ),
     TRANSFER: StudyMeasurement(
         transfer_between_modalities,
         _none,
         "The same classifiers are trained in one modality and tested in the other. The ceiling is "
         "a classifier that is trained on the test modality; p-values are of permuted labels.",
+        uses_states=True,
     ),
     SIMILARITY: StudyMeasurement(
         compare_text_and_audio,
         _none,
         "Unbiased linear CKA of the concepts in text (phrase) and in audio (clip), each layer with "
         "each site; p-values are corrected for all pairs of sites.",
+        uses_states=True,
     ),
     DISTANCE: StudyMeasurement(
         modality_distances,
         _none,
         "Separability is the AUC of a linear classifier of the modality. Retrieval is the share of "
         "concepts whose nearest state in the other modality is their own, after centring.",
+        uses_states=True,
     ),
     NEAREST: StudyMeasurement(
         words_of_clips,
@@ -114,6 +120,7 @@ MEASUREMENTS: Mapping[str, StudyMeasurement] = {
         "layers of the language model, by cosine after centring of each modality. The value is the "
         "share of positions whose nearest text is that of the concept; the control exchanges "
         "concepts.",
+        uses_states=True,
     ),
     PATCHING: StudyMeasurement(
         patched_texts,
@@ -133,6 +140,7 @@ MEASUREMENTS: Mapping[str, StudyMeasurement] = {
         passes_of_erasing,
         "The direction of the phrase of the concept in text is removed from the positions of the "
         "clip, one layer at a time; the control removes that of another concept.",
+        uses_states=True,
     ),
     STAGES: StudyMeasurement(
         class_and_answer,

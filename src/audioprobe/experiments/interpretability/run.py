@@ -1,12 +1,17 @@
 """Run an interpretability study: ask all questions, then make all measurements, and store both."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.experiments.interpretability.config import InterpretabilityConfig
+from audioprobe.experiments.interpretability.measurement_jobs import (
+    MeasurementModels,
+    check_inspectable,
+    measure,
+)
 from audioprobe.experiments.interpretability.measurements import MEASUREMENTS
 from audioprobe.experiments.interpretability.questions import PlannedQuestions, plan_questions
 from audioprobe.experiments.interpretability.storage import (
@@ -23,24 +28,24 @@ from audioprobe.experiments.interpretability.trials import (
     StudyTrials,
     TrialRecord,
 )
+from audioprobe.experiments.job_pool import JobPool, SerialPool, WorkerSetup
+from audioprobe.experiments.placement import HERE, Placement
 from audioprobe.experiments.run_metadata import (
     ExperimentFolder,
     Notify,
     open_experiment,
     run_start,
 )
+from audioprobe.experiments.worker_model import worker_model
 from audioprobe.io.json_codec import to_json
 from audioprobe.probing.modality_gap import recognition_by_clip
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
-from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
-from audioprobe.protocols import Inspectable
-from audioprobe.registry import load
+from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
+from audioprobe.protocols import LanguageModel
 from audioprobe.types import Waveform
 
 FORMAT = 1  # version of the stored results
-ACTIVATIONS = "activations"
-"""Name of the folder with intermediate files of measurements, such as recorded states."""
 
 
 class InterpretabilityRun:
@@ -80,6 +85,7 @@ class InterpretabilityRun:
         folder: str | Path,
         progress: ProgressCallback = ignore_progress,
         *,
+        placement: Placement = HERE,
         notify: Notify = lambda _: None,
     ) -> InterpretabilityRecord:
         """Ask all questions and make all measurements that have no result in the folder yet.
@@ -87,51 +93,56 @@ class InterpretabilityRun:
         Args:
             folder: folder of the study; an interrupted study resumes.
             progress: called with the progress of each stage.
+            placement: where the model runs. Workers answer questions, and then each makes one
+                measurement at a time. On a cluster, all machines must share the folder and the
+                audio files under the same paths.
             notify: called with notices about omitted evaluation sets, changed audio and training
                 clips.
 
         Raises:
-            InvalidInputError: if the folder contains another study, another process works in it, or
-                the model was trained on clips that the config calls unfamiliar.
+            InvalidInputError: if the folder contains another study, another process works in it,
+                the model was trained on clips that the config calls unfamiliar, or a machine of the
+                cluster does not share the folder.
             UnsupportedInputError: if the activations of the model are not accessible.
             AudioProbeError: for causes that affect all prompts, such as missing weights.
         """
         for note in self.plan.notes:
             notify(note)
-        path, config = Path(folder), self.config
-        model = load("language_model", config.model.name, **config.model.options)
-        if not isinstance(model, Inspectable):
-            raise UnsupportedInputError(
-                f"Expected a model whose activations are accessible, received {model.info.name}. "
-                "Use an LTU or a chat model of transformers."
-            )
-        pinned = self._pinned(model)
+        path = Path(folder)
+        with _placed(placement, self.config, path, progress) as (model, pool):
+            self._run(path, model, pool, progress, notify)
+        return read_record(path)
+
+    def _run(
+        self,
+        path: Path,
+        model: LanguageModel,
+        pool: JobPool[MeasurementModels],
+        progress: ProgressCallback,
+        notify: Notify,
+    ) -> None:
+        """Ask a model all questions, and make the measurements that are missing in a folder."""
+        config, pinned = self.config, self._pinned(model)
         pairs = [(planned.clips, model) for planned in self.plan.sets]
         with open_experiment(
             path, config, self._text, pairs, pinned=pinned, cache=config.cache, notify=notify
         ) as run:
             trials = self._answered(run, model, progress)
             store_trials(path, trials.record)
-            for name in config.measurements:
-                if not is_finished(path, name):
-                    provenance = {**pinned, "start": run_start()}
-                    try:
-                        result = MEASUREMENTS[name].compute(
-                            model,
-                            trials,
-                            config.options,
-                            path / ACTIVATIONS,
-                            prefixed(progress, name),
-                        )
-                    except (InvalidInputError, UnsupportedInputError) as error:
-                        notify(f"{name} has no result: {error}")
-                        store_failure(path, name, str(error))
-                    else:
-                        store_measurement(path, name, result, provenance)
-        return read_record(path)
+            missing = [name for name in config.measurements if not is_finished(path, name)]
+            provenance = {**pinned, "start": run_start()}
+            for done, outcome in enumerate(measure(pool, trials, missing), 1):
+                if outcome.failure:
+                    notify(f"{outcome.name} has no result: {outcome.failure}")
+                    store_failure(path, outcome.name, outcome.failure)
+                else:
+                    store_measurement(path, outcome.name, outcome.values, provenance)
+                if pool.n_workers > 1:  # workers do not report their progress
+                    event = ProgressEvent(stage="measurements", done=done, total=len(missing))
+                    progress(event)
 
     def _answered(
-        self, run: ExperimentFolder, model: Inspectable, progress: ProgressCallback
+        self, run: ExperimentFolder, model: LanguageModel, progress: ProgressCallback
     ) -> StudyTrials:
         """Ask all questions that have no response in the folder, and return the matched trials."""
         trials: list[MatchedTrial] = []
@@ -152,7 +163,7 @@ class InterpretabilityRun:
         kinds = {trial.concept: self.plan.kinds[trial.concept] for trial in trials}
         return StudyTrials(TrialRecord(tuple(trials), kinds), sounds, prompting)
 
-    def _pinned(self, model: Inspectable) -> dict[str, Any]:
+    def _pinned(self, model: LanguageModel) -> dict[str, Any]:
         """Return everything that results depend on besides the config, as plain JSON data."""
         return {
             "format": FORMAT,
@@ -161,6 +172,25 @@ class InterpretabilityRun:
             "roles": {p.clips.name: p.n_by_role() for p in self.plan.sets},
             "seed": self.config.seed,
         }
+
+
+@contextmanager
+def _placed(
+    placement: Placement, config: InterpretabilityConfig, folder: Path, progress: ProgressCallback
+) -> Iterator[tuple[LanguageModel, JobPool[MeasurementModels]]]:
+    """Context manager with the model of a study, and the pool that makes its measurements.
+
+    Raises:
+        UnsupportedInputError: if the activations of the model are not accessible.
+    """
+    if placement.is_here:
+        context = MeasurementModels(config, folder, progress)
+        yield context.model, SerialPool(context)
+        return
+    setup = WorkerSetup(MeasurementModels, (config, folder.absolute()), folder)
+    with placement.workers(setup) as pool:
+        pool.submit(check_inspectable, None).result()
+        yield worker_model(pool, config.model), pool
 
 
 def matched_trials(planned: PlannedQuestions, outcome: ProbeOutcome) -> list[MatchedTrial]:

@@ -4,21 +4,22 @@ Every response is stored, so that an interrupted run can resume.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from audioprobe.errors import located
+from audioprobe.experiments.placement import HERE, Placement
 from audioprobe.experiments.probing.build import PlannedProbe, plan_probes
 from audioprobe.experiments.probing.config import ProbeConfig
 from audioprobe.experiments.run_metadata import Notify, open_experiment, read_results
+from audioprobe.experiments.worker_model import model_loader
 from audioprobe.io.json_codec import to_json
 from audioprobe.models.cached import CachedModel
 from audioprobe.probing.results import ProbeOutcome
 from audioprobe.probing.runner import run_probe
 from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import LanguageModel
-from audioprobe.registry import load
 
 FORMAT = 2
 
@@ -69,6 +70,7 @@ class ProbeRun:
         folder: str | Path,
         progress: ProgressCallback = ignore_progress,
         *,
+        placement: Placement = HERE,
         notify: Notify = lambda _: None,
     ) -> list[ProbeCell]:
         """Ask every question that has no response in the folder of the run yet.
@@ -76,6 +78,7 @@ class ProbeRun:
         Args:
             folder: folder of the run; an interrupted run resumes.
             progress: called with the progress of each stage.
+            placement: where the models run; each worker loads those that it uses.
             notify: called with notices about changed audio, training clips and reused responses.
 
         Returns:
@@ -86,12 +89,20 @@ class ProbeRun:
                 model was trained on clips that the config calls unfamiliar.
             AudioProbeError: for causes that affect all questions, such as missing weights.
         """
-        models: dict[str, LanguageModel] = {
-            spec.name: load("language_model", spec.model.name, **spec.model.options)
-            for spec in self.config.models
-        }
-        spec = self.config.judge
-        judge = load("language_model", spec.name, **spec.options) if spec else None
+        with model_loader(placement) as load_model:
+            models = {spec.name: load_model(spec.model) for spec in self.config.models}
+            judge = load_model(self.config.judge) if self.config.judge else None
+            return self._run(folder, models, judge, progress, notify)
+
+    def _run(
+        self,
+        folder: str | Path,
+        models: Mapping[str, LanguageModel],
+        judge: LanguageModel | None,
+        progress: ProgressCallback,
+        notify: Notify,
+    ) -> list[ProbeCell]:
+        """Ask every question that has no response in the folder of the run yet."""
         pairs = [(plan.clips, models[plan.model.name]) for plan in self.planned if plan.clips]
         pinned = self._pinned(models, judge)
         cells = []
@@ -131,7 +142,7 @@ class ProbeRun:
         return cells
 
     def _pinned(
-        self, models: dict[str, LanguageModel], judge: LanguageModel | None
+        self, models: Mapping[str, LanguageModel], judge: LanguageModel | None
     ) -> dict[str, object]:
         """Return models, questions, options and seed, to be stored in the folder of the run.
 
