@@ -103,7 +103,7 @@ def test_architectures_on_a_cluster_equal_those_of_one_process(tmp_path: Path) -
     study = tiny_architectures.study(tables)
     here = study(tiny_architectures.copied(made, tmp_path / "here"))
     cluster = tiny_architectures.copied(made, tmp_path / "cluster")
-    with killing(lambda: any((cluster / "results").glob("*.json"))) as killed:
+    with killing(lambda: any((cluster / "results").glob("*.json.gz"))) as killed:
         record = study(cluster, placement=RAY)
     assert killed
     assert record.results.keys() == here.results.keys()

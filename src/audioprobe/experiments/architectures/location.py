@@ -81,10 +81,12 @@ def arms_to_locate(materials: ArmMaterials) -> list[Arm]:
 def locate_in_arm(materials: ArmMaterials, arm: Arm) -> str:
     """Measure where a concept is lost in the first seed of an arm, and store the tables.
 
+    A model that is missing, such as in a folder with stored results alone, is trained again.
+
     Returns:
         The name of the arm.
     """
-    folder = ArmTrainer(materials, arm, 0).model_folder
+    folder = ArmTrainer(materials, arm, 0).train()
     stored = materials.folder / RESULTS / result_name(arm, 0)
     with located(f"location in the arm {arm.name!r} (locate_trials = 0 leaves it out)"):
         tables = locate_loss(
