@@ -15,7 +15,7 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.components import EvaluationClips
 from audioprobe.io.config import parse_config
 from audioprobe.io.json_codec import to_json
-from audioprobe.io.run_folder import CONFIG, RunFolder, open_run
+from audioprobe.io.run_folder import CONFIG, AudioDigests, RunFolder, open_run
 from audioprobe.models.cached import CachedModel
 from audioprobe.protocols import LanguageModel
 from audioprobe.results.provenance import now, versions
@@ -38,13 +38,20 @@ class ExperimentFolder:
     Args:
         run: folder of the run.
         cache: path of a response cache that several runs share; "" uses no cache.
+        digests: digests of the audio, by name of the evaluation set and then by clip id.
 
     Attributes:
         response_log: log of the responses in the folder.
+        results: folder of the results.
+        audio_digests: digests of the audio, by name of the evaluation set and then by clip id.
+        n_reused: number of responses in finished results that were not computed again.
     """
 
-    def __init__(self, run: RunFolder, cache: str) -> None:
+    def __init__(self, run: RunFolder, cache: str, digests: AudioDigests) -> None:
         self.response_log = run.response_log
+        self.results = run.path / RESULTS
+        self.audio_digests = digests
+        self.n_reused = 0
         self._run = run
         self._cache = cache
         self._models: list[CachedModel] = []
@@ -57,15 +64,15 @@ class ExperimentFolder:
         self._models.append(CachedModel(model, self.response_log))
         return self._models[-1]
 
-    def store(self, name: str, content: str) -> None:
-        """Write a file into the folder of results."""
-        (self._run.path / RESULTS).mkdir(exist_ok=True)
+    def store(self, name: str, content: str | Iterable[str]) -> None:
+        """Write a file into the folder of results; see `atomic_write`."""
+        self.results.mkdir(exist_ok=True)
         self._run.write(f"{RESULTS}/{name}", content)
 
     def notify_reuse(self, notify: Notify) -> None:
         """Report how many prompts of a resumed run reused a response, and how many were sent."""
         if self._n_before:
-            n_hits = sum(model.n_hits for model in self._models)
+            n_hits = self.n_reused + sum(model.n_hits for model in self._models)
             n_misses = sum(model.n_misses for model in self._models)
             notify(f"{n_hits} prompts had a response in the folder, {n_misses} were sent.")
 
@@ -118,7 +125,7 @@ def open_experiment(
         for name, each in sets.items():
             for note in training_notes(trained_on[name], len(each.clips)):
                 notify(f"{name}: {note}.")
-        opened = ExperimentFolder(run, cache)
+        opened = ExperimentFolder(run, cache, digests)
         yield opened
         opened.notify_reuse(notify)
 
@@ -243,15 +250,15 @@ def _file_digest(path: Path) -> str:
         return f"cannot be read ({error.strerror})"
 
 
-def read_results(folder: Path, names: Sequence[str]) -> list[str]:
-    """Return the content of the result files of a finished run, in the order of `names`.
+def result_files(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Return the paths of the result files of a finished run, in the order of `names`.
 
     Args:
         folder: folder of the run.
         names: names of the result files, without ".json".
 
     Raises:
-        InvalidInputError: if a result is missing (the run is not finished) or unreadable.
+        InvalidInputError: if a result is missing (the run is not finished).
     """
     paths = [folder / RESULTS / f"{name}.json" for name in names]
     missing = [path for path in paths if not path.is_file()]
@@ -261,9 +268,18 @@ def read_results(folder: Path, names: Sequence[str]) -> list[str]:
             f"first is {missing[0].name}. Resume with: audioprobe run {folder / CONFIG} "
             f"--out {folder}"
         )
+    return paths
+
+
+def read_result(path: Path) -> str:
+    """Return the content of a result file.
+
+    Raises:
+        InvalidInputError: if the file is unreadable.
+    """
     try:
-        return [path.read_text(encoding="utf-8") for path in paths]
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(
-            f"{folder}: a result is not readable ({error}). Repeat the run."
+            f"{path}: the result is not readable ({error}). Repeat the run."
         ) from error

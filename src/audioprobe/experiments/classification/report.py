@@ -38,7 +38,7 @@ from audioprobe.reports.provenance import (
     option_text,
     provenance_section,
 )
-from audioprobe.reports.samples import sample_browser
+from audioprobe.reports.samples import MAX_ANSWERS, sample_browser
 
 N_BAND = 200
 """Number of resamples for the band of a ROC curve; other intervals use the number in the config."""
@@ -93,7 +93,7 @@ def build_report(
     return Page(
         title=f"Classification: {title}",
         facts=run_facts(run, cells),
-        findings=findings(cells, scores, drops, bootstrap.level),
+        findings=findings(data, scores, drops, bootstrap.level),
         notes=remarks,
         chart=_overview(scores),
         sections=[section for section in sections if section.items],
@@ -133,15 +133,24 @@ def _samples(
         for clips, questions in run.questions
         for question in questions
     }
-    clips = {(each.name, clip.id): clip for each, _ in run.questions for clip in each.clips}
+    levels = list(dict.fromkeys(cell.prompt_level for cell in cells))
+    samples, n_samples = clip_samples(cells, prompts, MAX_ANSWERS // len(levels))
+    selected = {(sample.evaluation_set, sample.clip) for sample in samples}
+    clips = {
+        (each.name, clip.id): clip
+        for each, _ in run.questions
+        for clip in each.clips
+        if (each.name, clip.id) in selected
+    }
     where = next((name for name in files if name.endswith(".parquet")), "the result files")
     return sample_browser(
-        clip_samples(cells, prompts),
-        list(dict.fromkeys(cell.prompt_level for cell in cells)),
+        samples,
+        levels,
         clips,
         audio,
         compared="prompt",
         complete_data=where,
+        n_samples=n_samples,
     )
 
 

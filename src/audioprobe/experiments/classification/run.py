@@ -24,7 +24,14 @@ from audioprobe.experiments.classification.build import (
     refuse_leaking,
 )
 from audioprobe.experiments.classification.config import ClassificationConfig
-from audioprobe.experiments.run_metadata import Notify, open_experiment, read_results
+from audioprobe.experiments.classification.parts import ResultParts, in_parts
+from audioprobe.experiments.run_metadata import (
+    ExperimentFolder,
+    Notify,
+    open_experiment,
+    read_result,
+    result_files,
+)
 from audioprobe.io.cache import ResponseLog
 from audioprobe.io.json_codec import to_json
 from audioprobe.metrics.hierarchy import Hierarchy
@@ -155,9 +162,9 @@ class ClassificationRun:
                         model, scorer, question=question.text, examples=question.examples, **options
                     )
                     report = staged(progress, name.replace("--", ": ", 1))
-                    results.append(classifier(clips.clips, clips.labels, progress=report))
-                    run.store(f"{name}.json", results[-1].to_json())
-                    run.store(f"{name}.csv", results[-1].to_csv())
+                    results.append(_classify(classifier, clips, run, name, report))
+                    run.store(f"{name}.json", results[-1].json_pieces())
+                    run.store(f"{name}.csv", results[-1].csv_lines())
                 cells.append(_cell(results, clips, question))
         return cells
 
@@ -212,13 +219,13 @@ class ClassificationRun:
         """
         parts = self._parts()
         names = [self._result_names(*part) for part in parts]
-        texts = iter(read_results(Path(folder), [name for group in names for name in group]))
+        files = iter(result_files(Path(folder), [name for group in names for name in group]))
         cells = []
         for group, (clips, question) in zip(names, parts, strict=True):
             results = []
             for name in group:
                 with located(f"{folder}: {name}.json"):
-                    results.append(ClassificationResult.from_json(next(texts)))
+                    results.append(_read(next(files), clips))
                     refuse_changed(results[-1], clips, question)
             cells.append(_cell(results, clips, question))
         return cells
@@ -233,6 +240,29 @@ class ClassificationRun:
             "prompts": {level.name: asdict(level.template) for _, level in self._levels},
             "seed": self.config.seed,
         }
+
+
+def _classify(
+    classifier: CaptionClassifier,
+    clips: LabelledClips,
+    run: ExperimentFolder,
+    name: str,
+    progress: ProgressCallback,
+) -> ClassificationResult:
+    """Return the scores of an evaluation set, which is classified in parts if it is large."""
+    if not in_parts(clips.clips):
+        return classifier(clips.clips, clips.labels, progress=progress)
+    parts = ResultParts(run.results / name, clips)
+    run.n_reused += parts.classify(classifier, run.audio_digests[clips.name], progress)
+    return parts.read()
+
+
+def _read(file: Path, clips: LabelledClips) -> ClassificationResult:
+    """Read a result from its parts; if there are none, from its JSON file."""
+    folder = file.with_suffix("")
+    if in_parts(clips.clips) and folder.is_dir():
+        return ResultParts(folder, clips).read()
+    return ClassificationResult.from_json(read_result(file))
 
 
 def _cell(

@@ -11,7 +11,12 @@ from pathlib import Path
 from audioprobe.errors import located
 from audioprobe.experiments.probing.build import PlannedProbe, plan_probes
 from audioprobe.experiments.probing.config import ProbeConfig
-from audioprobe.experiments.run_metadata import Notify, open_experiment, read_results
+from audioprobe.experiments.run_metadata import (
+    Notify,
+    open_experiment,
+    read_result,
+    result_files,
+)
 from audioprobe.io.json_codec import to_json
 from audioprobe.models.cached import CachedModel
 from audioprobe.probing.results import ProbeOutcome
@@ -123,7 +128,8 @@ class ProbeRun:
         Raises:
             InvalidInputError: if a result is missing or damaged.
         """
-        texts = read_results(Path(folder), [plan.name for plan in self.planned])
+        files = result_files(Path(folder), [plan.name for plan in self.planned])
+        texts = map(read_result, files)
         cells = []
         for plan, text in zip(self.planned, texts, strict=True):
             with located(f"{folder}: {plan.name}.json"):
