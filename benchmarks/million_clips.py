@@ -60,7 +60,7 @@ class Tones:
     ) -> Iterator[Response]:
         """Yield a caption for each prompt."""
         del decoding
-        most = int(os.environ.get(KILL, 0))
+        most = int(os.environ.get(KILL, "0"))
         for n, prompt in enumerate(prompts, 1):
             if n == 1:
                 Path(os.environ[MARK]).write_text(str(time.time()))
