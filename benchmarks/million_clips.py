@@ -2,7 +2,9 @@
 
 A run with a scripted model is killed when 90 % of its prompts have a response. It is then resumed,
 and its report is computed again. Each step is a process of its own, so that its peak memory is
-known. Printed, for each number of clips: seconds, peak memory and bytes of the files of the run.
+known. Seconds are CPU time, which a busy machine hardly changes; only the time until the resumed
+run sends its first prompt is that of a clock. The command fails if this takes over a minute, or if
+memory grows by more than 8 KiB per clip.
 """
 
 import argparse
@@ -22,14 +24,16 @@ import numpy as np
 import soundfile
 
 from audioprobe.types import ComponentInfo, Decoding, Prompt, Response
+from side_by_side import finish
 
-SIZES = (300, 3_000)
+SIZES = (1_000, 8_000)
 RATE, N_SAMPLES = 16_000, 320  # a clip of 20 ms
 N_RECORDINGS = 100  # groups of clips
 N_LABELS = 28  # as many as EDANSA has
 N_RESAMPLES = 20
 KILLED_AT = 0.9
-BAR_RESUME_S, BAR_BYTES = 60.0, 8192.0
+MOST_RESUME_S, MOST_BYTES = 60.0, 8192.0
+FILES = ("responses.jsonl", "manifest.json", "scores.parquet", "report.html")
 KILL, MARK = "MILLION_CLIPS_KILL", "MILLION_CLIPS_MARK"
 LABELS = tuple(f"source {chr(97 + n // 10)}{n % 10}" for n in range(N_LABELS))
 CONFIG = """
@@ -109,80 +113,114 @@ def register(folder: Path) -> dict[str, str]:
 
 
 def step(command: str, config: Path, folder: Path) -> None:
-    """Run or report, and print seconds and peak memory of the parts as JSON."""
+    """Run or report, and print CPU seconds and peak memory as JSON."""
     from audioprobe.experiments.classification.config import read_classification
     from audioprobe.experiments.classification.outputs import write_outputs
     from audioprobe.experiments.classification.run import ClassificationRun
 
-    times = {}
-    start = time.perf_counter()
-
-    def lap(name: str) -> None:
-        nonlocal start
-        times[f"{name}_s"] = time.perf_counter() - start
-        times[f"{name}_peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
-        start = time.perf_counter()
-
     run = ClassificationRun(read_classification(config), config.read_text())
-    lap("clips")
+    seconds = [time.process_time()]
     cells = run.read(folder) if command == "report" else run(folder)
-    lap(command)
+    seconds.append(time.process_time())
     write_outputs(run, cells, folder, "clips")
-    lap("outputs")
-    print(json.dumps(times))
+    seconds.append(time.process_time())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    start_s, results_s, outputs_s = np.diff([0, *seconds]).tolist()
+    print(json.dumps([start_s, results_s, outputs_s, peak]))
+
+
+class Steps:
+    """The processes of one run in a folder."""
+
+    def __init__(self, work: Path, n_clips: int, n_resamples: int) -> None:
+        table = make_clips(work, n_clips)
+        self._environment = register(work)
+        self._mark = Path(self._environment[MARK])
+        self._config, self.folder = work / "config.toml", work / "run"
+        self._config.write_text(CONFIG.format(table=table, n_resamples=n_resamples))
+
+    def __call__(self, command: str, **more: str) -> tuple[list[float], float, float]:
+        """Return the output of a step, its CPU seconds, and the seconds until its first prompt."""
+        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
+        arguments = ["--step", command, str(self._config), str(self.folder)]
+        process = subprocess.run(
+            [sys.executable, __file__, *arguments],
+            env=self._environment | more,
+            stdout=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert process.returncode == (-signal.SIGKILL if KILL in more else 0), process.returncode
+        first = float(self._mark.read_text()) - began if self._mark.is_file() else 0.0
+        self._mark.unlink(missing_ok=True)
+        cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return json.loads(process.stdout or "[]"), cpu, first
 
 
 def measure(n_clips: int, work: Path, n_resamples: int) -> dict[str, float]:
-    """Kill, resume and report a run; return its seconds and bytes by name."""
-    table = make_clips(work, n_clips)
-    environment = register(work)
-    config, folder = work / "config.toml", work / "run"
-    config.write_text(CONFIG.format(table=table, n_resamples=n_resamples))
-
-    def start(command: str, **more: str) -> tuple[int, dict[str, float], float]:
-        began, clock = time.time(), time.perf_counter()
-        arguments = [sys.executable, __file__, "--step", command, str(config), str(folder)]
-        process = subprocess.run(
-            arguments, env=environment | more, stdout=subprocess.PIPE, text=True, check=False
-        )
-        mark = Path(environment[MARK])
-        first = float(mark.read_text()) - began if mark.is_file() else float("nan")
-        mark.unlink(missing_ok=True)
-        took = {f"{command}_process_s": time.perf_counter() - clock}
-        times = json.loads(process.stdout) if process.returncode == 0 else {}
-        return process.returncode, took | times, first
-
+    """Kill, resume and report a run; return seconds and bytes by name."""
+    steps = Steps(work, n_clips, n_resamples)
     n_before = round(KILLED_AT * n_clips)
-    status, killed, first = start("run", **{KILL: str(n_before)})
-    assert status == -signal.SIGKILL, status
-    row = {"clips": float(n_clips), "first_start_s": first}
-    row["killed_s"] = killed["run_process_s"]
-    status, times, row["resume_s"] = start("run")
-    assert status == 0, status
-    row |= times
-    status, times, _ = start("report")
-    assert status == 0, status
-    row |= {f"again_{name}": value for name, value in times.items()}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        row[f"bytes_{path.name}"] = path.stat().st_size
-    return row
+    _, killed_s, first_s = steps("run", **{KILL: str(n_before)})
+    (_, results_s, outputs_s, peak), _, resume_s = steps("run")
+    (start_s, read_s, _, report_peak), _, _ = steps("report")
+    files = {name: (steps.folder / name).stat().st_size for name in FILES}
+    results = sum(p.stat().st_size for p in (steps.folder / "results").rglob("*") if p.is_file())
+    return {
+        "clips": n_clips,
+        "load clips (s)": start_s,
+        "first 90 % (s)": killed_s,
+        "resume, other 10 % (s)": results_s,
+        "outputs (s)": outputs_s,
+        "read results (s)": read_s,
+        "until first prompt (clock s)": first_s,
+        "until first prompt, resumed (clock s)": resume_s,
+        "peak memory (bytes)": peak,
+        "peak memory of report (bytes)": report_peak,
+        **{f"{name} (bytes)": size for name, size in files.items()},
+        "results/ (bytes)": results,
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("sizes", nargs="*", type=int, default=SIZES)
-    parser.add_argument("--csv", type=Path)
-    parser.add_argument("--work", type=Path)
-    parser.add_argument("--resamples", type=int, default=N_RESAMPLES)
-    parser.add_argument("--step", nargs=3)
+    parser.add_argument("sizes", nargs="*", type=int, default=SIZES, help="numbers of clips")
+    parser.add_argument("--csv", type=Path, help="table to which a row per size is added")
+    parser.add_argument("--work", type=Path, help="folder for temporary files")
+    parser.add_argument("--resamples", type=int, default=N_RESAMPLES, help="of the intervals")
+    parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
-        step(options.step[0], Path(options.step[1]), Path(options.step[2]))
+        command, config, folder = options.step
+        step(command, Path(config), Path(folder))
         return
+    rows = []
     for n_clips in options.sizes:
-        with tempfile.TemporaryDirectory(dir=options.work) as folder:
-            row = measure(n_clips, Path(folder), options.resamples)
-        print(json.dumps({k: round(v, 2) for k, v in row.items()}, indent=1), flush=True)
+        with tempfile.TemporaryDirectory(dir=options.work) as work:
+            rows.append(measure(n_clips, Path(work), options.resamples))
+        for name, value in rows[-1].items():
+            print(f"{name:40}{value:16,.1f}{value / n_clips:16,.4f} per clip", flush=True)
+        if options.csv:
+            is_new = not options.csv.is_file()
+            with options.csv.open("a", newline="") as stream:
+                writer = csv.DictWriter(stream, rows[-1])
+                if is_new:
+                    writer.writeheader()
+                writer.writerow({name: round(value, 2) for name, value in rows[-1].items()})
+    finish(*map(_fits, rows, rows[:1] * len(rows)))
+
+
+def _fits(row: dict[str, float], smallest: dict[str, float]) -> bool:
+    """Print whether a size stays within the limits; memory is compared with the smallest size."""
+    resume_s = row["until first prompt, resumed (clock s)"]
+    more = max(row["clips"] - smallest["clips"], 1)
+    grown = (row["peak memory (bytes)"] - smallest["peak memory (bytes)"]) / more
+    print(
+        f"{row['clips']:,.0f} clips: resumed in {resume_s:.1f} s (limit {MOST_RESUME_S:g}), memory "
+        f"grew by {grown:,.0f} bytes per clip (limit {MOST_BYTES:g})"
+    )
+    return resume_s <= MOST_RESUME_S and grown <= MOST_BYTES
 
 
 if __name__ == "__main__":

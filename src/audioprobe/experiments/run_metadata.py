@@ -14,6 +14,7 @@ from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.components import EvaluationClips
 from audioprobe.io.config import parse_config
+from audioprobe.io.file_digests import DIGITS, FileDigests, file_digest
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import CONFIG, AudioDigests, RunFolder, open_run
 from audioprobe.models.cached import CachedModel
@@ -22,8 +23,10 @@ from audioprobe.results.provenance import now, versions
 from audioprobe.training_data import training_notes
 from audioprobe.types import Clip
 
-_DIGITS = 16  # number of hexadecimal digits of a digest
 _SHOWN = 5  # maximum number of clips that a sentence names
+
+FILE_DIGESTS = "file-digests.json"
+"""Table of the digests of the audio files in the folder of a run; see `FileDigests`."""
 
 RESULTS = "results"
 """Name of the folder with one result file for each part of a run."""
@@ -110,7 +113,9 @@ def open_experiment(
     trained_on: dict[str, dict[str, tuple[str, ...]]] = {name: {} for name in sets}
     for clips, model in pairs:
         trained_on[clips.name] |= find_training_clips(clips, model)
-    digests = {name: audio_digests(each.clips) for name, each in sets.items()} | dict(examples)
+    of_file = FileDigests(Path(folder) / FILE_DIGESTS)
+    digests = {name: audio_digests(each.clips, of_file) for name, each in sets.items()}
+    digests |= dict(examples)
     data = {name: json.loads(to_json(each.info)) for name, each in sets.items()}
     positions = {name: clip_digests(each.clips) for name, each in sets.items()}
     with open_run(
@@ -121,6 +126,7 @@ def open_experiment(
         audio_digests=digests,
         incompatibility=lambda older: config_difference(older, config),
     ) as run:
+        of_file.save()
         notify_changes(run, digests, notify)
         for name, each in sets.items():
             for note in training_notes(trained_on[name], len(each.clips)):
@@ -219,35 +225,31 @@ def clip_digests(clips: Iterable[Clip]) -> dict[str, str]:
     return {
         clip.id: hashlib.sha256(
             f"{clip.start}\t{clip.duration}\t{clip.labels}".encode("utf-8", "surrogatepass")
-        ).hexdigest()[:_DIGITS]
+        ).hexdigest()[:DIGITS]
         for clip in clips
     }
 
 
-def audio_digests(clips: Iterable[Clip]) -> dict[str, str]:
+def audio_digests(
+    clips: Iterable[Clip], file_digest: Callable[[Path], str] = file_digest
+) -> dict[str, str]:
     """Return a digest of each clip's audio, by clip id, to detect changed audio.
 
     A digest is 16 hexadecimal digits of the SHA-256 of the file, or of the samples of a clip in
     memory. If the file cannot be read, the value is the error text, such as "no such file".
+
+    Args:
+        clips: the clips.
+        file_digest: function that returns the digest of a file; it is called once per file.
     """
-    of_file = functools.cache(_file_digest)
+    of_file = functools.cache(file_digest)
     digests = {}
     for clip in clips:
         if clip.waveform is not None:
-            digests[clip.id] = clip.waveform.digest()[:_DIGITS]
+            digests[clip.id] = clip.waveform.digest()[:DIGITS]
         elif clip.path is not None:
             digests[clip.id] = of_file(clip.path)
     return digests
-
-
-def _file_digest(path: Path) -> str:
-    if not path.is_file():
-        return "no such file"
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()[:_DIGITS]
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
 
 
 def result_files(folder: Path, names: Sequence[str]) -> list[Path]:
