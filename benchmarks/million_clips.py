@@ -2,9 +2,8 @@
 
 A run with a scripted model is killed when 90 % of its prompts have a response. It is then resumed,
 and its report is computed again. Each step is a process of its own, so that its peak memory is
-known. Seconds are CPU time, which a busy machine hardly changes; only the time until the resumed
-run sends its first prompt is that of a clock. The command fails if this takes over a minute, or if
-memory grows by more than 8 KiB per clip.
+known. Seconds are CPU time, which a busy machine hardly changes. The command fails if a resumed run
+takes over a minute until it sends its first prompt, or if memory grows by more than 8 KiB per clip.
 """
 
 import argparse
@@ -53,8 +52,8 @@ split = "all"
 class Tones:
     """Names the label that the first sample of a clip encodes, which is right in 70 % of clips.
 
-    The environment can name a file to which the time of the first prompt is written, and a number
-    of prompts after which the process is killed.
+    The environment names a file to which the CPU time at the first prompt is written, and it can
+    have a number of prompts after which the process is killed.
     """
 
     info = ComponentInfo("language_model", "tones", "1")
@@ -67,7 +66,7 @@ class Tones:
         most = int(os.environ.get(KILL, "0"))
         for n, prompt in enumerate(prompts, 1):
             if n == 1:
-                Path(os.environ[MARK]).write_text(str(time.time()))
+                Path(os.environ[MARK]).write_text(str(time.process_time()))
             assert prompt.audio is not None
             label = LABELS[round(float(prompt.audio.samples[0]) * 64)]
             yield Response(f"A recording of {label} with wind and a distant engine.")
@@ -140,8 +139,8 @@ class Steps:
         self._config.write_text(CONFIG.format(table=table, n_resamples=n_resamples))
 
     def __call__(self, command: str, **more: str) -> tuple[list[float], float, float]:
-        """Return the output of a step, its CPU seconds, and the seconds until its first prompt."""
-        before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.time()
+        """Return the output of a step, its CPU seconds, and those until its first prompt."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         arguments = ["--step", command, str(self._config), str(self.folder)]
         process = subprocess.run(
             [sys.executable, __file__, *arguments],
@@ -152,7 +151,7 @@ class Steps:
         )
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         assert process.returncode == (-signal.SIGKILL if KILL in more else 0), process.returncode
-        first = float(self._mark.read_text()) - began if self._mark.is_file() else 0.0
+        first = float(self._mark.read_text()) if self._mark.is_file() else 0.0
         self._mark.unlink(missing_ok=True)
         cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
         return json.loads(process.stdout or "[]"), cpu, first
@@ -174,8 +173,8 @@ def measure(n_clips: int, work: Path, n_resamples: int) -> dict[str, float]:
         "resume, other 10 % (s)": results_s,
         "outputs (s)": outputs_s,
         "read results (s)": read_s,
-        "until first prompt (clock s)": first_s,
-        "until first prompt, resumed (clock s)": resume_s,
+        "until first prompt (s)": first_s,
+        "until first prompt, resumed (s)": resume_s,
         "peak memory (bytes)": peak,
         "peak memory of report (bytes)": report_peak,
         **{f"{name} (bytes)": size for name, size in files.items()},
@@ -213,7 +212,7 @@ def main() -> None:
 
 def _fits(row: dict[str, float], smallest: dict[str, float]) -> bool:
     """Print whether a size stays within the limits; memory is compared with the smallest size."""
-    resume_s = row["until first prompt, resumed (clock s)"]
+    resume_s = row["until first prompt, resumed (s)"]
     more = max(row["clips"] - smallest["clips"], 1)
     grown = (row["peak memory (bytes)"] - smallest["peak memory (bytes)"]) / more
     print(
