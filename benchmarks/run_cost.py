@@ -24,7 +24,7 @@ CLIPS = {
 }
 N_GPUS = (1, 8, 64)
 TABLE = Path(__file__).parents[1] / "docs" / "run-cost.csv"
-RESUME = "until first prompt, resumed (clock s)"
+RESUME = "until first prompt, resumed (s)"
 PEAK = "peak memory (bytes)"
 STEPS = ("load clips (s)", "first 90 % (s)", "resume, other 10 % (s)", "outputs (s)")
 
@@ -71,12 +71,10 @@ def plot(rows: list[dict[str, float]], path: Path) -> None:
     clips = [row["clips"] for row in rows]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     run_s = [sum(row[name] for name in STEPS) for row in rows]
-    left.plot(clips, run_s, "o-", label="run and outputs (CPU)")
-    left.plot(clips, [row["read results (s)"] for row in rows], "s-", label="read results (CPU)")
-    left.plot(
-        clips, [row[RESUME] for row in rows], "^-", label="until first prompt, resumed (clock)"
-    )
-    left.set_ylabel("seconds")
+    left.plot(clips, run_s, "o-", label="run and outputs")
+    left.plot(clips, [row["read results (s)"] for row in rows], "s-", label="read results")
+    left.plot(clips, [row[RESUME] for row in rows], "^-", label="until first prompt, resumed")
+    left.set_ylabel("CPU seconds")
     right.plot(clips, [row[PEAK] for row in rows], "o-", label="peak memory")
     for name, marker in (("results/", "s"), ("responses.jsonl", "^"), ("scores.parquet", "v")):
         values = [row[f"{name} (bytes)"] for row in rows]
