@@ -93,7 +93,7 @@ def read_header(path: Path) -> PartHeader:
         metadata = parquet.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException) as error:
         raise InvalidInputError(
-            f"{path}: the part of a result cannot be read ({error}). Resume the run."
+            f"{path}: the part of a result cannot be read ({error}). Delete the file, and resume the run."
         ) from error
     with located(str(path)):
         return from_json(PartHeader, metadata.get(_HEADER, b"").decode())
@@ -164,7 +164,7 @@ def _read_rows(path: Path, n_labels: int) -> tuple[Iterator[dict[str, Any]], Flo
         records = table["record"].to_pylist()
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise InvalidInputError(
-            f"{path}: the part of a result cannot be read ({error}). Resume the run."
+            f"{path}: the part of a result cannot be read ({error}). Delete the file, and resume the run."
         ) from error
     return map(json.loads, records), values
 

@@ -11,7 +11,7 @@ from tests.scripted import content, sound
 from audioprobe import CaptionClassifier, KeywordScorer, Prompt, Scripted
 from audioprobe.datasets.in_memory import InMemoryDataset
 from audioprobe.errors import InvalidInputError, RemoteError
-from audioprobe.experiments.classification import parts
+from audioprobe.experiments.classification import parts, report
 from audioprobe.experiments.classification.build import LabelledClips
 from audioprobe.experiments.classification.config import read_classification
 from audioprobe.experiments.classification.labelled_scores import LabelledScores
@@ -21,7 +21,7 @@ from audioprobe.experiments.classification.samples import n_right
 from audioprobe.experiments.run_metadata import audio_digests
 from audioprobe.progress import ProgressEvent, ignore_progress
 from audioprobe.reports.samples import scored_answer
-from audioprobe.results import ClassificationResult, LabelScores, Provenance
+from audioprobe.results import ClassificationResult, Failure, LabelScores, Provenance
 from audioprobe.types import Clip
 
 LABELS = ("crow", "rain", "bell")
@@ -200,3 +200,20 @@ def test_number_of_correct_best_labels_agrees_with_the_samples() -> None:
     ]
     n_labelled = sum(answer != "not labelled" for answer in answers)
     assert n_right(LabelledScores(cell)) == (answers.count("right"), n_labelled)
+
+
+def test_report_limits_the_number_of_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures = tuple(Failure(f"clip {n}", "read", "AudioReadError", "damaged") for n in range(5))
+    result = ClassificationResult(
+        label_scores=LabelScores((), LABELS, np.empty((0, 3))),
+        captions=(),
+        failures=failures,
+        provenance=Provenance(components={}, options={}, seed=0, data="", versions={}, created=""),
+    )
+    cell = ClassificationCell(
+        evaluation_set="made", prompt_level="caption", familiar=None, result=result, groups={}
+    )
+    for most, title in ((5, "made: caption"), (3, "made: caption, 3 of 5 failures")):
+        monkeypatch.setattr(report, "MAX_FAILURES", most)
+        (grid,) = report.failure_grids([cell])
+        assert (grid.title, len(grid.table.rows)) == (title, most)

@@ -5,17 +5,17 @@ stored in a Parquet file; see `results.result_parts`. A resumed run does not rea
 clips in finished parts.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from audioprobe.classification.caption import CaptionClassifier
 from audioprobe.errors import optional_import
 from audioprobe.experiments.classification.build import LabelledClips
+from audioprobe.experiments.run_metadata import ExperimentFolder, read_result
 from audioprobe.progress import ProgressCallback, ProgressEvent
 from audioprobe.results import ClassificationResult
 from audioprobe.results.provenance import combined_digest, versions
-from audioprobe.types import Clip
 
 PART_SIZE = 5_000
 """Number of clips of a part. A killed run reads the audio of at most this number of clips again."""
@@ -90,9 +90,40 @@ class ResultParts:
         return result
 
 
-def in_parts(clips: Sequence[Clip]) -> bool:
-    """Return whether an evaluation set is so large that it is classified in parts."""
-    return len(clips) > PART_SIZE
+def classify_set(
+    classifier: CaptionClassifier,
+    clips: LabelledClips,
+    run: ExperimentFolder,
+    name: str,
+    progress: ProgressCallback,
+) -> ClassificationResult:
+    """Return the scores of an evaluation set, which is classified in parts if it is large.
+
+    Args:
+        classifier: classifier of the clips.
+        clips: clips of the evaluation set, with their labels.
+        run: folder of the run, to which the parts are written.
+        name: name of the result.
+        progress: called with the progress.
+    """
+    if len(clips.clips) <= PART_SIZE:
+        return classifier(clips.clips, clips.labels, progress=progress)
+    parts = ResultParts(run.results / name, clips)
+    run.n_reused += parts.classify(classifier, run.audio_digests[clips.name], progress)
+    return parts.read()
+
+
+def read_set(file: Path, clips: LabelledClips) -> ClassificationResult:
+    """Read the result of an evaluation set from its parts; if there are none, from a JSON file.
+
+    Args:
+        file: the JSON file; the folder of the parts has the same name without suffix.
+        clips: clips of the evaluation set.
+    """
+    folder = file.with_suffix("")
+    if len(clips.clips) > PART_SIZE and folder.is_dir():
+        return ResultParts(folder, clips).read()
+    return ClassificationResult.from_json(read_result(file))
 
 
 def _shifted(

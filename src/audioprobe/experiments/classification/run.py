@@ -24,12 +24,10 @@ from audioprobe.experiments.classification.build import (
     refuse_leaking,
 )
 from audioprobe.experiments.classification.config import ClassificationConfig
-from audioprobe.experiments.classification.parts import ResultParts, in_parts
+from audioprobe.experiments.classification.parts import classify_set, read_set
 from audioprobe.experiments.run_metadata import (
-    ExperimentFolder,
     Notify,
     open_experiment,
-    read_result,
     result_files,
 )
 from audioprobe.io.cache import ResponseLog
@@ -162,7 +160,7 @@ class ClassificationRun:
                         model, scorer, question=question.text, examples=question.examples, **options
                     )
                     report = staged(progress, name.replace("--", ": ", 1))
-                    results.append(_classify(classifier, clips, run, name, report))
+                    results.append(classify_set(classifier, clips, run, name, report))
                     run.store(f"{name}.json", results[-1].json_pieces())
                     run.store(f"{name}.csv", results[-1].csv_lines())
                 cells.append(_cell(results, clips, question))
@@ -225,7 +223,7 @@ class ClassificationRun:
             results = []
             for name in group:
                 with located(f"{folder}: {name}.json"):
-                    results.append(_read(next(files), clips))
+                    results.append(read_set(next(files), clips))
                     refuse_changed(results[-1], clips, question)
             cells.append(_cell(results, clips, question))
         return cells
@@ -240,29 +238,6 @@ class ClassificationRun:
             "prompts": {level.name: asdict(level.template) for _, level in self._levels},
             "seed": self.config.seed,
         }
-
-
-def _classify(
-    classifier: CaptionClassifier,
-    clips: LabelledClips,
-    run: ExperimentFolder,
-    name: str,
-    progress: ProgressCallback,
-) -> ClassificationResult:
-    """Return the scores of an evaluation set, which is classified in parts if it is large."""
-    if not in_parts(clips.clips):
-        return classifier(clips.clips, clips.labels, progress=progress)
-    parts = ResultParts(run.results / name, clips)
-    run.n_reused += parts.classify(classifier, run.audio_digests[clips.name], progress)
-    return parts.read()
-
-
-def _read(file: Path, clips: LabelledClips) -> ClassificationResult:
-    """Read a result from its parts; if there are none, from its JSON file."""
-    folder = file.with_suffix("")
-    if in_parts(clips.clips) and folder.is_dir():
-        return ResultParts(folder, clips).read()
-    return ClassificationResult.from_json(read_result(file))
 
 
 def _cell(
