@@ -92,9 +92,7 @@ def read_header(path: Path) -> PartHeader:
     try:
         metadata = parquet.read_schema(path).metadata or {}
     except (OSError, pa.ArrowException) as error:
-        raise InvalidInputError(
-            f"{path}: the part of a result cannot be read ({error}). Delete the file, and resume the run."
-        ) from error
+        raise _unreadable(path, error) from error
     with located(str(path)):
         return from_json(PartHeader, metadata.get(_HEADER, b"").decode())
 
@@ -163,10 +161,14 @@ def _read_rows(path: Path, n_labels: int) -> tuple[Iterator[dict[str, Any]], Flo
         values = table["scores"].combine_chunks().flatten().to_numpy().reshape(-1, n_labels)
         records = table["record"].to_pylist()
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
-        raise InvalidInputError(
-            f"{path}: the part of a result cannot be read ({error}). Delete the file, and resume the run."
-        ) from error
+        raise _unreadable(path, error) from error
     return map(json.loads, records), values
+
+
+def _unreadable(path: Path, error: Exception) -> InvalidInputError:
+    return InvalidInputError(
+        f"{path}: the part of a result cannot be read ({error}). Delete it, and resume the run."
+    )
 
 
 def _joined_provenance(parts: Sequence[Provenance]) -> Provenance:

@@ -216,4 +216,4 @@ def test_report_limits_the_number_of_failures(monkeypatch: pytest.MonkeyPatch) -
     for most, title in ((5, "made: caption"), (3, "made: caption, 3 of 5 failures")):
         monkeypatch.setattr(report, "MAX_FAILURES", most)
         (grid,) = report.failure_grids([cell])
-        assert (grid.title, len(grid.table.rows)) == (title, most)
+        assert (grid.name, len(grid.table.rows)) == (title, most)
