@@ -58,19 +58,23 @@ class Tones:
 
     info = ComponentInfo("language_model", "tones", "1")
 
+    def __init__(self) -> None:
+        self._n_sent = 0
+
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
         """Yield a caption for each prompt."""
         del decoding
         most = int(os.environ.get(KILL, "0"))
-        for n, prompt in enumerate(prompts, 1):
-            if n == 1:
+        for prompt in prompts:
+            self._n_sent += 1
+            if self._n_sent == 1:
                 Path(os.environ[MARK]).write_text(str(time.process_time()))
             assert prompt.audio is not None
             label = LABELS[round(float(prompt.audio.samples[0]) * 64)]
             yield Response(f"A recording of {label} with wind and a distant engine.")
-            if n == most:
+            if self._n_sent == most:
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
