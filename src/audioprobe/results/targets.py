@@ -35,8 +35,8 @@ def targets_of(
             f"none; the first is {unknown[0]!r}. Pass () for a clip in which no label is present."
         )
     columns: dict[str, list[int]] = {}
-    for column, label in enumerate(labels):
-        columns.setdefault(_normalized(label), []).append(column)
+    for column, text in enumerate(map(_normalized, labels)):
+        columns.setdefault(text, []).append(column)
     targets = np.zeros((len(clip_ids), len(labels)), dtype=np.bool_)
     others: set[str] = set()
     for row, clip_id in enumerate(clip_ids):
