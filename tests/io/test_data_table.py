@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.io import parquet
 from audioprobe.io.data_table import DataTable
-from audioprobe.io.parquet import read_parquet
+from audioprobe.io.parquet import read_parquet, write_batches
 
 TABLE = DataTable(
     {"clip": ["a", "b"], "score": [0.5, None], "present": [True, None], "all": [[1.0, 2.0], None]}
@@ -28,6 +29,26 @@ def test_parquet_keeps_missing_values_and_equal_data_give_equal_bytes(tmp_path: 
     assert first.read_bytes() == again.read_bytes()
     assert [row["score"] for row in read_parquet(first)] == [0.5, None]
     assert [row["all"] for row in read_parquet(first)] == [[1.0, 2.0], None]
+
+
+def test_parquet_in_batches_is_that_of_the_whole_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    types = {"clip": "string", "group": "null", "score": "double", "present": "bool"}
+    rows = [(f"clip {n}", None, n / 7, [None, True, False][n % 3]) for n in range(10)]
+    table = DataTable.from_rows(tuple(types), rows)
+    whole = table.to_parquet(tmp_path / "whole.parquet")
+    for name, size in (("batches", 100), ("groups", 4)):
+        monkeypatch.setattr(parquet, "ROW_GROUP", size)
+        batches = (
+            {column: values[start : start + 3] for column, values in table.columns.items()}
+            for start in range(0, 10, 3)
+        )
+        path = write_batches(tmp_path / name, types, batches)
+        assert read_parquet(path) == read_parquet(whole)
+        assert (path.read_bytes() == whole.read_bytes()) == (size == 100)
+    empty = write_batches(tmp_path / "empty", types, [])
+    assert read_parquet(empty) == []
 
 
 def test_missing_values_are_missing_in_pandas() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.json_codec import JsonArray, from_json, to_json
+from audioprobe.io.json_codec import JsonArray, from_json, json_pieces, to_json
 from audioprobe.types import ComponentInfo, Estimate
 
 texts = st.text(max_size=8)
@@ -118,3 +118,14 @@ def test_deeply_nested_json_is_rejected() -> None:
 def test_arbitrary_objects_are_rejected() -> None:
     with pytest.raises(InvalidInputError, match="cannot be written as JSON"):
         to_json(ComponentInfo("k", "n", options={"o": object()}))  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (2, 3), (3000, 3)])
+def test_pieces_of_json_join_to_the_whole_text(shape: tuple[int, int]) -> None:
+    value = WithArray(np.random.default_rng(0).normal(size=shape))
+    assert "".join(json_pieces(value)) == to_json(value)
+
+
+def test_pieces_of_json_reject_numbers_that_are_not_finite() -> None:
+    with pytest.raises(InvalidInputError, match="NaN or infinity"):
+        list(json_pieces(WithArray(np.array([1.0, np.nan]))))

@@ -14,16 +14,19 @@ from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.components import EvaluationClips
 from audioprobe.io.config import parse_config
+from audioprobe.io.file_digests import DIGITS, FileDigests, file_digest
 from audioprobe.io.json_codec import to_json
-from audioprobe.io.run_folder import CONFIG, RunFolder, open_run
+from audioprobe.io.run_folder import CONFIG, AudioDigests, RunFolder, open_run
 from audioprobe.models.cached import CachedModel
 from audioprobe.protocols import LanguageModel
 from audioprobe.results.provenance import now, versions
 from audioprobe.training_data import training_notes
 from audioprobe.types import Clip
 
-_DIGITS = 16  # number of hexadecimal digits of a digest
 _SHOWN = 5  # maximum number of clips that a sentence names
+
+FILE_DIGESTS = "file-digests.json"
+"""Table of the digests of the audio files in the folder of a run; see `FileDigests`."""
 
 RESULTS = "results"
 """Name of the folder with one result file for each part of a run."""
@@ -38,13 +41,20 @@ class ExperimentFolder:
     Args:
         run: folder of the run.
         cache: path of a response cache that several runs share; "" uses no cache.
+        digests: digests of the audio, by name of the evaluation set and then by clip id.
 
     Attributes:
         response_log: log of the responses in the folder.
+        results: folder of the results.
+        audio_digests: digests of the audio, by name of the evaluation set and then by clip id.
+        n_reused: number of responses in finished results that were not computed again.
     """
 
-    def __init__(self, run: RunFolder, cache: str) -> None:
+    def __init__(self, run: RunFolder, cache: str, digests: AudioDigests) -> None:
         self.response_log = run.response_log
+        self.results = run.path / RESULTS
+        self.audio_digests = digests
+        self.n_reused = 0
         self._run = run
         self._cache = cache
         self._models: list[CachedModel] = []
@@ -57,15 +67,15 @@ class ExperimentFolder:
         self._models.append(CachedModel(model, self.response_log))
         return self._models[-1]
 
-    def store(self, name: str, content: str) -> None:
-        """Write a file into the folder of results."""
-        (self._run.path / RESULTS).mkdir(exist_ok=True)
+    def store(self, name: str, content: str | Iterable[str]) -> None:
+        """Write a file into the folder of results; see `atomic_write`."""
+        self.results.mkdir(exist_ok=True)
         self._run.write(f"{RESULTS}/{name}", content)
 
     def notify_reuse(self, notify: Notify) -> None:
         """Report how many prompts of a resumed run reused a response, and how many were sent."""
         if self._n_before:
-            n_hits = sum(model.n_hits for model in self._models)
+            n_hits = self.n_reused + sum(model.n_hits for model in self._models)
             n_misses = sum(model.n_misses for model in self._models)
             notify(f"{n_hits} prompts had a response in the folder, {n_misses} were sent.")
 
@@ -103,7 +113,11 @@ def open_experiment(
     trained_on: dict[str, dict[str, tuple[str, ...]]] = {name: {} for name in sets}
     for clips, model in pairs:
         trained_on[clips.name] |= find_training_clips(clips, model)
-    digests = {name: audio_digests(each.clips) for name, each in sets.items()} | dict(examples)
+    of_file = FileDigests(Path(folder) / FILE_DIGESTS)
+    digests: dict[str, Mapping[str, str]] = {
+        name: audio_digests(each.clips, of_file) for name, each in sets.items()
+    }
+    digests |= examples
     data = {name: json.loads(to_json(each.info)) for name, each in sets.items()}
     positions = {name: clip_digests(each.clips) for name, each in sets.items()}
     with open_run(
@@ -114,11 +128,12 @@ def open_experiment(
         audio_digests=digests,
         incompatibility=lambda older: config_difference(older, config),
     ) as run:
+        of_file.save()
         notify_changes(run, digests, notify)
         for name, each in sets.items():
             for note in training_notes(trained_on[name], len(each.clips)):
                 notify(f"{name}: {note}.")
-        opened = ExperimentFolder(run, cache)
+        opened = ExperimentFolder(run, cache, digests)
         yield opened
         opened.notify_reuse(notify)
 
@@ -212,46 +227,42 @@ def clip_digests(clips: Iterable[Clip]) -> dict[str, str]:
     return {
         clip.id: hashlib.sha256(
             f"{clip.start}\t{clip.duration}\t{clip.labels}".encode("utf-8", "surrogatepass")
-        ).hexdigest()[:_DIGITS]
+        ).hexdigest()[:DIGITS]
         for clip in clips
     }
 
 
-def audio_digests(clips: Iterable[Clip]) -> dict[str, str]:
+def audio_digests(
+    clips: Iterable[Clip], file_digest: Callable[[Path], str] = file_digest
+) -> dict[str, str]:
     """Return a digest of each clip's audio, by clip id, to detect changed audio.
 
     A digest is 16 hexadecimal digits of the SHA-256 of the file, or of the samples of a clip in
     memory. If the file cannot be read, the value is the error text, such as "no such file".
+
+    Args:
+        clips: the clips.
+        file_digest: function that returns the digest of a file; it is called once per file.
     """
-    of_file = functools.cache(_file_digest)
+    of_file = functools.cache(file_digest)
     digests = {}
     for clip in clips:
         if clip.waveform is not None:
-            digests[clip.id] = clip.waveform.digest()[:_DIGITS]
+            digests[clip.id] = clip.waveform.digest()[:DIGITS]
         elif clip.path is not None:
             digests[clip.id] = of_file(clip.path)
     return digests
 
 
-def _file_digest(path: Path) -> str:
-    if not path.is_file():
-        return "no such file"
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()[:_DIGITS]
-    except OSError as error:
-        return f"cannot be read ({error.strerror})"
-
-
-def read_results(folder: Path, names: Sequence[str]) -> list[str]:
-    """Return the content of the result files of a finished run, in the order of `names`.
+def result_files(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Return the paths of the result files of a finished run, in the order of `names`.
 
     Args:
         folder: folder of the run.
         names: names of the result files, without ".json".
 
     Raises:
-        InvalidInputError: if a result is missing (the run is not finished) or unreadable.
+        InvalidInputError: if a result is missing (the run is not finished).
     """
     paths = [folder / RESULTS / f"{name}.json" for name in names]
     missing = [path for path in paths if not path.is_file()]
@@ -261,9 +272,18 @@ def read_results(folder: Path, names: Sequence[str]) -> list[str]:
             f"first is {missing[0].name}. Resume with: audioprobe run {folder / CONFIG} "
             f"--out {folder}"
         )
+    return paths
+
+
+def read_result(path: Path) -> str:
+    """Return the content of a result file.
+
+    Raises:
+        InvalidInputError: if the file is unreadable.
+    """
     try:
-        return [path.read_text(encoding="utf-8") for path in paths]
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInputError(
-            f"{folder}: a result is not readable ({error}). Repeat the run."
+            f"{path}: the result is not readable ({error}). Repeat the run."
         ) from error

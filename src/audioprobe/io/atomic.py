@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -32,13 +32,18 @@ def atomic_open(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
-def atomic_write(path: Path, text: str) -> Path:
+def atomic_write(path: Path, text: str | Iterable[str]) -> Path:
     """Write a text file in UTF-8 with `atomic_open`, and return its path.
 
     Lone surrogates, which come from file names that are not UTF-8, are written as escapes.
+
+    Args:
+        path: file to write; its folder must exist.
+        text: the whole text, or its pieces in order, which are written one at a time.
     """
     with atomic_open(path) as stream:
-        stream.write(text.encode("utf-8", "backslashreplace"))
+        for piece in [text] if isinstance(text, str) else text:
+            stream.write(piece.encode("utf-8", "backslashreplace"))
     return path
 
 

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import math
 import os
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -19,6 +21,7 @@ CREATE TABLE answers (key BLOB PRIMARY KEY, answer BLOB NOT NULL, crc INTEGER NO
 WITHOUT ROWID
 """
 _BUSY_TIMEOUT_S = 60.0  # a writing process needs only milliseconds
+_SYNC_INTERVAL_S = 1.0  # shortest time between two synchronisations of a response log
 _MAX_VARIABLES = 500  # per SQL statement; SQLite's lowest limit is 999
 
 
@@ -138,8 +141,12 @@ class SQLiteCache:
 class ResponseLog:
     """A cache of the responses of one run, in a text file with one JSON object per line.
 
+    The values stay in the file. Memory contains their positions: about 200 bytes per response.
+
     Only one process may write to the file. If a killed process left an incomplete last line, this
-    line is removed, and its prompt is sent again.
+    line is removed, and its prompt is sent again. A line survives the end of the process as soon as
+    it is written. The disk is synchronised at most once per second, so that a power failure can
+    lose the responses of the last second.
 
     Args:
         path: file of the log, created if necessary; its folder must exist.
@@ -154,19 +161,32 @@ class ResponseLog:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
         self.truncated = False
-        self._values: dict[bytes, bytes] = {}
+        self._positions: dict[bytes, int] = {}  # position of each line in the file, in bytes
+        self._synced = -math.inf  # time of the last synchronisation, in seconds
         self._load()
 
     def __len__(self) -> int:
-        return len(self._values)
+        return len(self._positions)
 
     def read(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
-        """Return the stored values by key; keys without a stored value are omitted."""
-        return {key: self._values[key] for key in keys if key in self._values}
+        """Return the stored values by key; keys without a stored value are omitted.
+
+        Raises:
+            InvalidInputError: if a line was damaged after the log was opened.
+        """
+        stored = [key for key in keys if key in self._positions]
+        if not stored:
+            return {}
+        values = {}
+        with self.path.open("rb") as stream:
+            for key in stored:
+                stream.seek(self._positions[key])
+                _, values[key] = self._parse(stream.readline())
+        return values
 
     def read_all(self) -> dict[bytes, bytes]:
         """Return all stored values by key."""
-        return dict(self._values)
+        return self.read(list(self._positions))
 
     def write(self, values: Mapping[bytes, bytes]) -> None:
         """Append values, which are JSON texts in UTF-8; existing values are not replaced.
@@ -175,11 +195,11 @@ class ResponseLog:
             InvalidInputError: if a value is not valid JSON. An embedding, for example, is not JSON.
             OSError: if the disk is full or not writable; earlier lines are not lost.
         """
-        new = {key: value for key, value in values.items() if key not in self._values}
+        new = {key: value for key, value in values.items() if key not in self._positions}
         if not new:
             return
         try:
-            lines = b"".join(_line(key, value) for key, value in new.items())
+            lines = [_line(key, value) for key, value in new.items()]
         except ValueError as error:
             raise InvalidInputError(
                 f"{self.path}: expected values in JSON. Use a SQLiteCache for embeddings."
@@ -187,36 +207,43 @@ class ResponseLog:
         size = self.path.stat().st_size
         try:
             with self.path.open("ab") as stream:
-                stream.write(lines)
+                stream.write(b"".join(lines))
                 stream.flush()
-                os.fsync(stream.fileno())
+                if time.monotonic() >= self._synced + _SYNC_INTERVAL_S:
+                    os.fsync(stream.fileno())
+                    self._synced = time.monotonic()
         except OSError as error:
             with suppress(OSError):  # if this fails, the next start removes the line
                 os.truncate(self.path, size)
             message = f"{error.strerror}; {len(self)} responses are stored. Free space and restart"
             raise OSError(error.errno, message, str(self.path)) from error
-        self._values |= new
+        for key, line in zip(new, lines, strict=True):
+            self._positions[key] = size
+            size += len(line)
 
     def _load(self) -> None:
-        """Read all lines of the file; remove an incomplete last line."""
+        """Check all lines of the file, and store their positions; remove an incomplete last one."""
         self.path.touch()
-        content = self.path.read_bytes()
-        end = content.rfind(b"\n") + 1
-        for number, line in enumerate(content[:end].splitlines(), 1):
-            key, value = self._parse(line, number)
-            self._values.setdefault(key, value)
-        if end < len(content):
-            self.truncated = True
-            os.truncate(self.path, end)
+        position = 0
+        with self.path.open("rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if not line.endswith(b"\n"):
+                    self.truncated = True
+                    break
+                key, _ = self._parse(line, f"line {number}")
+                self._positions.setdefault(key, position)
+                position += len(line)
+        if self.truncated:
+            os.truncate(self.path, position)
 
-    def _parse(self, line: bytes, number: int) -> tuple[bytes, bytes]:
+    def _parse(self, line: bytes, place: str = "a line") -> tuple[bytes, bytes]:
         """Return the key and the value in a line.
 
         Raises:
             InvalidInputError: if the line is damaged.
         """
         error = InvalidInputError(
-            f"{self.path}: line {number} is damaged. Delete this line to send its prompt again, or "
+            f"{self.path}: {place} is damaged. Delete this line to send its prompt again, or "
             "move the file away to send all prompts again."
         )
         try:

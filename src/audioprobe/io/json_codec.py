@@ -6,13 +6,15 @@ NaN and infinity are rejected, because JSON cannot represent them.
 import gzip
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import PlainValidator, TypeAdapter, ValidationError
 
 from audioprobe.errors import InvalidInputError, located
@@ -20,6 +22,8 @@ from audioprobe.io.config import error_message, parse_config
 from audioprobe.types import Float64Array
 
 T = TypeVar("T")
+
+_TOKENS = 4096  # number of JSON tokens, or of numbers of an array, in memory at once
 
 
 def to_json(value: object, *, indent: int | None = 2) -> str:
@@ -34,9 +38,24 @@ def to_json(value: object, *, indent: int | None = 2) -> str:
     except InvalidInputError:
         raise
     except ValueError as error:
-        raise InvalidInputError(
-            f"A {type(value).__name__} with NaN or infinity cannot be written: {error}."
-        ) from error
+        raise _not_finite(value, error) from error
+
+
+def json_pieces(value: object, *, indent: int = 2) -> Iterator[str]:
+    """Yield the text of `to_json` in pieces, so that a large dataclass is written to a file.
+
+    Raises:
+        InvalidInputError: for NaN, infinity, or an object that cannot be converted to JSON.
+    """
+    encoder = json.JSONEncoder(indent=indent, allow_nan=False, default=_encode_lazily)
+    tokens = encoder.iterencode(value)
+    try:
+        while piece := "".join(islice(tokens, _TOKENS)):
+            yield piece
+    except InvalidInputError:
+        raise
+    except ValueError as error:
+        raise _not_finite(value, error) from error
 
 
 def canonical_json(value: object) -> str:
@@ -93,6 +112,35 @@ def _parsed(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InvalidInputError(f"Not valid JSON: {error}. Is the file complete?") from error
+
+
+def _not_finite(value: object, error: ValueError) -> InvalidInputError:
+    return InvalidInputError(
+        f"A {type(value).__name__} with NaN or infinity cannot be written: {error}."
+    )
+
+
+class _LazyNumbers(list[float]):
+    """A list for the JSON encoder that takes its numbers from an array, a few at a time."""
+
+    def __init__(self, values: npt.NDArray[Any]) -> None:
+        super().__init__()
+        self._values = values.ravel()
+
+    def __len__(self) -> int:
+        return self._values.size
+
+    def __iter__(self) -> Iterator[float]:
+        for start in range(0, len(self), _TOKENS):
+            yield from self._values[start : start + _TOKENS].tolist()
+
+
+def _encode_lazily(value: object) -> object:
+    """Convert an object like `_encode`, without a copy of all numbers of an array."""
+    if isinstance(value, np.ndarray):
+        shape = list(value.shape)
+        return {"dtype": value.dtype.str, "shape": shape, "data": _LazyNumbers(value)}
+    return _encode(value)
 
 
 def _encode(value: object) -> object:

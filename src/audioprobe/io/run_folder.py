@@ -1,7 +1,7 @@
 """Folder of a run: its configuration, the versions of its inputs, its responses and results."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,8 +34,8 @@ class RunFolder:
     response_log: ResponseLog
     changed_audio: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def write(self, name: str, content: str) -> Path:
-        """Write a file in the folder, and return its path."""
+    def write(self, name: str, content: str | Iterable[str]) -> Path:
+        """Write a file in the folder, and return its path; see `atomic_write`."""
         return atomic_write(self.path / name, content)
 
 

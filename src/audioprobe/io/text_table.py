@@ -8,7 +8,7 @@ import io
 import re
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Literal
@@ -137,13 +137,28 @@ class Table:
         as "-0DdlOuIFUI_30.wav" stay unchanged. To restore the text, remove one apostrophe from
         cells that begin with `'+[=+\-@\t\r]`.
         """
-        stream = io.StringIO()
-        writer = csv.writer(stream, lineterminator="\r\n")
-        writer.writerow([_inert(name) for name in self.header])
-        for row in self.rows:
-            cells = [c if n in self.numeric else _inert(c) for n, c in enumerate(row)]
-            writer.writerow(cells)
-        return stream.getvalue()
+        return "".join(csv_lines(self.header, self.rows, self.numeric))
+
+
+def csv_lines(
+    header: Sequence[str], rows: Iterable[Sequence[str]], numeric: Collection[int]
+) -> Iterator[str]:
+    """Yield the lines of `Table.to_csv`, for rows that are too many for a table in memory.
+
+    Args:
+        header: names of the columns.
+        rows: cells of each row, read lazily.
+        numeric: indices of columns whose cells are numbers, which need no apostrophe.
+    """
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow([_inert(name) for name in header])
+    for row in rows:
+        yield stream.getvalue()
+        stream.seek(0)
+        stream.truncate()
+        writer.writerow([c if n in numeric else _inert(c) for n, c in enumerate(row)])
+    yield stream.getvalue()
 
 
 class Displayed(ABC):

@@ -133,11 +133,12 @@ def sample_browser(
     labels: str = "label",
     complete_data: str,
     notes: Sequence[str] = (),
+    n_samples: int = 0,
 ) -> SampleBrowser:
     """Return the browser of samples for a page, with limits on their number.
 
     Args:
-        samples: all samples, in order.
+        samples: all samples, in order, or those that `spread` selected.
         names: names of all prompts, models or runs, in the order to choose from.
         clips: clips by evaluation set and clip id; a sample without its clip has no player.
         media: function that makes spectrogram and audio of a clip.
@@ -145,16 +146,18 @@ def sample_browser(
         labels: what `Sample.labels` are, such as "concept".
         complete_data: where the data of all samples are, such as "scores.parquet".
         notes: sentences on what else the page does not contain.
+        n_samples: number of all samples if `samples` contains only some; 0 counts `samples`.
     """
-    selected = _spread(samples, MAX_ANSWERS // max(1, len(names)))
+    selected = spread(samples, MAX_ANSWERS // max(1, len(names)))
+    n_samples = n_samples or len(samples)
     keys = list(dict.fromkeys((s.evaluation_set, s.clip) for s in selected))
     known = [key for key in keys if key in clips]
-    shown = {key: media(clips[key]) for key in _spread(known, MAX_PICTURES)}
+    shown = {key: media(clips[key]) for key in spread(known, MAX_PICTURES)}
     limits = [*notes]
-    if len(selected) < len(samples):
+    if len(selected) < n_samples:
         limits.append(
-            f"This page contains {len(selected)} of {len(samples)} samples, equally spaced; the "
-            f"other {len(samples) - len(selected)} are in {complete_data}."
+            f"This page contains {len(selected)} of {n_samples} samples, equally spaced; the "
+            f"other {n_samples - len(selected)} are in {complete_data}."
         )
     if len(shown) < len(known):
         limits.append(
@@ -162,7 +165,7 @@ def sample_browser(
             f"{len(known) - len(shown)} have none, to limit the size of the page."
         )
     data = _Encoder(names).encode(selected, shown) | {"compared": compared, "labels": labels}
-    return SampleBrowser(data, len(samples) - len(selected), tuple(limits))
+    return SampleBrowser(data, n_samples - len(selected), tuple(limits))
 
 
 class _Encoder:
@@ -208,7 +211,7 @@ class _Encoder:
         return self._indices.setdefault(_lines(text), len(self._indices))
 
 
-def _spread(items: Sequence[T], most: int) -> list[T]:
+def spread(items: Sequence[T], most: int) -> list[T]:
     """Return at most `most` equally spaced items."""
     if len(items) <= most:
         return list(items)

@@ -10,7 +10,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
 from audioprobe.io.data_table import DataTable, TidyData
-from audioprobe.io.json_codec import from_json, read_json, to_json
+from audioprobe.io.json_codec import from_json, json_pieces, read_json, to_json
 from audioprobe.io.text_table import Displayed, Table, text_width
 from audioprobe.metrics import Bootstrap, ThresholdPolicy
 from audioprobe.metrics.label_metrics import with_failures
@@ -21,7 +21,7 @@ from audioprobe.results.tables import (
     clip_table,
     failure_table,
     score_data,
-    score_table,
+    score_lines,
     summary_sentence,
 )
 from audioprobe.results.targets import check_labels_occur, targets_of
@@ -194,11 +194,19 @@ class ClassificationResult(ScoredClips, TidyData, Displayed):
 
     def to_csv(self) -> str:
         """Return CSV with one row per clip: captions, details, all scores, and failure."""
-        return score_table(self).to_csv()
+        return "".join(self.csv_lines())
+
+    def csv_lines(self) -> Iterator[str]:
+        """Yield the lines of `to_csv`, for results that are large."""
+        return score_lines(self)
 
     def to_json(self) -> str:
         """Return the complete result as JSON, which `from_json` reads."""
         return to_json(self)
+
+    def json_pieces(self) -> Iterator[str]:
+        """Yield the text of `to_json` in pieces, for results that are large."""
+        return json_pieces(self)
 
     @classmethod
     def from_json(cls, text: str) -> "ClassificationResult":
@@ -229,6 +237,6 @@ class ClassificationResult(ScoredClips, TidyData, Displayed):
         """
         Path(folder).mkdir(parents=True, exist_ok=True)
         return (
-            atomic_write(Path(folder) / RESULT, self.to_json()),
-            atomic_write(Path(folder) / SCORES, self.to_csv()),
+            atomic_write(Path(folder) / RESULT, self.json_pieces()),
+            atomic_write(Path(folder) / SCORES, self.csv_lines()),
         )

@@ -1,12 +1,12 @@
 """Create tables of classification results, for display, spreadsheets and caption comparison."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.data_table import DataTable
-from audioprobe.io.text_table import Table, columns, printable
+from audioprobe.io.text_table import Table, columns, csv_lines, printable
 from audioprobe.results.scores import NOT_SCORED, Caption, LabelScores, ScoredClips
 from audioprobe.training_data import training_notes
 
@@ -92,8 +92,8 @@ def summary_sentence(result: ScoredClips) -> str:
     return ", ".join(parts) + "."
 
 
-def score_table(result: ScoredClips) -> Table:
-    """Return a table with one row per clip and the scores of every measure, for spreadsheets.
+def score_lines(result: ScoredClips) -> Iterator[str]:
+    """Yield the lines of a CSV table with one row per clip and the scores of every measure.
 
     A measure is a kind of score, such as "cosine". Columns are named after the labels; column names
     of alternative measures end with the measure in brackets. A failed clip has its cause instead of
@@ -102,20 +102,31 @@ def score_table(result: ScoredClips) -> Table:
     texts = _caption_columns(result.captions_by_clip()) if result.by_captions else {}
     first, last = ("clip", *texts), ("failed at", "cause")
     names = _unique_names(result, ("clip", "caption", "details", *last))
-    rows = []
+    numeric = columns(names, first=len(first))
+    return csv_lines((*first, *names, *last), _score_rows(result, texts, len(names)), numeric)
+
+
+def _score_rows(
+    result: ScoredClips, texts: Mapping[str, Mapping[str, str]], n_scores: int
+) -> Iterator[tuple[str, ...]]:
+    """Yield a row per scored clip, and then a row per failed clip.
+
+    Args:
+        result: scores, captions and failures.
+        texts: cells of the columns with texts, by name of the column and then by clip id.
+        n_scores: number of columns with scores.
+    """
     for position, clip_id in enumerate(result.clip_ids):
         scores = [
             repr(float(value))
             for measure in result.measures.values()
             for value in measure.values[position]
         ]
-        rows.append((clip_id, *(column[clip_id] for column in texts.values()), *scores, "", ""))
-    blank = ("",) * len(names)
+        yield (clip_id, *(column[clip_id] for column in texts.values()), *scores, "", "")
+    blank = ("",) * n_scores
     for f in result.failures:
         captions = (column[f.clip_id] for column in texts.values())
-        rows.append((f.clip_id, *captions, *blank, f.stage, f.message))
-    numeric = columns(names, first=len(first))
-    return Table((*first, *names, *last), tuple(rows), numeric=numeric)
+        yield (f.clip_id, *captions, *blank, f.stage, f.message)
 
 
 def score_data(result: ScoredClips) -> DataTable:

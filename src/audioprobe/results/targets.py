@@ -34,18 +34,24 @@ def targets_of(
             f"Expected reference labels for each of {len(clip_ids)} clips, but {len(unknown)} have "
             f"none; the first is {unknown[0]!r}. Pass () for a clip in which no label is present."
         )
-    present = [_label_set(clip_id, by_id[_normalized(clip_id)]) for clip_id in clip_ids]
-    columns = [_normalized(label) for label in labels]
+    columns: dict[str, list[int]] = {}
+    for column, text in enumerate(map(_normalized, labels)):
+        columns.setdefault(text, []).append(column)
+    targets = np.zeros((len(clip_ids), len(labels)), dtype=np.bool_)
+    others: set[str] = set()
+    for row, clip_id in enumerate(clip_ids):
+        names = _label_set(clip_id, by_id[_normalized(clip_id)])
+        others |= names - columns.keys()
+        targets[row, [column for name in names for column in columns.get(name, ())]] = True
     by_spelling = {_spelling(label): label for label in columns}
-    for name in sorted(set().union(*present) - set(columns)):
+    for name in sorted(others):
         label = by_spelling.get(_spelling(name))
         if label is not None:
             raise InvalidInputError(
                 f"The label {label!r} is spelled {name!r} in the reference labels. Did you mean "
                 f"{name!r}? Use one spelling, otherwise these clips would count as negatives."
             )
-    targets = [[label in names for label in columns] for names in present]
-    return np.array(targets, dtype=np.bool_).reshape(len(clip_ids), len(labels))
+    return targets
 
 
 def check_labels_occur(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from audioprobe.experiments.classification.across_sets import FamiliarityDrop
 from audioprobe.experiments.classification.analysis import CellScore
+from audioprobe.experiments.classification.labelled_scores import LabelledScores
 from audioprobe.experiments.classification.run import ClassificationCell, ClassificationRun
 from audioprobe.experiments.classification.samples import n_right
 from audioprobe.experiments.classification.tables import p_text
@@ -16,7 +17,7 @@ _PROMPT_SHOWN = 160  # maximum number of characters of a prompt among the facts
 
 
 def findings(
-    cells: Sequence[ClassificationCell],
+    data: Sequence[LabelledScores],
     scores: Sequence[CellScore],
     drops: Sequence[FamiliarityDrop],
     level: float,
@@ -24,14 +25,14 @@ def findings(
     """Return three to five sentences: best prompt, effect of prompts, familiarity, and failures.
 
     Args:
-        cells: results of the run.
+        data: labelled scores of each cell.
         scores: metrics of each cell.
         drops: differences between unfamiliar and familiar audio.
         level: confidence level.
     """
     sets = list(dict.fromkeys(score.evaluation_set for score in scores))
     best = [_best([s for s in scores if s.evaluation_set == name], level) for name in sets[:2]]
-    right = _right(cells)
+    right = _right(data)
     sentences = [*best, *_gain(scores, level), *_drop(drops, level), right]
     return [*sentences[: MOST - 1], _failures(scores)]
 
@@ -126,9 +127,13 @@ def _drop(drops: Sequence[FamiliarityDrop], level: float) -> list[str]:
     ]
 
 
-def _right(cells: Sequence[ClassificationCell]) -> str:
-    name = cells[0].evaluation_set
-    counts = [(cell.prompt_level, *n_right(cell)) for cell in cells if cell.evaluation_set == name]
+def _right(data: Sequence[LabelledScores]) -> str:
+    name = data[0].cell.evaluation_set
+    counts = [
+        (each.cell.prompt_level, *n_right(each))
+        for each in data
+        if each.cell.evaluation_set == name
+    ]
     shares = ", ".join(f"{n} of {total} clips with “{prompt}”" for prompt, n, total in counts[:4])
     return f"On {name}, the label with the highest score is correct for {shares}."
 

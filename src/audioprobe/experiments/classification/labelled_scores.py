@@ -43,7 +43,9 @@ class LabelledScores:
     @cached_property
     def scores(self) -> FloatArray:
         """Scores, shape (n_clips, n_labels)."""
-        return self.cell.result.scores[self.rows(self.ids)]
+        scores = self.cell.result.scores
+        # Not a copy if every clip has reference labels.
+        return scores if len(self.ids) == len(scores) else scores[self.rows(self.ids)]
 
     @cached_property
     def groups(self) -> list[str]:

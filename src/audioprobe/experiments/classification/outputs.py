@@ -1,24 +1,25 @@
 """Write the output files of a finished classification run: scores, tables and report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from audioprobe.errors import optional_import
 from audioprobe.experiments.classification.analysis import CellScore, score_cells
 from audioprobe.experiments.classification.report import build_report
 from audioprobe.experiments.classification.run import ClassificationCell, ClassificationRun
 from audioprobe.experiments.classification.tables import labels_table, notes, summary
 from audioprobe.io.atomic import atomic_write
-from audioprobe.io.data_table import DataTable
 from audioprobe.io.text_table import Table, printable
 from audioprobe.reports.audio_clips import AudioClips
 from audioprobe.reports.html import write_page
 from audioprobe.reports.latex import narrow_latex
-from audioprobe.results.scores import NOT_SCORED
+from audioprobe.results.scores import NOT_SCORED, LabelScores
 from audioprobe.training_data import training_notes
 
 SCORES, REPORT = "scores.parquet", "report.html"
 SUMMARIES = ("summary.md", "summary.tex")
+_CLIPS_OF_BATCH = 500  # number of clips whose scores are converted to a table at once
 _SHOWN = 5  # maximum number of clips that a sentence names
 
 
@@ -42,7 +43,8 @@ def write_outputs(
     Returns:
         The metrics of each cell.
     """
-    score_data(cells).to_parquet(folder / SCORES)
+    parquet = optional_import("audioprobe.io.parquet", "data")
+    parquet.write_batches(folder / SCORES, *score_batches(cells))
     scores = score_cells(cells, run.config)
     remarks = _remarks(cells)
     sentences = [*remarks, *notes(scores, run.config.bootstrap.level)]
@@ -80,15 +82,33 @@ def _short_header(table: Table) -> Table:
     return replace(table, header=tuple("F1" if h.startswith("F1,") else h for h in table.header))
 
 
-def score_data(cells: Sequence[ClassificationCell]) -> DataTable:
-    """Return a table with one row per evaluation set, prompt level, clip and label.
+def score_batches(
+    cells: Sequence[ClassificationCell],
+) -> tuple[dict[str, str], Iterator[dict[str, Sequence[object]]]]:
+    """Return the column types and the batches of a table of all scores.
 
-    The columns after the first two are those of `ClassificationResult.data`.
+    The table has one row per evaluation set, prompt level, clip and label. The columns after the
+    first two are those of `ClassificationResult.data`.
     """
-    return DataTable.joined(
-        (
-            {"evaluation_set": cell.evaluation_set, "prompt_level": cell.prompt_level},
-            replace(cell.result, groups=cell.groups).data(),
-        )
-        for cell in cells
-    )
+    any_group = any(clip in cell.groups for cell in cells for clip in cell.result.clip_ids)
+    any_truth = any(clip in cell.result.truth for cell in cells for clip in cell.result.clip_ids)
+    types = {
+        "evaluation_set": "string",
+        "prompt_level": "string",
+        "clip": "string",
+        "group": "string" if any_group else "null",
+        "label": "string",
+        "score": "double",
+        "present": "bool" if any_truth else "null",
+    }
+    return types, (batch for cell in cells for batch in _batches(cell))
+
+
+def _batches(cell: ClassificationCell) -> Iterator[dict[str, Sequence[object]]]:
+    scores = cell.result.label_scores
+    names = {"evaluation_set": cell.evaluation_set, "prompt_level": cell.prompt_level}
+    for start in range(0, len(scores.clip_ids), _CLIPS_OF_BATCH):
+        rows = slice(start, start + _CLIPS_OF_BATCH)
+        part = LabelScores(scores.clip_ids[rows], scores.labels, scores.values[rows])
+        table = replace(cell.result, label_scores=part, groups=cell.groups).data()
+        yield {**{name: [value] * len(table) for name, value in names.items()}, **table.columns}

@@ -1,6 +1,7 @@
 """HTML report of a classification run."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from audioprobe.experiments.classification.across_sets import (
     CalibrationResult,
@@ -38,7 +39,10 @@ from audioprobe.reports.provenance import (
     option_text,
     provenance_section,
 )
-from audioprobe.reports.samples import sample_browser
+from audioprobe.reports.samples import MAX_ANSWERS, sample_browser
+
+MAX_FAILURES = 1_000
+"""Maximum number of failed clips of a prompt level in the report; the CSV results have all."""
 
 N_BAND = 200
 """Number of resamples for the band of a ROC curve; other intervals use the number in the config."""
@@ -82,7 +86,7 @@ def build_report(
         Section("ROC curves", _curves(data, bootstrap), "Mean over labels; bands are 95 %."),
         Section("Calibration", _reliability(calibrate(cells, run.config)), _CALIBRATION),
         Section("Confusion of labels", _confusions(data), _CONFUSION),
-        Section("Failures", _failures(cells)),
+        Section("Failures", failure_grids(cells)),
         Section("Set-up", _setup(run, cells)),
         provenance_section(
             {cell.name: cell.result.provenance for cell in cells},
@@ -93,7 +97,7 @@ def build_report(
     return Page(
         title=f"Classification: {title}",
         facts=run_facts(run, cells),
-        findings=findings(cells, scores, drops, bootstrap.level),
+        findings=findings(data, scores, drops, bootstrap.level),
         notes=remarks,
         chart=_overview(scores),
         sections=[section for section in sections if section.items],
@@ -133,15 +137,24 @@ def _samples(
         for clips, questions in run.questions
         for question in questions
     }
-    clips = {(each.name, clip.id): clip for each, _ in run.questions for clip in each.clips}
+    levels = list(dict.fromkeys(cell.prompt_level for cell in cells))
+    samples, n_samples = clip_samples(cells, prompts, MAX_ANSWERS // len(levels))
+    selected = {(sample.evaluation_set, sample.clip) for sample in samples}
+    clips = {
+        (each.name, clip.id): clip
+        for each, _ in run.questions
+        for clip in each.clips
+        if (each.name, clip.id) in selected
+    }
     where = next((name for name in files if name.endswith(".parquet")), "the result files")
     return sample_browser(
-        clip_samples(cells, prompts),
-        list(dict.fromkeys(cell.prompt_level for cell in cells)),
+        samples,
+        levels,
         clips,
         audio,
         compared="prompt",
         complete_data=where,
+        n_samples=n_samples,
     )
 
 
@@ -219,12 +232,15 @@ def _confusions(data: Sequence[LabelledScores]) -> list[Item]:
     ]
 
 
-def _failures(cells: Sequence[ClassificationCell]) -> list[Item]:
-    return [
-        DataGrid(cell.name, cell.result.failure_table(), True, False)
-        for cell in cells
-        if cell.result.failures
-    ]
+def failure_grids(cells: Sequence[ClassificationCell]) -> list[DataGrid]:
+    """Return a table of up to `MAX_FAILURES` failed clips for each cell that has any."""
+    grids = []
+    for cell in cells:
+        table, n = cell.result.failure_table(), len(cell.result.failures)
+        shown = f", {MAX_FAILURES:,} of {n:,} failures" if n > MAX_FAILURES else ""
+        table = replace(table, rows=table.rows[:MAX_FAILURES])
+        grids += [DataGrid(f"{cell.name}{shown}", table, True, False)] if n else []
+    return grids
 
 
 def _setup(run: ClassificationRun, cells: Sequence[ClassificationCell]) -> list[Item]:

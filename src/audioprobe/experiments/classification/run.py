@@ -24,8 +24,9 @@ from audioprobe.experiments.classification.build import (
     refuse_leaking,
 )
 from audioprobe.experiments.classification.config import ClassificationConfig
+from audioprobe.experiments.classification.parts import classify_set, read_set
 from audioprobe.experiments.placement import HERE, Placement
-from audioprobe.experiments.run_metadata import Notify, open_experiment, read_results
+from audioprobe.experiments.run_metadata import Notify, open_experiment, result_files
 from audioprobe.experiments.worker_model import model_loader
 from audioprobe.io.json_codec import to_json
 from audioprobe.metrics.hierarchy import Hierarchy
@@ -161,9 +162,9 @@ class ClassificationRun:
                         model, scorer, question=question.text, examples=question.examples, **options
                     )
                     report = staged(progress, name.replace("--", ": ", 1))
-                    results.append(classifier(clips.clips, clips.labels, progress=report))
-                    run.store(f"{name}.json", results[-1].to_json())
-                    run.store(f"{name}.csv", results[-1].to_csv())
+                    results.append(classify_set(classifier, clips, run, name, report))
+                    run.store(f"{name}.json", results[-1].json_pieces())
+                    run.store(f"{name}.csv", results[-1].csv_lines())
                 cells.append(_cell(results, clips, question))
         return cells
 
@@ -204,13 +205,13 @@ class ClassificationRun:
         """
         parts = self._parts()
         names = [self._result_names(*part) for part in parts]
-        texts = iter(read_results(Path(folder), [name for group in names for name in group]))
+        files = iter(result_files(Path(folder), [name for group in names for name in group]))
         cells = []
         for group, (clips, question) in zip(names, parts, strict=True):
             results = []
             for name in group:
                 with located(f"{folder}: {name}.json"):
-                    results.append(ClassificationResult.from_json(next(texts)))
+                    results.append(read_set(next(files), clips))
                     refuse_changed(results[-1], clips, question)
             cells.append(_cell(results, clips, question))
         return cells

@@ -12,7 +12,12 @@ from audioprobe.errors import located
 from audioprobe.experiments.placement import HERE, Placement
 from audioprobe.experiments.probing.build import PlannedProbe, plan_probes
 from audioprobe.experiments.probing.config import ProbeConfig
-from audioprobe.experiments.run_metadata import Notify, open_experiment, read_results
+from audioprobe.experiments.run_metadata import (
+    Notify,
+    open_experiment,
+    read_result,
+    result_files,
+)
 from audioprobe.experiments.worker_model import model_loader
 from audioprobe.io.json_codec import to_json
 from audioprobe.models.cached import CachedModel
@@ -134,7 +139,8 @@ class ProbeRun:
         Raises:
             InvalidInputError: if a result is missing or damaged.
         """
-        texts = read_results(Path(folder), [plan.name for plan in self.planned])
+        files = result_files(Path(folder), [plan.name for plan in self.planned])
+        texts = map(read_result, files)
         cells = []
         for plan, text in zip(self.planned, texts, strict=True):
             with located(f"{folder}: {plan.name}.json"):
