@@ -98,7 +98,7 @@ def main() -> None:
     if options.plot:
         plot(rows, options.plot)
     driver_s = per_clip(rows, *STEPS)
-    print(f"driver: {1000 * driver_s:.2f} ms and {per_clip(rows, PEAK):,.0f} bytes per clip")
+    print(f"driver: {1000 * driver_s:.2f} ms per clip")
     print("| clips | prompts |", " | ".join(f"{n} GPU{'s' if n > 1 else ''}" for n in N_GPUS), "|")
     print("| --- | ---: |", " | ".join("---:" for _ in N_GPUS), "|")
     for name, n_clips in CLIPS.items():
@@ -106,7 +106,7 @@ def main() -> None:
             hours(n_clips, n, driver_s, batch_s=options.batch, batch_size=options.size)
             for n in N_GPUS
         )
-        cells = " | ".join(f"{duration:,.1f} h" for duration in durations)
+        cells = " | ".join(f"{duration:,.{0 if duration > 99 else 2}f} h" for duration in durations)
         print(f"| {name} | {n_clips:,} | {cells} |")
 
 
