@@ -160,7 +160,7 @@ def test_shared_audio_does_not_change_responses(
 
 
 def test_audio_of_several_questions_is_computed_once() -> None:
-    """The first pass has a row per clip, the second one what differs between the questions."""
+    """The first pass has a row per clip, the second one the last word of each question."""
     net = tiny_net()
     sizes: list[tuple[int, ...]] = []
 
@@ -175,7 +175,7 @@ def test_audio_of_several_questions_is_computed_once() -> None:
     ]
     with net.llama.model.register_forward_pre_hook(record, with_kwargs=True):
         generate(net, prompts, Decoding(max_new_tokens=2), eos_token_id=END)
-        assert sizes == [(2, len(clips[0]) + 4), (16, 2)]
+        assert sizes == [(2, len(clips[0]) + 4 + 8), (16, 1)]
         sizes.clear()
         generate(net, prompts[:2], Decoding(max_new_tokens=2), eos_token_id=END)
         assert sizes == [(2, len(clips[0]) + 6)]

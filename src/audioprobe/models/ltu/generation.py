@@ -2,8 +2,8 @@
 
 A batch may contain prompts of different lengths, with and without audio. Padding is on the left and
 is masked, and position ids do not count padding, so that responses do not depend on the batch.
-Prompts about the same audio share its positions and their common beginning, which the LLaMA
-computes once.
+Prompts about the same audio share its positions and their common words, which the LLaMA computes
+once (`Branches`).
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional
+from transformers import DynamicCache
 
 from audioprobe.models.causal_lm.generation import (
     GeneratedTokens,
@@ -20,8 +21,8 @@ from audioprobe.models.causal_lm.generation import (
     continue_batch,
     left_padded,
 )
-from audioprobe.models.causal_lm.likelihood import common_start
 from audioprobe.models.causal_lm.prompt_cache import cache_name
+from audioprobe.models.ltu.branches import Branches, branch_states, pass_batches
 from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.types import Decoding
 
@@ -70,63 +71,64 @@ def generate(
 def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, Any]:
     """Return the inputs of transformers' `generate` for a batch, padded on the left.
 
-    They contain the keys and values of common beginnings if sharing these saves more than an
-    additional forward pass costs, and the padding between beginning and rest.
+    They contain the keys and values of all tokens but the last of each prompt, if sharing these
+    between prompts saves more than an additional forward pass costs.
     """
     # Pad with the first token of every prompt, so that the repetition penalty does not change.
     ids = left_padded([prompt.input_ids for prompt in prompts], int(prompts[0].input_ids[0]))
-    starts, numbers = _common_starts(prompts)
-    rests = [
-        prompt.input_ids[len(starts[number].input_ids) :]
-        for prompt, number in zip(prompts, numbers, strict=True)
-    ]
-    n_start = max(length_of(net, start) for start in starts)
-    n_rest = max(map(len, rests))
-    longest = max(length_of(net, prompt) for prompt in prompts)
-    n_shared = len(starts) * n_start + len(prompts) * n_rest + _PASS_COST
-    if n_shared >= len(prompts) * longest:
+    rows: dict[int, Branches] = {}
+    paths = []
+    for prompt in prompts:
+        row = rows.setdefault(id(prompt.audio_tokens), Branches(prompt.audio_tokens))
+        n_audio = net.n_positions(prompt.audio_tokens)
+        nodes = row.tree.add(prompt.input_ids[:-1].tolist())
+        paths.append((row, [*range(n_audio), *(n_audio + node for node in nodes)]))
+    passes = list(pass_batches(net, list(rows.values())))
+    n_shared = sum(len(batch) * max(row.length(net) for row in batch) for batch in passes)
+    n_shared += len(prompts) + _PASS_COST * len(passes)
+    if n_shared >= len(prompts) * max(length_of(net, prompt) for prompt in prompts):
         embedded, mask = _embed_batch(net, prompts)
         return {"input_ids": ids, "inputs_embeds": embedded, "attention_mask": mask}
-    cache, start_mask = _process(net, starts)
-    rows = torch.tensor(numbers, device=ids.device)
-    cache.batch_select_indices(rows)
-    embedded, mask = _embed_batch(net, [TokenPrompt(rest) for rest in rests])
+    cache, mask = _cache_of(net, passes, paths)
+    last = net.embed(torch.stack([prompt.input_ids[-1:] for prompt in prompts]), None)
     return {
         "input_ids": ids,
         # transformers skips the positions that the cache contains.
-        "inputs_embeds": functional.pad(embedded, (0, 0, n_start, 0)),
-        "attention_mask": torch.cat([start_mask[rows], mask], 1),
+        "inputs_embeds": functional.pad(last, (0, 0, mask.shape[1], 0)),
+        "attention_mask": functional.pad(mask, (0, 1), value=1).to(ids.device),
         cache_name(net.llama): cache,
     }
 
 
-def _common_starts(prompts: Sequence[TokenPrompt]) -> tuple[list[TokenPrompt], list[int]]:
-    """Return the common beginning of the prompts about each clip, and its number for each prompt.
+def _cache_of(
+    net: LTUNetwork,
+    passes: Sequence[Sequence[Branches]],
+    paths: Sequence[tuple[Branches, list[int]]],
+) -> tuple[DynamicCache, Tensor]:
+    """Compute the rows of all passes; return the cache of the paths, and the mask of its positions.
 
-    A beginning does not contain the last token of a prompt, which predicts the first new one.
+    Args:
+        net: the network.
+        passes: rows of each forward pass.
+        paths: row of each prompt, and the positions of the prompt in this row.
     """
-    members: dict[int, list[TokenPrompt]] = {}
-    for prompt in prompts:
-        members.setdefault(id(prompt.audio_tokens), []).append(prompt)
-    starts = []
-    for group in members.values():
-        n_same = len(common_start([prompt.input_ids.tolist() for prompt in group]))
-        starts.append(TokenPrompt(group[0].input_ids[:n_same], group[0].audio_tokens))
-    numbers = {key: number for number, key in enumerate(members)}
-    return starts, [numbers[id(prompt.audio_tokens)] for prompt in prompts]
-
-
-def _process(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> tuple[Any, Tensor]:
-    """Return the cache of the LLaMA after prompts, and the mask of its positions."""
-    embedded, mask = _embed_batch(net, prompts)
-    with net.reading([prompt.audio_tokens for prompt in prompts]):
-        outputs = net.llama.model(
-            inputs_embeds=embedded,
-            attention_mask=mask,
-            position_ids=(mask.cumsum(1) - 1).clamp(min=0),
-            use_cache=True,
-        )
-    return getattr(outputs, cache_name(net.llama.model)), mask
+    places = {}
+    for batch in passes:
+        cache = DynamicCache()
+        branch_states(net, batch, cache)
+        places |= {id(row): (cache, n) for n, row in enumerate(batch)}
+    selected = DynamicCache()
+    for number in range(net.llama.config.num_hidden_layers):
+        parts: dict[str, list[Tensor]] = {"keys": [], "values": []}
+        for row, positions in paths:
+            cache, n = places[id(row)]
+            for name, tensors in parts.items():
+                # Shape of the tensor: (n_rows, n_heads, n_positions, width).
+                tensors.append(getattr(cache.layers[number], name)[n][:, positions].transpose(0, 1))
+        keys, values = (left_padded(tensors, 0.0).transpose(1, 2) for tensors in parts.values())
+        selected.update(keys, values, number)
+    ones = [torch.ones(len(positions), dtype=torch.long) for _, positions in paths]
+    return selected, left_padded(ones, 0)
 
 
 def _embed_batch(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> tuple[Tensor, Tensor]:
