@@ -13,6 +13,7 @@ from torch import Tensor
 
 from audioprobe.errors import UnsupportedInputError
 from audioprobe.models.causal_lm.generation import generation_options
+from audioprobe.models.ltu import branches, generation
 from audioprobe.models.ltu.generation import TokenPrompt, batch_inputs, generate
 from audioprobe.types import Decoding
 
@@ -145,16 +146,29 @@ shared_prompts = st.lists(
 
 
 @settings(max_examples=12, deadline=None)
-@example(given_prompts=[([3], 0), ([3], 0)], decoding=PENALISED)
-@example(given_prompts=[([], None), ([], None), ([3, 4, 5], 0), ([3, 4], 0)], decoding=GREEDY)
-@given(given_prompts=shared_prompts, decoding=st.sampled_from([GREEDY, PENALISED, SAMPLED]))
+@example(given_prompts=[([3], 0), ([3], 0)], decoding=PENALISED, limit=branches.PASS_TOKENS)
+@example(
+    given_prompts=[([], None), ([], None), ([3, 4, 5], 0), ([3, 4], 0)],
+    decoding=GREEDY,
+    limit=branches.PASS_TOKENS,
+)
+@given(
+    given_prompts=shared_prompts,
+    decoding=st.sampled_from([GREEDY, PENALISED, SAMPLED]),
+    limit=st.sampled_from([1, 8, branches.PASS_TOKENS]),
+)
 def test_shared_audio_does_not_change_responses(
-    given_prompts: list[tuple[list[int], int | None]], decoding: Decoding
+    given_prompts: list[tuple[list[int], int | None]], decoding: Decoding, limit: int
 ) -> None:
+    """With a low limit, prompts about a clip are in several rows and passes."""
     net = copy.deepcopy(tiny_net()).double()
     clips = {None: None, 0: audio_tokens(0), 1: audio_tokens(1)}
     prompts = [TokenPrompt(torch.tensor([1, *ids]), clips[which]) for ids, which in given_prompts]
-    together = generate(net, prompts, decoding, eos_token_id=END)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (branches, generation):
+            patch.setattr(module, "PASS_TOKENS", limit)
+        patch.setattr(generation, "_PASS_COST", 0)
+        together = generate(net, prompts, decoding, eos_token_id=END)
     alone = [generate(net, [item], decoding, eos_token_id=END)[0] for item in prompts]
     assert together == alone
 

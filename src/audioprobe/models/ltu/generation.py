@@ -8,7 +8,7 @@ once (`Branches`).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -22,11 +22,18 @@ from audioprobe.models.causal_lm.generation import (
     left_padded,
 )
 from audioprobe.models.causal_lm.prompt_cache import cache_name
-from audioprobe.models.ltu.branches import Branches, branch_states, pass_batches
+from audioprobe.models.ltu.branches import (
+    PASS_TOKENS,
+    Branches,
+    branch_states,
+    pass_batches,
+)
 from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.types import Decoding
 
 _PASS_COST = 16  # positions that a CPU core computes in the time in which it reads the weights
+
+_Path: TypeAlias = tuple[Branches, list[int]]  # a row, and the positions of a prompt in it
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,17 +83,12 @@ def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, A
     """
     # Pad with the first token of every prompt, so that the repetition penalty does not change.
     ids = left_padded([prompt.input_ids for prompt in prompts], int(prompts[0].input_ids[0]))
-    rows: dict[int, Branches] = {}
-    paths = []
-    for prompt in prompts:
-        row = rows.setdefault(id(prompt.audio_tokens), Branches(prompt.audio_tokens))
-        n_audio = net.n_positions(prompt.audio_tokens)
-        nodes = row.tree.add(prompt.input_ids[:-1].tolist())
-        paths.append((row, [*range(n_audio), *(n_audio + node for node in nodes)]))
-    passes = list(pass_batches(net, list(rows.values())))
+    longest = max(length_of(net, prompt) for prompt in prompts)
+    rows, paths = _branches(net, prompts, longest + PASS_TOKENS)
+    passes = list(pass_batches(net, rows))
     n_shared = sum(len(batch) * max(row.length(net) for row in batch) for batch in passes)
     n_shared += len(prompts) + _PASS_COST * len(passes)
-    if n_shared >= len(prompts) * max(length_of(net, prompt) for prompt in prompts):
+    if n_shared >= len(prompts) * longest:
         embedded, mask = _embed_batch(net, prompts)
         return {"input_ids": ids, "inputs_embeds": embedded, "attention_mask": mask}
     cache, mask = _cache_of(net, passes, paths)
@@ -100,19 +102,38 @@ def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, A
     }
 
 
+def _branches(
+    net: LTUNetwork, prompts: Sequence[TokenPrompt], limit: int
+) -> tuple[list[Branches], list[_Path]]:
+    """Return prompts without their last tokens as rows of up to `limit` positions, and their paths.
+
+    The cost of attention grows with the square of the length of a row.
+    """
+    rows: list[Branches] = []
+    open_rows: dict[int, Branches] = {}  # row to which prompts about a clip are added
+    paths = []
+    for prompt in prompts:
+        key, ids = id(prompt.audio_tokens), prompt.input_ids[:-1].tolist()
+        row = open_rows.get(key)
+        if row is None or row.length(net) + row.tree.n_new(ids) > limit:
+            row = open_rows[key] = Branches(prompt.audio_tokens)
+            rows.append(row)
+        n_audio = net.n_positions(prompt.audio_tokens)
+        paths.append((row, [*range(n_audio), *(n_audio + node for node in row.tree.add(ids))]))
+    return rows, paths
+
+
 def _cache_of(
-    net: LTUNetwork,
-    passes: Sequence[Sequence[Branches]],
-    paths: Sequence[tuple[Branches, list[int]]],
+    net: LTUNetwork, passes: Sequence[Sequence[Branches]], paths: Sequence[_Path]
 ) -> tuple[DynamicCache, Tensor]:
     """Compute the rows of all passes; return the cache of the paths, and the mask of its positions.
 
     Args:
         net: the network.
         passes: rows of each forward pass.
-        paths: row of each prompt, and the positions of the prompt in this row.
+        paths: place of each prompt.
     """
-    places = {}
+    places: dict[int, tuple[DynamicCache, int]] = {}
     for batch in passes:
         cache = DynamicCache()
         branch_states(net, batch, cache)
