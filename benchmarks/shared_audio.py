@@ -1,12 +1,14 @@
-"""Likelihoods of many questions and labels in shared passes, against a pass per prompt.
+"""Likelihoods and answers of many questions in shared passes, against a pass per prompt.
 
-The peer is the general code for causal models of transformers: it processes each prompt once, and
-all continuations of the prompt use its keys and values.
+The peer of likelihoods is the general code for causal models of transformers: it processes each
+prompt once, and all continuations of the prompt use its keys and values. The peer of answers is
+the same code in the same batches of 16, in which each question has its own copy of the audio.
 
 1. 32 yes/no questions about one clip with 750 audio positions, by a random LTU, and by a random
    Qwen2-Audio, whose encoder runs once instead of 32 times.
 2. The same questions about one clip by `mini`, which has 21 audio positions.
 3. 28 labels of about 5 tokens for each of 64 clips, by `mini`.
+4. Answers of one token, the usual length of "yes" and "no", to the questions of 1 and 2.
 
 Theory counts positions: with a common beginning of C positions, and R more in each of N prompts,
 at most N (C + R) / (C + N R) as many are computed.
@@ -21,10 +23,11 @@ from transformers import Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
 from audioprobe.models.causal_lm.likelihood import log_likelihood
 from audioprobe.models.causal_lm.prompt_cache import PromptCache
 from audioprobe.models.ltu.checkpoint import load_ltu
-from audioprobe.models.ltu.generation import TokenPrompt
+from audioprobe.models.ltu.generation import TokenPrompt, generate
 from audioprobe.models.ltu.likelihood import log_likelihoods
 from audioprobe.models.ltu.network import LTUNetwork, merge_lora
 from audioprobe.models.ltu.trainable import LTUPrompts
+from audioprobe.types import Decoding
 from side_by_side import finish, ratio, report
 from small_ltu import WIDTH, small_ltu
 
@@ -34,6 +37,7 @@ QUESTIONS = [f"Is the sound of a {a} the sound of a kind of {b}?" for a in SOURC
 LABELS = [f"The sound of a {a} near a {b}." for a in SOURCES for b in KINDS][:28]
 N_CLIPS, LONG = 64, 750
 AUDIO_TOKEN = 7_999
+END = 2
 
 
 @torch.inference_mode()
@@ -55,6 +59,22 @@ def together(
 ) -> list[float]:
     """All prompts in shared passes."""
     return [value.total for row in log_likelihoods(net, prompts, ids) for value in row]
+
+
+def answers(net: LTUNetwork, prompts: Sequence[TokenPrompt], *, shared: bool) -> list[float]:
+    """Token ids of answers, as numbers to compare; the prompts have one clip or copies of it."""
+    ids: list[float] = []
+    for start in range(0, len(prompts), 16):
+        batch = prompts[start : start + 16]
+        if not shared:
+            batch = [
+                TokenPrompt(prompt.input_ids, prompt.audio_tokens.clone())
+                for prompt in batch
+                if prompt.audio_tokens is not None
+            ]
+        for tokens in generate(net, batch, Decoding(max_new_tokens=1), eos_token_id=END):
+            ids += tokens.ids or (END,)
+    return ids
 
 
 class Chat:
@@ -155,6 +175,18 @@ def main() -> None:
             3,
             lambda: separately(mini, captions, labels),
             lambda: together(mini, captions, labels),
+        ),
+        compare(
+            f"32 answers, {LONG} audio positions, LTU",
+            5,
+            lambda: answers(net, random_questions, shared=False),
+            lambda: answers(net, random_questions, shared=True),
+        ),
+        compare(
+            "32 answers, mini",
+            2,
+            lambda: answers(mini, about_one, shared=False),
+            lambda: answers(mini, about_one, shared=True),
         ),
     )
 

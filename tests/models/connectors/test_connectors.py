@@ -28,6 +28,7 @@ from audioprobe.models.connectors.keys_values import extended_mask
 from audioprobe.models.encoders.yamnet import YAMNet
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.discrete import DiscreteAudioLM
+from audioprobe.models.ltu.generation import TokenPrompt, generate
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork
 from audioprobe.models.ltu.saving import save_adapter
@@ -42,7 +43,7 @@ from audioprobe.testing import (
 from audioprobe.training.answer_loss import AnswerLoss, collate
 from audioprobe.training.examples import QARecord, encode_record
 from audioprobe.training.trainable import set_trainable
-from audioprobe.types import Prompt, Waveform
+from audioprobe.types import Decoding, Prompt, Waveform
 
 LAYERS = ("cross-attention", "keys and values")
 
@@ -122,6 +123,22 @@ def test_layers_read_only_within_a_call(base: Path, name: str) -> None:
     assert torch.equal(totals(model, [Prompt("what")]), silent)
     other = totals(model, [Prompt("what", noise(2))])
     assert not torch.allclose(other, with_audio)
+
+
+@pytest.mark.parametrize("name", ["linear", *LAYERS])
+def test_questions_about_one_clip_share_it_without_changing_answers(base: Path, name: str) -> None:
+    net = checkpoint_of(base, CONNECTORS[name]).net.eval().double()
+    with torch.inference_mode():
+        clips = [net.prefix(torch.randn(1, 21, 1024))[0] for _ in range(2)]
+    prompts = [
+        TokenPrompt(torch.tensor([1, 5, 6, 7, *ids]), clip)
+        for clip in (*clips, None)
+        for ids in ([8], [9, 10], [11, 12, 13])
+    ]
+    decoding = Decoding(max_new_tokens=8)
+    together = generate(net, prompts, decoding, eos_token_id=2)
+    assert together == [generate(net, [p], decoding, eos_token_id=2)[0] for p in prompts]
+    assert len({tokens.ids for tokens in together}) > 3
 
 
 @pytest.mark.parametrize("name", LAYERS)

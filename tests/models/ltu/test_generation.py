@@ -13,6 +13,7 @@ from torch import Tensor
 
 from audioprobe.errors import UnsupportedInputError
 from audioprobe.models.causal_lm.generation import generation_options
+from audioprobe.models.ltu import branches, generation
 from audioprobe.models.ltu.generation import TokenPrompt, batch_inputs, generate
 from audioprobe.types import Decoding
 
@@ -135,3 +136,60 @@ def test_prompts_beyond_the_context_raise() -> None:
     net = tiny_net()
     with pytest.raises(UnsupportedInputError, match="context of 2048 tokens"):
         generate(net, [prompt(0)], Decoding(max_new_tokens=2000), eos_token_id=END)
+
+
+shared_prompts = st.lists(
+    st.tuples(st.lists(st.integers(3, 6), min_size=0, max_size=12), st.sampled_from([None, 0, 1])),
+    min_size=2,
+    max_size=6,
+)
+
+
+@settings(max_examples=12, deadline=None)
+@example(given_prompts=[([3], 0), ([3], 0)], decoding=PENALISED, limit=branches.PASS_TOKENS)
+@example(
+    given_prompts=[([], None), ([], None), ([3, 4, 5], 0), ([3, 4], 0)],
+    decoding=GREEDY,
+    limit=branches.PASS_TOKENS,
+)
+@given(
+    given_prompts=shared_prompts,
+    decoding=st.sampled_from([GREEDY, PENALISED, SAMPLED]),
+    limit=st.sampled_from([1, 8, branches.PASS_TOKENS]),
+)
+def test_shared_audio_does_not_change_responses(
+    given_prompts: list[tuple[list[int], int | None]], decoding: Decoding, limit: int
+) -> None:
+    """With a low limit, prompts about a clip are in several rows and passes."""
+    net = copy.deepcopy(tiny_net()).double()
+    clips = {None: None, 0: audio_tokens(0), 1: audio_tokens(1)}
+    prompts = [TokenPrompt(torch.tensor([1, *ids]), clips[which]) for ids, which in given_prompts]
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (branches, generation):
+            patch.setattr(module, "PASS_TOKENS", limit)
+        patch.setattr(generation, "_PASS_COST", 0)
+        together = generate(net, prompts, decoding, eos_token_id=END)
+    alone = [generate(net, [item], decoding, eos_token_id=END)[0] for item in prompts]
+    assert together == alone
+
+
+def test_audio_of_several_questions_is_computed_once() -> None:
+    """The first pass has a row per clip, the second one the last word of each question."""
+    net = tiny_net()
+    sizes: list[tuple[int, ...]] = []
+
+    def record(_: object, __: object, kwargs: dict[str, Tensor | None]) -> None:
+        given = kwargs.get("inputs_embeds")
+        if given is not None:
+            sizes.append(tuple(given.shape[:2]))
+
+    clips = [audio_tokens(0), audio_tokens(1)]
+    prompts = [
+        TokenPrompt(torch.tensor([1, 5, 6, 7, n, 8]), clip) for n in range(10, 18) for clip in clips
+    ]
+    with net.llama.model.register_forward_pre_hook(record, with_kwargs=True):
+        generate(net, prompts, Decoding(max_new_tokens=2), eos_token_id=END)
+        assert sizes == [(2, len(clips[0]) + 4 + 8), (16, 1)]
+        sizes.clear()
+        generate(net, prompts[:2], Decoding(max_new_tokens=2), eos_token_id=END)
+        assert sizes == [(2, len(clips[0]) + 6)]

@@ -11,7 +11,7 @@ from tests.golden_ltu import spectrograms, tiny_net
 from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
-from audioprobe.models.ltu import likelihood
+from audioprobe.models.ltu import branches, likelihood
 from audioprobe.models.ltu.generation import TokenPrompt
 from audioprobe.models.ltu.likelihood import log_likelihoods
 from audioprobe.models.ltu.network import LTUNetwork
@@ -40,7 +40,7 @@ def full_pass(net: LTUNetwork, prompt: TokenPrompt, continuation: list[int]) -> 
 @given(
     questions=st.lists(st.tuples(clips, token_lists), min_size=1, max_size=8),
     continuations=st.lists(token_lists, min_size=1, max_size=8),
-    limit=st.sampled_from([1, 60, likelihood.PASS_TOKENS]),
+    limit=st.sampled_from([1, 60, branches.PASS_TOKENS]),
 )
 def test_likelihoods_equal_full_passes(
     questions: list[tuple[int | None, list[int]]], continuations: list[list[int]], limit: int
@@ -50,7 +50,8 @@ def test_likelihoods_equal_full_passes(
     tokens = audio_tokens(net)
     prompts = [TokenPrompt(torch.tensor([1, *ids]), tokens[which]) for which, ids in questions]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(likelihood, "PASS_TOKENS", limit)
+        for module in (branches, likelihood):
+            patch.setattr(module, "PASS_TOKENS", limit)
         actual = log_likelihoods(net, prompts, continuations)
     assert len(actual) == len(prompts)
     for prompt, row in zip(prompts, actual, strict=True):
@@ -83,7 +84,8 @@ def test_prompts_about_one_clip_are_one_row(monkeypatch: pytest.MonkeyPatch) -> 
     with recorded(net, sizes):
         expected = log_likelihoods(net, prompts, [[8], [9]])
         assert sizes == [(1, len(audio) + 4 + 20)]
-        monkeypatch.setattr(likelihood, "PASS_TOKENS", 10)
+        for module in (branches, likelihood):
+            monkeypatch.setattr(module, "PASS_TOKENS", 10)
         in_parts = log_likelihoods(net, prompts, [[8], [9]])
     assert sizes[1:] == [(1, len(audio) + 4), (1, 10), (1, 10)]
     assert totals(in_parts) == pytest.approx(totals(expected), abs=1e-4)

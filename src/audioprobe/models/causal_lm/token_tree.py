@@ -58,7 +58,7 @@ class TokenTree:
 
     def depths(self) -> Tensor:
         """Return the number of ancestors of each node, shape (n,)."""
-        return torch.tensor(self._depths)
+        return torch.tensor(self._depths, dtype=torch.long)
 
     def _append(self, parent: int, token: int) -> int:
         node = self._children[parent, token] = len(self.ids)

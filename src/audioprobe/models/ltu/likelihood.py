@@ -11,22 +11,20 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from audioprobe.models.causal_lm.generation import check_context
 from audioprobe.models.causal_lm.likelihood import common_start, require_tokens
 from audioprobe.models.causal_lm.prompt_cache import cache_name
-from audioprobe.models.causal_lm.token_tree import TokenTree
+from audioprobe.models.ltu.branches import (
+    PASS_TOKENS,
+    Branches,
+    branch_states,
+    pass_batches,
+)
 from audioprobe.models.ltu.generation import TokenPrompt, length_of
 from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.types import LogLikelihood
 
-PASS_TOKENS = 1024
-"""Largest number of positions in a forward pass, unless a single sequence is longer.
-
-Matrix products reach the full speed of a CPU core with a few hundred rows, and the cost of
-attention grows with the square of the length.
-"""
 _LOGITS = 128  # positions whose logits are computed at once: 25 MB for a vocabulary of 49,152
 
 
@@ -44,12 +42,11 @@ class _Sequence:
         return [*self.prompt, *self.continuation[:-1]]
 
 
-class _Branches:
+class _ScoredBranches(Branches):
     """Sequences about one clip, or without audio, as one row of a forward pass."""
 
     def __init__(self, audio_tokens: Tensor | None) -> None:
-        self.audio_tokens = audio_tokens
-        self.tree = TokenTree()
+        super().__init__(audio_tokens)
         self.predictions: list[tuple[int, int, int]] = []  # node, next token, number of sequence
 
     def add(self, sequence: _Sequence) -> None:
@@ -83,7 +80,7 @@ def log_likelihoods(
     for prompt in prompts:
         check_context(net.llama, length_of(net, prompt), longest)
     totals = torch.zeros(len(prompts) * len(continuations), dtype=torch.double)
-    rows: list[_Branches] = []
+    rows: list[_ScoredBranches] = []
     numbered = enumerate(prompts)
     for _, group in groupby(numbered, key=lambda item: id(item[1].audio_tokens)):
         members = dict(group)
@@ -99,7 +96,7 @@ def log_likelihoods(
             _score_with_cache(net, audio_tokens, sequences, totals)
         else:
             rows += parts
-    for batch in _batches(net, rows):
+    for batch in pass_batches(net, rows):
         _score(net, batch, totals)
     counts = [len(ids) for ids in continuations]
     return [
@@ -110,34 +107,16 @@ def log_likelihoods(
 
 def _parts(
     audio_tokens: Tensor | None, sequences: Sequence[_Sequence], limit: int
-) -> Iterator[_Branches]:
+) -> Iterator[_ScoredBranches]:
     """Yield the sequences in parts of at most `limit` nodes, and of at least one sequence."""
-    part = _Branches(audio_tokens)
+    part = _ScoredBranches(audio_tokens)
     for sequence in sequences:
         if len(part.tree) and len(part.tree) + part.tree.n_new(sequence.inputs) > limit:
             yield part
-            part = _Branches(audio_tokens)
+            part = _ScoredBranches(audio_tokens)
         part.add(sequence)
     if len(part.tree):
         yield part
-
-
-def _batches(net: LTUNetwork, rows: Sequence[_Branches]) -> Iterator[list[_Branches]]:
-    """Yield rows that fit into one forward pass together, with padding."""
-    batch: list[_Branches] = []
-    longest = 0
-    for row in rows:
-        longest = max(longest, _length(net, row))
-        if batch and longest * (len(batch) + 1) > PASS_TOKENS:
-            yield batch
-            batch, longest = [], _length(net, row)
-        batch.append(row)
-    if batch:
-        yield batch
-
-
-def _length(net: LTUNetwork, row: _Branches) -> int:
-    return net.n_positions(row.audio_tokens) + len(row.tree)
 
 
 def _score_with_cache(
@@ -161,7 +140,7 @@ def _score_with_cache(
 
 def _score(
     net: LTUNetwork,
-    rows: Sequence[_Branches],
+    rows: Sequence[_ScoredBranches],
     totals: Tensor,
     cache: Any = None,  # noqa: ANN401 - caches of transformers have no type
     n_cached: int = 0,
@@ -170,7 +149,7 @@ def _score(
 
     A cache contains the audio and the beginning of the only row; it grows.
     """
-    states = _states(net, rows, cache, n_cached)
+    states = branch_states(net, rows, cache, n_cached)
     n_audio = [0 if n_cached else net.n_positions(row.audio_tokens) for row in rows]
     columns = zip(
         *(
@@ -189,53 +168,3 @@ def _score(
         at = (inverse[chosen] - start).to(logits.device)
         scores = logits[at, tokens[chosen].to(logits.device)] - logits.logsumexp(-1)[at]
         totals.index_add_(0, numbers[chosen], scores.double().cpu())
-
-
-def _states(
-    net: LTUNetwork,
-    rows: Sequence[_Branches],
-    cache: Any,  # noqa: ANN401
-    n_cached: int,
-) -> Tensor:
-    """Return the states after the last layer, (n_rows, n_positions, hidden), with padding."""
-    device = net.llama.device
-    embedded, positions = [], []
-    for row in rows:
-        audio = None if row.audio_tokens is None or n_cached else row.audio_tokens[None]
-        embedded.append(net.embed(torch.tensor([row.tree.ids], device=device), audio)[0])
-        n_audio = len(embedded[-1]) - len(row.tree)
-        positions.append(torch.cat([torch.arange(n_audio), n_audio + row.tree.depths()]))
-    longest = max(map(len, embedded))
-    mask = torch.stack(
-        [_mask(row.tree, longest, len(e)) for row, e in zip(rows, embedded, strict=True)]
-    )
-    before = torch.ones(len(rows), longest, n_cached, dtype=torch.bool)
-    options = {} if cache is None else {cache_name(net.llama.model): cache}
-    with net.reading([row.audio_tokens for row in rows]):
-        outputs = net.llama.model(
-            inputs_embeds=pad_sequence(embedded, batch_first=True),
-            attention_mask=torch.cat([before, mask], dim=2)[:, None].to(device),
-            position_ids=(n_cached + pad_sequence(positions, batch_first=True)).to(device),
-            use_cache=cache is not None,
-            **options,
-        )
-    states: Tensor = outputs.last_hidden_state
-    return states
-
-
-def _mask(tree: TokenTree, longest: int, length: int) -> Tensor:
-    """Return True where a position sees another: audio, nodes of a tree, then padding.
-
-    Args:
-        tree: the last nodes of the row.
-        longest: number of positions with padding, which sees only itself.
-        length: number of positions without padding.
-
-    Returns:
-        Shape (longest, longest).
-    """
-    n_audio = length - len(tree)
-    mask = torch.eye(longest, dtype=torch.bool)
-    mask[:length, :n_audio] = torch.ones(length, n_audio, dtype=torch.bool).tril()
-    mask[n_audio:length, n_audio:length] = tree.visible()
-    return mask

@@ -195,7 +195,7 @@ class LTU(InspectedModel, InfoRepr):
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Yield one response per prompt, in order.
+        """Yield one response per prompt, in order; prompts of a batch about one clip share it.
 
         Args:
             prompts: prompts with one audio clip or none; examples must be text only and are placed

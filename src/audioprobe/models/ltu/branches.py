@@ -1,0 +1,116 @@
+"""Forward passes in which prompts about one clip share its audio and their common words.
+
+A row of a pass contains the audio tokens of a clip, and then a tree of words (`TokenTree`). Prompts
+about different clips are different rows.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from audioprobe.models.causal_lm.prompt_cache import cache_name
+from audioprobe.models.causal_lm.token_tree import TokenTree
+from audioprobe.models.ltu.network import LTUNetwork
+
+PASS_TOKENS = 1024
+"""Largest number of positions in a forward pass, unless a single sequence is longer.
+
+Matrix products reach the full speed of a CPU core with a few hundred rows, and the cost of
+attention grows with the square of the length.
+"""
+
+
+class Branches:
+    """Texts about one clip, or without audio, as one row of a forward pass.
+
+    Attributes:
+        audio_tokens: shape (n_tokens, hidden); None for texts without audio.
+        tree: the texts.
+    """
+
+    def __init__(self, audio_tokens: Tensor | None) -> None:
+        self.audio_tokens = audio_tokens
+        self.tree = TokenTree()
+
+    def length(self, net: LTUNetwork) -> int:
+        """Return the number of positions in the input of the LLaMA."""
+        return net.n_positions(self.audio_tokens) + len(self.tree)
+
+
+Row = TypeVar("Row", bound=Branches)
+
+
+def pass_batches(net: LTUNetwork, rows: Sequence[Row]) -> Iterator[list[Row]]:
+    """Yield rows that fit into one forward pass together, with padding."""
+    batch: list[Row] = []
+    longest = 0
+    for row in rows:
+        longest = max(longest, row.length(net))
+        if batch and longest * (len(batch) + 1) > PASS_TOKENS:
+            yield batch
+            batch, longest = [], row.length(net)
+        batch.append(row)
+    if batch:
+        yield batch
+
+
+def branch_states(
+    net: LTUNetwork,
+    rows: Sequence[Branches],
+    cache: Any = None,  # noqa: ANN401 - caches of transformers have no type
+    n_cached: int = 0,
+) -> Tensor:
+    """Return the states after the last layer, (n_rows, n_positions, hidden), with padding.
+
+    Args:
+        net: the network.
+        rows: the rows of the forward pass.
+        cache: cache of transformers, which grows by the positions of the pass; None for no cache.
+        n_cached: number of positions in the cache. If there are any, they are the audio and the
+            beginning of the only row.
+    """
+    device = net.llama.device
+    embedded, positions = [], []
+    for row in rows:
+        audio = None if row.audio_tokens is None or n_cached else row.audio_tokens[None]
+        ids = torch.tensor(row.tree.ids, dtype=torch.long, device=device)
+        embedded.append(net.embed(ids[None], audio)[0])
+        n_audio = len(embedded[-1]) - len(row.tree)
+        positions.append(torch.cat([torch.arange(n_audio), n_audio + row.tree.depths()]))
+    longest = max(map(len, embedded))
+    mask = torch.stack(
+        [_mask(row.tree, longest, len(e)) for row, e in zip(rows, embedded, strict=True)]
+    )
+    before = torch.ones(len(rows), longest, n_cached, dtype=torch.bool)
+    options = {} if cache is None else {cache_name(net.llama.model): cache}
+    with net.reading([row.audio_tokens for row in rows]):
+        outputs = net.llama.model(
+            inputs_embeds=pad_sequence(embedded, batch_first=True),
+            attention_mask=torch.cat([before, mask], dim=2)[:, None].to(device),
+            position_ids=(n_cached + pad_sequence(positions, batch_first=True)).to(device),
+            use_cache=cache is not None,
+            **options,
+        )
+    states: Tensor = outputs.last_hidden_state
+    return states
+
+
+def _mask(tree: TokenTree, longest: int, length: int) -> Tensor:
+    """Return True where a position sees another: audio, nodes of a tree, then padding.
+
+    Args:
+        tree: the last nodes of the row.
+        longest: number of positions with padding, which sees only itself.
+        length: number of positions without padding.
+
+    Returns:
+        Shape (longest, longest).
+    """
+    n_audio = length - len(tree)
+    mask = torch.eye(longest, dtype=torch.bool)
+    mask[:length, :n_audio] = torch.ones(length, n_audio, dtype=torch.bool).tril()
+    mask[n_audio:length, n_audio:length] = tree.visible()
+    return mask
