@@ -59,6 +59,18 @@ def lessons(tmp_path_factory: pytest.TempPathFactory) -> TrainingSampler:
     return tiny_data(tmp_path_factory.mktemp("sounds"))
 
 
+def test_compiled_generation_gives_the_responses_of_eager_steps(base: Path, tmp_path: Path) -> None:
+    trained = write_checkpoint(tmp_path / "trained.bin")
+    eager, compiled = (
+        LTU.from_pretrained(trained, base=base, device="cuda", compiled=compiled)
+        for compiled in (False, True)
+    )
+    decoding = Decoding(max_new_tokens=12)
+    expected = [answer.text for answer in eager.generate(PROMPTS, decoding)]
+    assert [answer.text for answer in compiled.generate(PROMPTS, decoding)] == expected
+    assert compiled.info.options["compiled"] is True
+
+
 @pytest.fixture(scope="module")
 def ltu(base: Path) -> Callable[..., LTU]:
     checkpoint = write_checkpoint(base.parent / "trained.bin")

@@ -28,6 +28,7 @@ from audioprobe.finetuning.trainer import finetune
 from audioprobe.models.ltu.assembly import build_network
 from audioprobe.models.ltu.audio_frontend import SpectrogramFrontend
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, Origin
+from audioprobe.models.ltu.generation import use_static_cache
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, quantize
 from audioprobe.models.ltu.saving import save_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
@@ -86,21 +87,27 @@ def peak() -> float:
 
 
 def answering(size: str) -> Iterator[str]:
-    """A row per number format: weights, what eight captions take beside them, and how long."""
+    """A row per number format, and one for compiled generation in bfloat16.
+
+    It has the weights, what eight captions take beside them, and how long.
+    """
     sounds = [read_waveform(clip) for clip in Recordings().clips()][:AT_ONCE]
     prompts = [Prompt("Write an audio caption describing the sound.", sound) for sound in sounds]
     labels = [f"the sound of thing {n}" for n in range(28)]
-    kinds: tuple[Literal["bfloat16", "8bit", "4bit"], ...] = ("bfloat16", "8bit", "4bit")
+    kinds: tuple[Literal["bfloat16", "compiled", "8bit", "4bit"], ...]
+    kinds = ("bfloat16", "compiled", "8bit", "4bit")
     for kind in kinds:
         files = random_ltu(size)
-        if kind != "bfloat16":
+        if kind == "compiled":
+            use_static_cache(files.net)
+        elif kind != "bfloat16":
             # Maps are quantised when they come to the GPU.
             quantize(files.net.to("cpu").llama, kind, torch.bfloat16)
             files.net.to("cuda")
         peak()
         weights = used()
         model = LTU(files.net, files.tokenizer, files.info({}), batch_size=AT_ONCE)
-        list(model.generate(prompts, Decoding(max_new_tokens=2)))
+        list(model.generate(prompts, Decoding(max_new_tokens=TOKENS)))  # also compiles
         peak()
         began = time.perf_counter()
         said = list(model.generate(prompts, Decoding(max_new_tokens=TOKENS)))

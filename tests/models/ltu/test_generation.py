@@ -10,11 +10,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tests.golden_ltu import close, golden, spectrograms, tiny_net
 from torch import Tensor
+from transformers import CompileConfig
 
 from audioprobe.errors import UnsupportedInputError
 from audioprobe.models.causal_lm.generation import generation_options
 from audioprobe.models.ltu import branches, generation
-from audioprobe.models.ltu.generation import TokenPrompt, batch_inputs, generate
+from audioprobe.models.ltu.generation import (
+    TokenPrompt,
+    batch_inputs,
+    generate,
+    use_static_cache,
+)
 from audioprobe.types import Decoding
 
 END = 2
@@ -83,6 +89,37 @@ def test_processed_scores_equal_the_original(name: str, decoding: Decoding) -> N
     expected = golden()[name]
     assert (expected == -torch.inf).any()
     close(actual.scores[0], expected)
+
+
+@pytest.mark.parametrize("decoding", [GREEDY, PENALISED, SAMPLED])
+def test_a_static_cache_gives_the_same_ids(decoding: Decoding) -> None:
+    """Prompts of different lengths about two clips and none; the second batch is shorter."""
+    fixed = copy.deepcopy(tiny_net())
+    use_static_cache(fixed)
+    prompts = [prompt(0), prompt(0, torch.tensor([1, 5, 9])), prompt(1), prompt(None)]
+    for batch in (prompts, prompts[1:3]):
+        expected = generate(tiny_net(), batch, decoding, eos_token_id=END)
+        assert generate(fixed, batch, decoding, eos_token_id=END) == expected
+        assert batch_inputs(fixed, batch).keys() == {
+            "input_ids",
+            "inputs_embeds",
+            "attention_mask",
+        }
+
+
+@pytest.mark.slow  # the compiler takes a minute
+def test_compiled_steps_give_the_same_ids() -> None:
+    """As on a GPU, where transformers compiles with a static cache; here, for the CPU."""
+    fixed = copy.deepcopy(tiny_net())
+    use_static_cache(fixed)
+    settings = CompileConfig(mode="default")
+    settings._compile_all_devices = True
+    fixed.llama.generation_config.compile_config = settings
+    prompts = [prompt(0), prompt(1), prompt(None)]
+    expected = generate(tiny_net(), prompts, GREEDY, eos_token_id=END)
+    torch._dynamo.utils.counters.clear()
+    assert generate(fixed, prompts, GREEDY, eos_token_id=END) == expected
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
 
 
 def test_batch_of_equal_prompts_equals_the_original() -> None:

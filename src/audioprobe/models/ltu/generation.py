@@ -29,7 +29,7 @@ from audioprobe.models.ltu.branches import (
     pass_batches,
 )
 from audioprobe.models.ltu.network import LTUNetwork
-from audioprobe.types import Decoding
+from audioprobe.types import Decoding, Option
 
 _PASS_COST = 16  # positions that a CPU core computes in the time in which it reads the weights
 
@@ -47,6 +47,20 @@ class TokenPrompt:
 
     input_ids: Tensor
     audio_tokens: Tensor | None = None
+
+
+EncodedPrompt: TypeAlias = tuple[TokenPrompt, dict[str, Option]]
+"""A prompt as input of the network, and details of its response."""
+
+
+def use_static_cache(net: LTUNetwork) -> None:
+    """Let the LLaMA generate with keys and values of a fixed size, in place.
+
+    transformers then compiles the steps of the generation on a GPU (CUDA graphs), which removes the
+    time in which the GPU waits for instructions. Prompts do not share their beginnings, and
+    responses can differ by rounding from those without it, and between sizes of a batch.
+    """
+    net.llama.generation_config.cache_implementation = "static"
 
 
 def length_of(net: LTUNetwork, prompt: TokenPrompt) -> int:
@@ -79,7 +93,8 @@ def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, A
     """Return the inputs of transformers' `generate` for a batch, padded on the left.
 
     They contain the keys and values of all tokens but the last of each prompt, if sharing these
-    between prompts saves more than an additional forward pass costs.
+    between prompts saves more than an additional forward pass costs. With a static cache, nothing is
+    shared.
     """
     # Pad with the first token of every prompt, so that the repetition penalty does not change.
     ids = left_padded([prompt.input_ids for prompt in prompts], int(prompts[0].input_ids[0]))
@@ -88,7 +103,8 @@ def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, A
     passes = list(pass_batches(net, rows))
     n_shared = sum(len(batch) * max(row.length(net) for row in batch) for batch in passes)
     n_shared += len(prompts) + _PASS_COST * len(passes)
-    if n_shared >= len(prompts) * longest:
+    is_static = net.llama.generation_config.cache_implementation == "static"
+    if is_static or n_shared >= len(prompts) * longest:
         embedded, mask = _embed_batch(net, prompts)
         return {"input_ids": ids, "inputs_embeds": embedded, "attention_mask": mask}
     cache, mask = _cache_of(net, passes, paths)
