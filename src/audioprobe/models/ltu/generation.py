@@ -93,8 +93,8 @@ def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, A
     """Return the inputs of transformers' `generate` for a batch, padded on the left.
 
     They contain the keys and values of all tokens but the last of each prompt, if sharing these
-    between prompts saves more than an additional forward pass costs. With a static cache, nothing is
-    shared.
+    between prompts saves more than an additional forward pass costs. With a static cache, nothing
+    is shared.
     """
     # Pad with the first token of every prompt, so that the repetition penalty does not change.
     ids = left_padded([prompt.input_ids for prompt in prompts], int(prompts[0].input_ids[0]))
