@@ -1,10 +1,10 @@
 """Fuzz the readers of the library for a given time.
 
-Each target gets an equal share of the time. An input that breaks the promise of its target (a valid
-result, or a clear error) is shrunk by Hypothesis, written into the folder of findings, and reported
-with its traceback; its target ends there. The exit status is then 1.
+Each target gets an equal share of the time. For each place in the library at which an input breaks
+the promise of its target (a valid result, or a clear error), the shortest such input is written
+into the folder of findings, and its traceback is printed. The exit status is then 1.
 
-Usage: python -m tests.fuzz.run [--seconds 3600] [--out fuzz-findings] [TARGET ...]
+Usage: python -m tests.fuzz.run [--seconds 3600] [--seed 0] [--out fuzz-findings] [TARGET ...]
 """
 
 import argparse
@@ -13,6 +13,7 @@ import os
 import sys
 import time
 import traceback
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,48 +23,74 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from tests.fuzz.target import HangError, Target
 from tests.fuzz.targets import TARGETS
 
-_ROUND = 200  # examples between two looks at the clock
+_ROUND = 100  # inputs between two looks at the clock
+_OPTIONS = settings(
+    max_examples=_ROUND,
+    deadline=None,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 
 
-def fuzz(target: Target, seconds: float, start: int, out: Path) -> tuple[int, str]:
-    """Fuzz a target; return the number of inputs and the traceback of a fault ("" if none)."""
-    end, n_inputs, round_number = time.monotonic() + seconds, 0, start
-    last: list[bytes] = []
+@dataclass
+class Findings:
+    """The inputs tried, and the shortest one for each kind of fault, with its traceback."""
+
+    n_inputs: int = 0
+    faults: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+
+    def add(self, content: bytes, error: BaseException) -> None:
+        """Add a fault; its kind is the type of the error and the last place in the library."""
+        frames = traceback.extract_tb(error.__traceback__)
+        places = [f"{f.filename}:{f.lineno}" for f in frames if "audioprobe" in f.filename]
+        kind = f"{type(error).__name__} {places[-1] if places else ''}"
+        before = self.faults.get(kind)
+        if before is None or len(content) < len(before[0]):
+            self.faults[kind] = content, "".join(traceback.format_exception(error))
+
+
+def fuzz(target: Target, seconds: float, first_seed: int) -> Findings:
+    """Fuzz a target for some seconds."""
+    findings, strategy = Findings(), target.strategy
     with TemporaryDirectory(prefix="fuzz-") as name:
-        folder = Path(name)
-        target.prepare(folder)
+        target.prepare(Path(name))
+        end = time.monotonic() + seconds
 
         def check(content: bytes) -> None:
-            nonlocal n_inputs
-            n_inputs += 1
-            last[:] = [content]
-            target.check(content, folder)
-
-        while time.monotonic() < end:
-            options = settings(
-                max_examples=_ROUND,
-                deadline=None,
-                database=None,
-                phases=[Phase.generate, Phase.shrink],
-                suppress_health_check=list(HealthCheck),
-            )
+            if time.monotonic() > end:
+                return
+            findings.n_inputs += 1
             try:
-                seed(round_number)(options(given(target.strategy)(check)))()
-            except (Exception, HangError):  # noqa: BLE001 - any is a finding
-                digest = hashlib.sha256(last[0]).hexdigest()[:8]
-                out.mkdir(parents=True, exist_ok=True)
-                (out / f"{target.name}--{digest}").write_bytes(last[0])
-                return n_inputs, traceback.format_exc()
-            round_number += 1
-    return n_inputs, ""
+                target.check(content, Path(name))
+            except (Exception, HangError) as error:  # noqa: BLE001 - any is a finding
+                findings.add(content, error)
+
+        number = first_seed
+        while time.monotonic() < end:
+            seed(number)(_OPTIONS(given(strategy)(check)))()
+            number += 1
+    return findings
+
+
+def report(target: Target, findings: Findings, out: Path) -> None:
+    """Print the findings of a target, and write their inputs."""
+    print(f"{target.name}: {findings.n_inputs} inputs, {len(findings.faults)} faults", flush=True)
+    for kind, (content, trace) in findings.faults.items():
+        out.mkdir(parents=True, exist_ok=True)
+        path = out / f"{target.name}--{hashlib.sha256(kind.encode()).hexdigest()[:8]}"
+        path.write_bytes(content)
+        print(f"{path}: {kind}\n{trace}", flush=True)
 
 
 def main() -> int:
     """Fuzz the targets that the command line names, or all; return the exit status."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     parser.add_argument("targets", nargs="*", help="names, or beginnings of names; default: all")
     parser.add_argument("--seconds", type=float, default=3600.0, help="time for all targets")
-    parser.add_argument("--seed", type=int, default=0, help="of the first round of each target")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the first inputs")
     parser.add_argument("--out", type=Path, default=Path("fuzz-findings"))
     options = parser.parse_args()
     wanted = tuple(options.targets) or ("",)
@@ -72,11 +99,9 @@ def main() -> int:
         parser.error(f"expected beginnings of {', '.join(TARGETS)}")
     n_faults = 0
     for target in chosen:
-        n_inputs, fault = fuzz(target, options.seconds / len(chosen), options.seed, options.out)
-        n_faults += bool(fault)
-        print(f"{target.name}: {n_inputs} inputs, {'A FAULT' if fault else 'no fault'}", flush=True)
-        if fault:
-            print(fault, flush=True)
+        findings = fuzz(target, options.seconds / len(chosen), options.seed)
+        report(target, findings, options.out)
+        n_faults += len(findings.faults)
     return int(n_faults > 0)
 
 

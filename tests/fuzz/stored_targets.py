@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import tomli_w
 from tests.exchange.probes import outcome
 from tests.experiments.architectures.test_storage import result, written
 from tests.experiments.finetuning.study_records import before
@@ -23,8 +24,6 @@ from tests.fuzz.mutations import (
 )
 from tests.fuzz.target import Target, file_target
 from tests.interpretability.test_curve_files import curve
-
-import tomli_w
 
 from audioprobe import CachedModel, Prompt, Scripted
 from audioprobe.classification.caption import CaptionClassifier

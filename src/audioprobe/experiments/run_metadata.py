@@ -4,7 +4,6 @@ import functools
 import hashlib
 import json
 import subprocess
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,7 @@ from types import MappingProxyType
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.components import EvaluationClips
-from audioprobe.io.config import parse_config
+from audioprobe.io.config import parse_config_text
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import CONFIG, RunFolder, open_run
 from audioprobe.models.cached import CachedModel
@@ -159,8 +158,8 @@ def config_difference(older: str, config: object) -> str | None:
         None if the values are equal, "" if they differ, or the error message if `older` is invalid.
     """
     try:
-        before = parse_config(type(config), tomllib.loads(older), "the older configuration")
-    except (InvalidInputError, tomllib.TOMLDecodeError) as error:
+        before = parse_config_text(type(config), older, "the older configuration")
+    except InvalidInputError as error:
         return str(error)
     return None if before == config else ""
 

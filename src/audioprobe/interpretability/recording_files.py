@@ -18,6 +18,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.interpretability.activations import Pooling, States
 from audioprobe.io.data_table import DataTable, TidyData
+from audioprobe.parsing import parse_json
 from audioprobe.sites import canonical_site
 from audioprobe.types import BoolArray
 
@@ -124,7 +125,7 @@ def read_card(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        card = parse_json(path.read_text(encoding="utf-8"))
         complete = {"settings", "rows"} <= set(card)
     except (ValueError, TypeError) as error:
         raise InvalidInputError(f"{path}: cannot be read as JSON ({error}).") from error
@@ -171,7 +172,7 @@ def open_array(path: Path, mode: Literal["r", "r+"] = "r") -> Any:  # noqa: ANN4
     try:
         with path.open("rb") as stream:
             length = int.from_bytes(stream.read(8), "little")
-            shape = tuple(json.loads(stream.read(length))["states"]["shape"])
+            shape = tuple(parse_json(stream.read(length))["states"]["shape"])
         return np.memmap(path, np.dtype("<f4"), mode, offset=8 + length, shape=shape)
     except (OSError, ValueError, KeyError) as error:
         raise InvalidInputError(

@@ -16,6 +16,7 @@ from audioprobe.io.config import read_config
 from audioprobe.io.data_table import DataTable
 from audioprobe.io.json_codec import read_json, to_json
 from audioprobe.io.run_folder import CONFIG, MANIFEST
+from audioprobe.parsing import parse_json
 from audioprobe.probing.trial import Trial
 from audioprobe.small_ltu.relations import SplitRole
 from audioprobe.types import Response
@@ -165,7 +166,7 @@ def store_location(folder: Path, arm: str, tables: Mapping[str, DataTable]) -> N
 
 def _read_location(path: Path) -> dict[str, DataTable]:
     try:
-        tables = json.loads(path.read_text(encoding="utf-8"))
+        tables = parse_json(path.read_text(encoding="utf-8"))
         return {name: DataTable(columns) for name, columns in tables.items()}
     except (OSError, ValueError, AttributeError) as error:
         raise InvalidInputError(
@@ -196,7 +197,7 @@ def read_record(folder: str | Path) -> ArchitecturesRecord:
                 f"`audioprobe run {path / CONFIG} --out {path}`."
             )
         try:
-            manifest = dict(json.loads((path / MANIFEST).read_text(encoding="utf-8")))
+            manifest = dict(parse_json((path / MANIFEST).read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
             raise InvalidInputError(f"{MANIFEST} cannot be read as JSON ({error}).") from error
         locations = {

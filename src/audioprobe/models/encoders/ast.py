@@ -4,7 +4,6 @@ Source: Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021. The
 transformers. The spectrogram equals `ASTFeatureExtractor`'s result, but is computed faster.
 """
 
-import json
 from collections.abc import Iterable, Iterator
 from functools import cached_property
 from itertools import islice
@@ -21,6 +20,7 @@ from audioprobe.devices import placement
 from audioprobe.errors import WeightsError
 from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
 from audioprobe.models.encoding_ahead import encode_ahead
+from audioprobe.parsing import parse_json
 from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Waveform
 
 N_SPECIAL_TOKENS = 2  # class token and distillation token, which precede the patches
@@ -134,7 +134,7 @@ def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
     """
     path = folder / "preprocessor_config.json"
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path}: not readable ({error}). Download it again.") from error
     length = settings.get("max_length", AST_AUDIOSET.n_frames)
