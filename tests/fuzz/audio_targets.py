@@ -14,7 +14,8 @@ from audioprobe.types import Clip
 _SAMPLES = np.random.default_rng(0).uniform(-0.5, 0.5, 4000).astype("f4")
 _STEREO = np.stack([_SAMPLES[:2000], -_SAMPLES[:2000]], axis=1)
 _FORMATS = {
-    "wav": [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("WAVEX", "PCM_24"), ("RF64", "PCM_16"), ("WAV", "IMA_ADPCM")],
+    "wav": [("WAV", "PCM_16"), ("WAV", "FLOAT"), ("WAV", "IMA_ADPCM"), ("WAVEX", "PCM_24")],
+    "rf64": [("RF64", "PCM_16")],
     "aiff": [("AIFF", "PCM_16"), ("AIFF", "FLOAT")],
     "w64": [("W64", "PCM_16")],
     "caf": [("CAF", "PCM_16"), ("CAF", "ALAC_16")],
@@ -26,7 +27,8 @@ _FORMATS = {
     "mp3": [("MP3", "MPEG_LAYER_III")],
 }  # fmt: skip
 _TOKENS = {
-    "wav": (b"RIFF", b"RIFX", b"RF64", b"WAVE", b"fmt ", b"data", b"ds64", b"LIST", b"fact", b"\xff\xff\xff\xff"),
+    "wav": (b"RIFF", b"RIFX", b"RF64", b"WAVE", b"fmt ", b"data", b"ds64", b"LIST", b"fact"),
+    "rf64": (b"RIFF", b"RF64", b"WAVE", b"fmt ", b"data", b"ds64", b"\xff\xff\xff\xff"),
     "aiff": (b"FORM", b"AIFF", b"AIFC", b"COMM", b"SSND", b"sowt"),
     "w64": (b"riff", b"wave", b"data"),
     "caf": (b"caff", b"desc", b"data", b"pakt", b"free"),
@@ -35,7 +37,7 @@ _TOKENS = {
     "nist": (b"NIST_1A\n   1024\n", b"sample_count -i ", b"sample_n_bytes -i 2\n", b"end_head"),
     "flac": (b"fLaC", b"fLaC\0\0\0\x22", ID3[:10], b"\xff\xf8", b"TAG"),
     "ogg": (b"OggS", b"OpusHead", b"\x01vorbis"),
-    "mp3": (b"\xff\xfb", b"\xff\xfb\x90\xc4", ID3[:10], b"Xing", b"Info", b"VBRI", b"TAG", b"APETAGEX"),
+    "mp3": (b"\xff\xfb", b"\xff\xfb\x90\xc4", ID3[:10], b"Xing", b"VBRI", b"TAG"),
 }  # fmt: skip
 
 

@@ -81,7 +81,7 @@ def _chat(folder: Path) -> None:
 
 
 def _trained(folder: Path) -> None:
-    shutil.copytree(write_base(folder / MODEL), folder / MODEL, dirs_exist_ok=True)
+    write_base(folder / MODEL)
     (folder / RECIPE).write_text(to_json(read_recipe("quick")))
 
 
@@ -163,7 +163,9 @@ def _inputs(kind: str, file: str) -> Inputs:
     content = (_written(kind) / file).read_bytes()
     if file.endswith(".safetensors"):
         return damaged_tensors(content)
-    return damaged_json([json.loads(content)]) if file.endswith(".json") else damaged_bytes([content])
+    return (
+        damaged_json([json.loads(content)]) if file.endswith(".json") else damaged_bytes([content])
+    )
 
 
 def _target(kind: str, file: str) -> Target:

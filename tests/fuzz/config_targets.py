@@ -54,13 +54,25 @@ def _run_text(parse: Callable[[str, str], object]) -> Callable[[bytes, Path], ob
 TARGETS = [
     file_target(f"config-{name}", inputs, "config.toml", read)
     for name, inputs, read in (
-        ("classification", _of_experiments("recordings", "edansa", "audioset"), read_classification),
-        ("probing", _of_experiments("concepts", "concepts-study", "familiar-unfamiliar"), read_probe),
+        (
+            "classification",
+            _of_experiments("recordings", "edansa", "audioset"),
+            read_classification,
+        ),
+        (
+            "probing",
+            _of_experiments("concepts", "concepts-study", "familiar-unfamiliar"),
+            read_probe,
+        ),
         ("finetuning", _of_experiments("finetuning-study", "finetuning-recordings"), _study),
         ("interpretability", _of_experiments("interpretability"), read_interpretability),
         ("architectures", _of_experiments("architectures"), read_architectures),
         ("recipe", _of("small_ltu/recipes/mini.toml", "small_ltu/recipes/quick.toml"), read_recipe),
-        ("wordings", _of("probing/templates/plain.toml", "probing/templates/brief.toml"), read_wordings),
+        (
+            "wordings",
+            _of("probing/templates/plain.toml", "probing/templates/brief.toml"),
+            read_wordings,
+        ),
         ("prompts", _of("prompts/classification.toml"), read_templates),
         ("concepts", _few_concepts, read_concepts),
     )

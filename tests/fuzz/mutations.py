@@ -19,9 +19,10 @@ ODD_VALUES: tuple[Any, ...] = (
 )  # fmt: skip
 """Values that a reader may not expect."""
 ODD_CELLS = (
-    "", " ", "0", "-1", "1.5", "1,5", "1e400", "nan", "inf", "NaN", "None", "true", "1E+05", "9" * 5000,
-    "'", '"', "''", '""', '"""', "[]", "['a']", "['a'", "[" * 3000, "{", "a;b", "a|b", "a,b", "\t", "\0",
-    "\u2028", "=1+1", "..", "/", "../../x", "C:\\x", "~nobody", "é", "e\u0301", "x" * 300, "-" * 3000, "1:2:3", "99:99:99",
+    "", " ", "0", "-1", "1.5", "1,5", "1e400", "nan", "inf", "NaN", "None", "true", "1E+05",
+    "'", '"', "''", '""', '"""', "[]", "['a']", "['a'", "{", "a;b", "a|b", "a,b", "\t", "\0",
+    "9" * 5000, "[" * 3000, "-" * 3000, "x" * 300, "1:2:3", "99:99:99",
+    "\u2028", "=1+1", "..", "/", "../../x", "C:\\x", "~nobody", "é", "e\u0301",
 )  # fmt: skip
 """Cells of tables that a reader may not expect."""
 
@@ -119,7 +120,9 @@ def damaged_json_lines(seeds: Sequence[Sequence[Any]]) -> Inputs:
     trees = damaged_trees([list(seed) for seed in seeds])
     texts = [b"\n".join(map(_json_bytes, seed)) + b"\n" for seed in seeds]
     lines = trees.map(
-        lambda tree: b"\n".join(map(_json_bytes, tree if isinstance(tree, list) else [tree])) + b"\n"
+        lambda tree: (
+            b"\n".join(map(_json_bytes, tree if isinstance(tree, list) else [tree])) + b"\n"
+        )
     )
     return st.one_of(lines, lines, damaged_bytes(texts), _nested(texts[0].split(b"\n")[0]))
 
@@ -135,7 +138,9 @@ def damaged_toml(seeds: Sequence[dict[str, Any]]) -> Inputs:
     """Return a strategy of TOML texts: mostly valid TOML with other values."""
     texts = [tomli_w.dumps(seed).encode() for seed in seeds]
     trees = damaged_trees(seeds).map(_toml_bytes)
-    deep = st.sampled_from([b"a = " + b"[" * 100_000, b"a = " + b"{a=" * 100_000, b"a." * 50_000 + b"b = 1"])
+    deep = st.sampled_from(
+        [b"a = " + b"[" * 100_000, b"a = " + b"{a=" * 100_000, b"a." * 50_000 + b"b = 1"]
+    )
     return st.one_of(trees, trees, trees, damaged_bytes(texts), deep)
 
 
@@ -156,7 +161,9 @@ def _tables(draw: st.DrawFn, seeds: Sequence[bytes], delimiter: str) -> bytes:
             del row[at]
     end = draw(st.sampled_from(("\n", "\r\n", "\r")))
     text = end.join(delimiter.join(row) for row in rows) + end
-    encoding = draw(st.sampled_from(("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le")))
+    encoding = draw(
+        st.sampled_from(("utf-8", "utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le"))
+    )
     return text.encode(encoding, "surrogatepass")
 
 

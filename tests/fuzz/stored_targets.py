@@ -50,9 +50,7 @@ _PROMPTS = [Prompt("one"), Prompt("two"), Prompt("three")]
 
 
 def _open(folder: Path) -> None:
-    with open_run(
-        folder, _CONFIG, _PINNED, {"time": "now"}, audio_digests=_DIGESTS
-    ) as run:
+    with open_run(folder, _CONFIG, _PINNED, {"time": "now"}, audio_digests=_DIGESTS) as run:
         run.response_log.write({b"new": b'{"text": "x"}'})
 
 
@@ -110,7 +108,9 @@ def _classification() -> str:
 
 def _study_folder(folder: Path) -> None:
     (folder / "config.toml").write_text(tomli_w.dumps(shipped("finetuning-study")[0]))
-    (folder / MANIFEST).write_text(json.dumps({"pinned": {finetuning.AUDIO_CONCEPTS: ["crow"]}, "starts": []}))
+    (folder / MANIFEST).write_text(
+        json.dumps({"pinned": {finetuning.AUDIO_CONCEPTS: ["crow"]}, "starts": []})
+    )
     path = finetuning.result_path(folder, finetuning.BEFORE)
     path.parent.mkdir(exist_ok=True)
     path.write_text(to_json(before()))
@@ -139,7 +139,11 @@ def _study_target(
 
     n_up = len(Path(file).parts) - 1
     return file_target(
-        f"study-{name}-{Path(file).stem}", inputs, file, lambda path: read(path.parents[n_up]), write
+        f"study-{name}-{Path(file).stem}",
+        inputs,
+        file,
+        lambda path: read(path.parents[n_up]),
+        write,
     )
 
 

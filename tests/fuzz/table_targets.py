@@ -44,17 +44,22 @@ _BIRDNET = (
     b"Start (s),End (s),Scientific name,Common name,Confidence,File\n"
     b"0.0,3.0,Corvus corax,Common Raven,0.91,a.wav\n3,6,Corvus corone,Carrion Crow,0.5,b.wav\n"
 )
-_KALEIDOSCOPE = (
-    b"INDIR,FOLDER,IN FILE,OFFSET,DURATION,TOP1MATCH\n/data,,a.wav,0,3.0,Corvus corax\n"
-)
+_KALEIDOSCOPE = b"INDIR,FOLDER,IN FILE,OFFSET,DURATION,TOP1MATCH\n/data,,a.wav,0,3.0,Corvus corax\n"
 _AUDACITY = (b"0.000000\t1.500000\tcrow\n1.5\t2\train\n\\\t100.0\t4000.0\n", b"0,0\t1,5\tcrow\n")
 _RECORDS = [
     {"path": "a.wav", "labels": ["crow", "rain"], "start": 0, "end": 1.5, "group": "g"},
     {"path": "b.wav", "labels": "crow", "start": "2", "split": "test"},
 ]
 _QA = [
-    {"audio_id": "a.wav", "dataset": "d", "task": "t", "instruction": "What?", "input": "", "output": "A crow."},
-]  # fmt: skip
+    {
+        "audio_id": "a.wav",
+        "dataset": "d",
+        "task": "t",
+        "instruction": "What?",
+        "input": "",
+        "output": "A crow.",
+    },
+]
 
 
 def _clips(path: Path, **options: Any) -> None:
@@ -94,9 +99,7 @@ def _published(
         with TemporaryDirectory() as folder:
             return damaged((lay_out(Path(folder)) / file).read_bytes())
 
-    return file_target(
-        f"data-{name}", inputs, file, lambda path: load(path.parents[n_up]), lay_out
-    )
+    return file_target(f"data-{name}", inputs, file, lambda path: load(path.parents[n_up]), lay_out)
 
 
 def _tree(content: bytes) -> Inputs:
@@ -167,7 +170,9 @@ def _copy_wordnet(folder: Path) -> Path:
 
 def _training_data() -> bytes:
     with TemporaryDirectory() as folder:
-        data = TrainingData("m", (TrainingRecording("a.wav", 1.5, "0" * 64, "abc"),))
+        data = TrainingData(
+            "m", (TrainingRecording(recording="a.wav", n_bytes=9, sha256="0" * 64),)
+        )
         data.to_csv(Path(folder) / "t.csv")
         return (Path(folder) / "t.csv").read_bytes()
 

@@ -115,9 +115,7 @@ def read_inspect_questions(folder: str | Path) -> InspectQuestions:
     """
     path = Path(folder) / QUESTIONS
     if not path.is_file():
-        raise InvalidInputError(
-            f"{path}: no such file. Write the folder with `audioprobe export`."
-        )
+        raise InvalidInputError(f"{path}: no such file. Write the folder with `audioprobe export`.")
     content = read_json(InspectQuestions, path, QUESTIONS)
     missing = [name for name in content.sounds.values() if not _sound(folder, name).is_file()]
     if missing:

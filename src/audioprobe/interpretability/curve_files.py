@@ -107,8 +107,10 @@ def load_provenance(folder: str | Path) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     try:
         content = parse_json((path / CURVES).read_text(encoding="utf-8"))
-        complete = content["format"] == _FORMAT and {"provenance", "curves"} <= set(content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        complete = content["format"] == _FORMAT and all(
+            isinstance(content.get(name), dict) for name in ("provenance", "curves")
+        )
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InvalidInputError(
             f"{path}: expected a folder with {CURVES}, got none that can be read ({error})."
         ) from error

@@ -126,8 +126,8 @@ def read_card(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         card = parse_json(path.read_text(encoding="utf-8"))
-        complete = {"settings", "rows"} <= set(card)
-    except (ValueError, TypeError) as error:
+        complete = isinstance(card, dict) and {"settings", "rows"} <= set(card)
+    except (OSError, ValueError) as error:
         raise InvalidInputError(f"{path}: cannot be read as JSON ({error}).") from error
     if not complete:
         raise InvalidInputError(f"{path}: expected the card of a recording, got another file.")
@@ -171,10 +171,11 @@ def open_array(path: Path, mode: Literal["r", "r+"] = "r") -> Any:  # noqa: ANN4
     """Open the array of a file that `create_array` wrote; values are read and written on disk."""
     try:
         with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
+            # A damaged file may name any length; memory for it must not be reserved.
+            length = min(int.from_bytes(stream.read(8), "little"), path.stat().st_size)
             shape = tuple(parse_json(stream.read(length))["states"]["shape"])
         return np.memmap(path, np.dtype("<f4"), mode, offset=8 + length, shape=shape)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:
         raise InvalidInputError(
             f"{path}: cannot be read as recorded states ({error}). Record them again."
         ) from error

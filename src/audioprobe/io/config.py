@@ -135,7 +135,10 @@ def _known_keys(cls: type, data: object, location: tuple[int | str, ...]) -> lis
 
     `location` is the path to the unknown key, as in pydantic's errors.
     """
-    value: Any = TypeAdapter(cls).validate_python(data, extra="ignore")
+    try:
+        value: Any = TypeAdapter(cls).validate_python(data, extra="ignore")
+    except ValidationError:  # some checks are made only when there is no unknown key
+        return []
     for part in location[:-1]:
         if is_dataclass(value):
             value = getattr(value, str(part), value)

@@ -199,7 +199,7 @@ class CachedModel(InfoRepr):
             return codec.decode(content)
         except NonFiniteError:
             raise
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise damaged_value(self._cache.path) from error
 
     def _count(self, *, hits: int = 0, misses: int = 0) -> None:

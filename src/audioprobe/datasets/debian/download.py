@@ -5,6 +5,7 @@ with the signed package index; `dpkg-deb` unpacks it. `pip download` gets a whee
 index that pip is configured for; a wheel is a zip file.
 """
 
+import lzma
 import os
 import shutil
 import subprocess
@@ -160,6 +161,7 @@ def unpack_wheel(archive: Path, target: Path, files: Sequence[str]) -> None:
     except (
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
         EOFError,
         NotImplementedError,
         RuntimeError,

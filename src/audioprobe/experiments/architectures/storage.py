@@ -168,7 +168,7 @@ def _read_location(path: Path) -> dict[str, DataTable]:
     try:
         tables = parse_json(path.read_text(encoding="utf-8"))
         return {name: DataTable(columns) for name, columns in tables.items()}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise InvalidInputError(
             f"{path.name} cannot be read ({error}). Remove it, and run the study again."
         ) from error
@@ -198,7 +198,7 @@ def read_record(folder: str | Path) -> ArchitecturesRecord:
             )
         try:
             manifest = dict(parse_json((path / MANIFEST).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise InvalidInputError(f"{MANIFEST} cannot be read as JSON ({error}).") from error
         locations = {
             arm.name: _read_location(location_path(path, arm.name))

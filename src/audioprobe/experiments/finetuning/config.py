@@ -294,9 +294,5 @@ def read_study(name: str | Path) -> StudyConfig:
 
 
 def parse_study(text: str, source: str) -> StudyConfig:
-    """Parse the text of a configuration; `source` is its path, for error messages.
-
-    Raises:
-        InvalidInputError: if the text is not TOML, or a value is invalid.
-    """
+    """Parse the text of a configuration; `source` is its path, for error messages."""
     return parse_config_text(StudyConfig, text, source)

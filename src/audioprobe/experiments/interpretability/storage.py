@@ -121,7 +121,7 @@ def read_measurement(folder: Path, name: str) -> MeasurementResult:
         return MeasurementResult(
             load_curves(target), {key: DataTable(columns) for key, columns in tables.items()}
         )
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise InvalidInputError(
             f"{target}: cannot be read as the result of a measurement ({error}). Remove this "
             "folder and run the study again."
@@ -167,5 +167,5 @@ def read_record(folder: str | Path) -> InterpretabilityRecord:
 def _manifest(path: Path) -> dict[str, Any]:
     try:
         return dict(parse_json(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise InvalidInputError(f"{path}: cannot be read as JSON ({error}).") from error
