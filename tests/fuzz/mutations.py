@@ -139,7 +139,7 @@ def damaged_toml(seeds: Sequence[dict[str, Any]]) -> Inputs:
     texts = [tomli_w.dumps(seed).encode() for seed in seeds]
     trees = damaged_trees(seeds).map(_toml_bytes)
     deep = st.sampled_from(
-        [b"a = " + b"[" * 100_000, b"a = " + b"{a=" * 100_000, b"a." * 50_000 + b"b = 1"]
+        [b"a = " + b"[" * 100_000, b"a = " + b"{a=" * 100_000, b"a." * 5_000 + b"b = 1"]
     )
     return st.one_of(trees, trees, trees, damaged_bytes(texts), deep)
 

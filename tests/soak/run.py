@@ -75,6 +75,11 @@ class SoakTest:
         folder: empty folder for everything that is written.
         seconds: duration of the disturbances.
         seed: seed of the disturbances and of the faults of the server.
+
+    Attributes:
+        outcome: what happened so far.
+        allowed: number of requests that a client may repeat, because it was interrupted.
+        durations: seconds that a run without disturbances takes, by load.
     """
 
     def __init__(self, folder: Path, seconds: float, seed: int) -> None:
@@ -82,11 +87,11 @@ class SoakTest:
         self._seconds = seconds
         self._seed = seed
         self._random = random.Random(seed)
-        self._allowed: dict[str, int] = {}
+        self.allowed: dict[str, int] = {}
         self._loads: list[Load] = []
         self._environment: dict[str, str] = {}
         self._expected: dict[str, dict[str, object]] = {}
-        self._durations: dict[str, float] = {}
+        self.durations: dict[str, float] = {}
         self.outcome = Outcome()
 
     def __call__(self) -> Outcome:
@@ -111,8 +116,8 @@ class SoakTest:
             if status:
                 self.outcome.faults.append("the process without disturbances ended with an error")
             server.stdin.close()
-        self._count_requests(log)
-        self._check_growth(report)
+        self.count_requests(log)
+        self.check_growth(report)
         return self.outcome
 
     def _run_undisturbed(self) -> None:
@@ -121,7 +126,7 @@ class SoakTest:
             folder = self._folder / f"undisturbed-{load.name}"
             status, output = self._run(load, folder, f"{UNDISTURBED}-{load.name}", Disturbance())
             assert status == 0, output
-            self._durations[load.name] = time.monotonic() - start
+            self.durations[load.name] = time.monotonic() - start
             self._expected[load.name] = result_of(folder)
 
     def _run(
@@ -136,7 +141,7 @@ class SoakTest:
         if killed and status and disturbance.kill is not None:
             name = disturbance.kill.name
             self.outcome.kills[name] = self.outcome.kills.get(name, 0) + 1
-            self._allowed[client] = self._allowed.get(client, 0) + 2 * load.concurrency
+            self.allowed[client] = self.allowed.get(client, 0) + 2 * load.concurrency
         return (0 if killed else status), output.read_text("utf-8", "replace")[-2000:]
 
     def _run_disturbed(self, load: Load) -> None:
@@ -145,7 +150,7 @@ class SoakTest:
         self.outcome.runs[load.name] = self.outcome.runs.get(load.name, 0) + 1
         client, folder = f"sk-round-{number}", self._folder / f"round-{number}"
         for _ in range(self._random.randint(1, MOST_KILLS)):
-            status, output = self._run(load, folder, client, self._kill(load))
+            status, output = self._run(load, folder, client, self.kill(load.name))
             self._expect(status == 0, f"{client}, {load.name}: status {status}: {output}")
         if self._random.random() < 0.5:
             self._fill_disk(load, folder, client)
@@ -158,10 +163,11 @@ class SoakTest:
             if same:
                 shutil.rmtree(folder)
 
-    def _kill(self, load: Load) -> Disturbance:
+    def kill(self, name: str) -> Disturbance:
+        """Draw how a process of the load with this name is killed."""
         return Disturbance(
             kill=self._random.choice(SIGNALS),
-            kill_after_s=self._random.uniform(0, 1.2 * self._durations[load.name]),
+            kill_after_s=self._random.uniform(0, 1.2 * self.durations[name]),
             clock_seed=self._random.randrange(1000) if self._random.random() < 0.5 else None,
         )
 
@@ -172,7 +178,7 @@ class SoakTest:
         status, output = self._run(load, folder, client, Disturbance(most_bytes=limit))
         if status:
             self.outcome.n_full += 1
-            self._allowed[client] = self._allowed.get(client, 0) + 2 * load.concurrency
+            self.allowed[client] = self.allowed.get(client, 0) + 2 * load.concurrency
         clear = status in (0, 2) and "Traceback" not in output
         self._expect(clear, f"{client}, {load.name}, full disk: status {status}: {output}")
 
@@ -188,15 +194,16 @@ class SoakTest:
             shutil.rmtree(folder)
         sys.path.pop(0)
 
-    def _count_requests(self, log: Path) -> None:
+    def count_requests(self, log: Path) -> None:
+        """Count the requests in the log of the server, and compare them with what is allowed."""
         for client, (n_requests, n_again) in n_repeated(log).items():
-            allowed = self._allowed.get(client, 0)
+            allowed = self.allowed.get(client, 0)
             self.outcome.n_requests += n_requests
             self.outcome.n_repeated += n_again
             self.outcome.most_repeated += allowed
             self._expect(n_again <= allowed, f"{client}: {n_again} repeated, {allowed} allowed")
 
-    def _check_growth(self, report: Path) -> None:
+    def check_growth(self, report: Path) -> None:
         """Compare the last third of the steps with the second one."""
         rows = [tuple(map(int, line.split())) for line in report.read_text().splitlines()]
         self.outcome.memory_mb = tuple(round(memory / 1e6) for memory, _ in rows)

