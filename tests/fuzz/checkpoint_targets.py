@@ -63,8 +63,10 @@ def _adapter(folder: Path) -> None:
 def _tagger(folder: Path) -> None:
     frames = list(_yamnet().encode(map(read_waveform, CLIPS)))
     targets = [[label in (clip.labels or ()) for label in LABELS] for clip in CLIPS]
-    options = {"encoder": "yamnet", "training_clips": CLIPS, "penalty": 0.01}
-    LinearTagger.fit(frames, targets, LABELS, **options).save_pretrained(folder)
+    tagger = LinearTagger.fit(
+        frames, targets, LABELS, encoder="yamnet", training_clips=CLIPS, penalty=0.01
+    )
+    tagger.save_pretrained(folder)
 
 
 def _codebook(folder: Path) -> None:
@@ -129,7 +131,7 @@ _KINDS: dict[str, tuple[Callable[[Path], object], Callable[[Path], object], tupl
         lambda folder: KMeansTokenizer.from_pretrained(folder, encoder=_yamnet()),
         ("card.json", "model.safetensors"),
     ),
-    "ast": (_ast, AST, ("config.json", "preprocessor_config.json")),
+    "ast": (_ast, lambda folder: AST(str(folder)), ("config.json", "preprocessor_config.json")),
     "chat": (
         _chat,
         TransformersLM,

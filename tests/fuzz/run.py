@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -51,14 +52,14 @@ class Findings:
 
 
 def fuzz(target: Target, seconds: float, first_seed: int) -> Findings:
-    """Fuzz a target for some seconds."""
+    """Fuzz a target for some seconds, with at least one input."""
     findings, strategy = Findings(), target.strategy
     with TemporaryDirectory(prefix="fuzz-") as name:
         target.prepare(Path(name))
         end = time.monotonic() + seconds
 
         def check(content: bytes) -> None:
-            if time.monotonic() > end:
+            if findings.n_inputs and time.monotonic() > end:
                 return
             findings.n_inputs += 1
             try:
@@ -66,10 +67,10 @@ def fuzz(target: Target, seconds: float, first_seed: int) -> Findings:
             except (Exception, HangError) as error:  # noqa: BLE001 - any is a finding
                 findings.add(content, error)
 
-        number = first_seed
-        while time.monotonic() < end:
+        for number in count(first_seed):
             seed(number)(_OPTIONS(given(strategy)(check)))()
-            number += 1
+            if time.monotonic() > end:
+                break
     return findings
 
 

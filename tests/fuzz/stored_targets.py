@@ -33,8 +33,10 @@ from audioprobe.experiments.classification.config import read_classification
 from audioprobe.experiments.finetuning import storage as finetuning
 from audioprobe.experiments.interpretability import storage as interpretability
 from audioprobe.experiments.interpretability.config import read_interpretability
-from audioprobe.experiments.run_metadata import config_difference
+from audioprobe.experiments.interpretability.trials import TrialRecord
+from audioprobe.experiments.run_metadata import RESULTS, config_difference
 from audioprobe.interpretability.curve_files import ARRAYS, CURVES, load_curves, save_curves
+from audioprobe.interpretability.site_curve import SiteCurve
 from audioprobe.io.cache import ResponseLog, SQLiteCache
 from audioprobe.io.data_table import DataTable
 from audioprobe.io.json_codec import to_json
@@ -63,9 +65,9 @@ def _seed(name: str, write: Callable[[Path], object]) -> bytes:
 def _run_target(file: str) -> Target:
     def inputs() -> Inputs:
         content = _seed(file, _open)
-        is_log = file.endswith(".jsonl")
-        lines = [json.loads(line) for line in content.splitlines()]
-        return damaged_json_lines([lines]) if is_log else damaged_json([json.loads(content)])
+        if file.endswith(".jsonl"):
+            return damaged_json_lines([[json.loads(line) for line in content.splitlines()]])
+        return damaged_json([json.loads(content)])
 
     def read(content: bytes, folder: Path) -> None:
         shutil.rmtree(folder)
@@ -125,9 +127,9 @@ def _arm_folder(folder: Path) -> None:
 def _interpretability_folder(folder: Path) -> None:
     (folder / "config.toml").write_text(tomli_w.dumps(shipped("interpretability")[0]))
     (folder / MANIFEST).write_text(json.dumps({"pinned": {"model": {}}, "starts": []}))
-    interpretability.store_trials(folder, interpretability.TrialRecord((), {}))
+    interpretability.store_trials(folder, TrialRecord((), {}))
     effect = curve(np.arange(6, dtype=np.float64).reshape(2, 3))
-    parts = {"effect": effect, "table": DataTable({"a": [1.0]})}
+    parts: dict[str, SiteCurve | DataTable] = {"effect": effect, "table": DataTable({"a": [1.0]})}
     interpretability.store_measurement(folder, _MEASUREMENT, parts, {})
 
 
@@ -164,7 +166,7 @@ def _older_config(content: bytes, _folder: Path) -> None:
     config_difference(content.decode("utf-8", "replace"), read_classification("recordings"))
 
 
-_ARM = f"{architectures.RESULTS}/{architectures.result_name('linear', 0)}"
+_ARM = f"{RESULTS}/{architectures.result_name('linear', 0)}"
 _MEASUREMENT = read_interpretability("interpretability").measurements[0]
 _MEASURED = interpretability.measurement_folder(Path(), _MEASUREMENT).as_posix()
 
@@ -194,7 +196,7 @@ TARGETS = [
     _study_target(
         "architectures",
         _arm_folder,
-        f"{architectures.RESULTS}/locations-linear.json",
+        f"{RESULTS}/locations-linear.json",
         architectures.read_record,
     ),
     _study_target(

@@ -28,7 +28,7 @@ class Disturbance:
     Attributes:
         kill: the signal that ends it; None lets it end by itself.
         kill_after_s: when it is killed, in seconds after its start.
-        most_bytes: size that no file may exceed, as on a full disk; None is no limit.
+        most_bytes: size that no file may exceed, as on a full disk; None sets no limit.
         clock_seed: seed of the jumps of its clock; None is a clock that does not jump.
     """
 

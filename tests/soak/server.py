@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 from tests.remote_service import Answer, Service, serve
@@ -40,7 +41,7 @@ def _closed() -> Answer:
     raise ConnectionAbortedError  # the handler ends, and the connection is closed
 
 
-FAULTS = {
+FAULTS: dict[str, Callable[[], Answer]] = {
     "429": lambda: _busy(429),
     "429 with a date": _until_a_date,
     "500": lambda: _busy(500),

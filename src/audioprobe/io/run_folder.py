@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write, exclusive_lock
@@ -213,7 +213,7 @@ def _read_manifest(path: Path) -> dict[str, Any]:
     return manifest
 
 
-def _is_manifest(content: object) -> bool:
+def _is_manifest(content: object) -> TypeGuard[dict[str, Any]]:
     """Return whether the JSON content of a file has the structure of a manifest."""
     if not isinstance(content, dict) or set(content) - {"sounds"} != {"pinned", "starts"}:
         return False
