@@ -1,5 +1,6 @@
 """Targets: files in the folders of runs and studies, and stored results."""
 
+import gzip
 import json
 import shutil
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import tomli_w
+from hypothesis import strategies as st
 from tests.exchange.probes import outcome
 from tests.experiments.architectures.test_storage import result, written
 from tests.experiments.finetuning.study_records import before
@@ -137,11 +139,15 @@ def _study_target(
     name: str, write: Callable[[Path], object], file: str, read: Callable[[Path], object]
 ) -> Target:
     def inputs() -> Inputs:
-        return damaged_json([json.loads(_seed(file, write))])
+        content = _seed(file, write)
+        if not file.endswith(".gz"):
+            return damaged_json([json.loads(content)])
+        trees = damaged_json([json.loads(gzip.decompress(content))]).map(gzip.compress)
+        return st.one_of(trees, trees, damaged_bytes([content]))
 
     n_up = len(Path(file).parts) - 1
     return file_target(
-        f"study-{name}-{Path(file).stem}",
+        f"study-{name}-{Path(file).name.partition('.')[0]}",
         inputs,
         file,
         lambda path: read(path.parents[n_up]),

@@ -12,10 +12,11 @@ from types import MappingProxyType
 from audioprobe.audio.training_clips import training_clips
 from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.components import EvaluationClips
-from audioprobe.io.config import parse_config_text
+from audioprobe.io.config import parse_config
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import CONFIG, RunFolder, open_run
 from audioprobe.models.cached import CachedModel
+from audioprobe.parsing import parse_toml
 from audioprobe.protocols import LanguageModel
 from audioprobe.results.provenance import now, versions
 from audioprobe.training_data import training_notes
@@ -158,8 +159,8 @@ def config_difference(older: str, config: object) -> str | None:
         None if the values are equal, "" if they differ, or the error message if `older` is invalid.
     """
     try:
-        before = parse_config_text(type(config), older, "the older configuration")
-    except InvalidInputError as error:
+        before = parse_config(type(config), parse_toml(older), "the older configuration")
+    except ValueError as error:  # also an InvalidInputError
         return str(error)
     return None if before == config else ""
 

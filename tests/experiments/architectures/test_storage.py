@@ -67,6 +67,7 @@ def result(arm: str = "linear", seed: int = 0, **changes: Any) -> ArmResult:
         "sets": {"c": "recordings"},
         "cost": ArmCost(n_connector=1, n_trainable=2, n_positions=3.5, flops=4e9),
         "n_steps": 2,
+        "n_questions": 20,
         "seconds_per_step": 0.25,
         "rate": 3.0,
         "rate_losses": {"1.0": 0.1 + 0.2, "3.0": None},
