@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow mypy pyright contracts docs benchmarks clean
+.PHONY: help demo test test-slow mypy pyright contracts docs benchmarks fuzz soak clean
 
 help:  ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## / - /'
@@ -36,6 +36,15 @@ docs: $(VENV)/.dev  ## build the documentation into site/
 
 benchmarks: $(VENV)/.dev  ## print the ratios that docs/benchmarks.md quotes
 	for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+# For example: make fuzz SECONDS=600 TARGETS="audio- model-ltu"; make soak MINUTES=5.
+SECONDS = 3600
+MINUTES = 120
+fuzz: $(VENV)/.dev  ## try damaged inputs with every reader for an hour (SECONDS, TARGETS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz.run --seconds $(SECONDS) $(TARGETS)
+
+soak: $(VENV)/.dev  ## disturb runs by faults of all kinds for two hours (MINUTES)
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.soak.run --minutes $(MINUTES)
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) demo site .cache build dist

@@ -25,22 +25,27 @@ SLOW = (
 )
 
 
-def serve() -> None:
-    """Run a command for each line of the input, and answer each with its exit status."""
+def load_modules() -> None:
+    """Load what commands need, before they are forked."""
     for name in SLOW:
         importlib.import_module(name)
     gc.freeze()  # a collection in a child would copy all pages of these modules
+
+
+def serve() -> None:
+    """Run a command for each line of the input, and answer each with its exit status."""
+    load_modules()
     for line in sys.stdin:
         request = json.loads(line)
         child = os.fork()
         if not child:
-            _run(**request)
+            run_command(**request)
         _, waited = os.waitpid(child, 0)
         sys.stdout.write(f"{os.waitstatus_to_exitcode(waited)}\n")
         sys.stdout.flush()
 
 
-def _run(
+def run_command(
     arguments: list[str], environment: dict[str, str], folder: str, outputs: list[str]
 ) -> NoReturn:
     """As a process of its own would run it, to its end."""

@@ -26,8 +26,6 @@ class Slow:
             time.sleep(float(os.environ["SLOW_SECONDS"]))
             yield Response(("a crow", "some rain", "a drum and a bell")[int(digest[0], 16) % 3])
 '''
-METADATA = "Metadata-Version: 2.1\nName: slow\nVersion: 1.0\n"
-ENTRY_POINTS = "[audioprobe.language_models]\nslow = slow:Slow\n"
 
 
 def install(folder: Path, log: Path, seconds: float) -> dict[str, str]:
@@ -36,10 +34,20 @@ def install(folder: Path, log: Path, seconds: float) -> dict[str, str]:
     Returns:
         The environment in which `audioprobe` finds it.
     """
-    information = folder / "slow-1.0.dist-info"
+    environment = install_model(folder, "slow", MODULE, "Slow")
+    return environment | {"SLOW_LOG": str(log), "SLOW_SECONDS": str(seconds)}
+
+
+def install_model(folder: Path, name: str, module: str, attribute: str) -> dict[str, str]:
+    """Write a distribution with a language model of this name, an attribute of its only module.
+
+    Returns:
+        The environment in which `audioprobe` finds it.
+    """
+    information = folder / f"{name}-1.0.dist-info"
     information.mkdir(parents=True)
-    (folder / "slow.py").write_text(MODULE)
-    (information / "METADATA").write_text(METADATA)
-    (information / "entry_points.txt").write_text(ENTRY_POINTS)
-    paths = os.pathsep.join((SETTINGS["PYTHONPATH"], str(folder)))
-    return {"PYTHONPATH": paths, "SLOW_LOG": str(log), "SLOW_SECONDS": str(seconds)}
+    (folder / f"{name}.py").write_text(module)
+    (information / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    entry_points = f"[audioprobe.language_models]\n{name} = {name}:{attribute}\n"
+    (information / "entry_points.txt").write_text(entry_points)
+    return {"PYTHONPATH": os.pathsep.join((SETTINGS["PYTHONPATH"], str(folder)))}

@@ -1,6 +1,5 @@
 """Command that probes a model's concepts in text and in audio."""
 
-import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
@@ -148,10 +147,10 @@ def read_probe_run(text: str, source: str) -> "ProbeRun":
     """Return the run that a TOML text describes; `source` is its path for error messages."""
     from audioprobe.experiments.probing.config import ProbeConfig
     from audioprobe.experiments.probing.run import ProbeRun
-    from audioprobe.io.config import parse_config
+    from audioprobe.io.config import parse_config_text
 
     with located(source):
-        return ProbeRun(parse_config(ProbeConfig, tomllib.loads(text), source), text)
+        return ProbeRun(parse_config_text(ProbeConfig, text, source), text)
 
 
 def report_probe(

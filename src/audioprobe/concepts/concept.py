@@ -4,7 +4,6 @@
 """
 
 import hashlib
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,6 +21,7 @@ from pydantic import (
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.graph import ancestors_with_depth
+from audioprobe.parsing import parse_toml
 
 ARTICLES = ("a ", "an ", "the ")
 
@@ -207,8 +207,8 @@ def read_concepts(path: Path) -> tuple[tuple[Concept, ...], tuple[Hypernym, ...]
     """
     try:
         content = path.read_bytes()
-        tables = tomllib.loads(content.decode("utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        tables = parse_toml(content.decode("utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise InvalidInputError(f"Cannot read {path} as a concept file in TOML: {error}") from error
     try:
         file = _ConceptFile.model_validate(tables)

@@ -4,13 +4,14 @@ The file is available at github.com/audioset/ontology under CC BY-SA 4.0. It doe
 library.
 """
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.graph import ancestors_with_depth
+from audioprobe.parsing import parse_json
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,7 @@ class Ontology:
         """
         file = Path(path).expanduser()
         try:
-            nodes = [
-                OntologyNode(
-                    entry["id"], entry["name"], entry["description"], tuple(entry["child_ids"])
-                )
-                for entry in json.loads(file.read_text(encoding="utf-8"))
-            ]
+            nodes = [_node(entry) for entry in parse_json(file.read_text(encoding="utf-8"))]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InvalidInputError(
                 f"{file}: cannot be read as AudioSet's ontology ({error!r}). Use the published "
@@ -102,3 +98,12 @@ class Ontology:
     def ancestors(self, node_id: str) -> tuple[str, ...]:
         """Return the ids of all ancestors of a class, the nearest ancestors first."""
         return tuple(ancestors_with_depth(self[node_id].id, self._parents.__getitem__))
+
+
+def _node(entry: Mapping[str, Any]) -> OntologyNode:
+    """Return a class of the published file; raise `TypeError` if it has other values than texts."""
+    texts = (entry["id"], entry["name"], entry["description"])
+    children = entry["child_ids"]
+    if not isinstance(children, list) or not all(isinstance(t, str) for t in (*texts, *children)):
+        raise TypeError(f"{texts[0]!r:.60}: expected texts")
+    return OntologyNode(*texts, tuple(children))

@@ -1,6 +1,5 @@
 """Published data sets of recordings from Freesound: ESC-50, UrbanSound8K and FSD50K."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from audioprobe.datasets.in_memory import InMemoryDataset, refuse_case_variants
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.table_row import TableRow, refuse_repeated
 from audioprobe.io.tables import read_rows
+from audioprobe.parsing import parse_json
 from audioprobe.types import Clip
 
 _FSD50K_TABLES = {"dev": ("fname", "labels", "split"), "eval": ("fname", "labels")}
@@ -159,9 +159,9 @@ def _fsd50k_uploaders(folder: Path, part: str) -> dict[str, str]:
     if not path.is_file():
         return {}
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))
+        entries = parse_json(path.read_text(encoding="utf-8"))
         return {name: str(entry["uploader"]) for name, entry in entries.items()}
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidInputError(
             f"{path}: expected the published metadata of FSD50K, with an uploader for each clip "
             f"({error!r}). Download this file again."

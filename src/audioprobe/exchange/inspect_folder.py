@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from audioprobe import __version__
-from audioprobe.errors import InvalidInputError, located
+from audioprobe.errors import InvalidInputError
 from audioprobe.exchange.sounds import SoundEncoder, Sounds, encode_wav
 from audioprobe.exchange.tables import public_names_of, public_questions
 from audioprobe.io.atomic import atomic_write, staged_directory
-from audioprobe.io.json_codec import from_json, to_json
+from audioprobe.io.json_codec import read_json, to_json
 from audioprobe.probing.trial import ProbeQuestion
 
 TASK, QUESTIONS, SOUNDS = "task.py", "questions.json", "sounds"
@@ -114,14 +114,9 @@ def read_inspect_questions(folder: str | Path) -> InspectQuestions:
         InvalidInputError: if the folder has no questions, or a sound is missing.
     """
     path = Path(folder) / QUESTIONS
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InvalidInputError(
-            f"{path}: cannot be read ({error.strerror}). Write the folder with `audioprobe export`."
-        ) from error
-    with located(str(path)):
-        content = from_json(InspectQuestions, text)
+    if not path.is_file():
+        raise InvalidInputError(f"{path}: no such file. Write the folder with `audioprobe export`.")
+    content = read_json(InspectQuestions, path, QUESTIONS)
     missing = [name for name in content.sounds.values() if not _sound(folder, name).is_file()]
     if missing:
         raise InvalidInputError(

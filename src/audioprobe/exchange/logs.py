@@ -4,7 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from audioprobe.errors import InvalidInputError, located, optional_import
+from audioprobe.errors import InvalidInputError, optional_import
 from audioprobe.exchange.lmms_eval import read_lmms_eval
 from audioprobe.exchange.scored_log import ScoredLog
 from audioprobe.exchange.sounds import public_text
@@ -64,8 +64,7 @@ def read_outcome(path: str | Path, *, model: str = "") -> ScoredLog:
         InvalidInputError: if the file is not such a result.
     """
     file = Path(path)
-    with located(str(file)):
-        outcome = ProbeOutcome.from_json(file.read_text(encoding="utf-8"))
+    outcome = ProbeOutcome.load(file)
     questions = [trial.question for trial in outcome.trials]
     names = public_names_of(questions)
     name, _, evaluation_set = file.stem.partition("--")

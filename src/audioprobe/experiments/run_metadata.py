@@ -4,7 +4,6 @@ import functools
 import hashlib
 import json
 import subprocess
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from audioprobe.io.file_digests import DIGITS, FileDigests, file_digest
 from audioprobe.io.json_codec import to_json
 from audioprobe.io.run_folder import CONFIG, AudioDigests, RunFolder, open_run
 from audioprobe.models.cached import CachedModel
+from audioprobe.parsing import parse_toml
 from audioprobe.protocols import LanguageModel
 from audioprobe.results.provenance import now, versions
 from audioprobe.training_data import training_notes
@@ -174,8 +174,8 @@ def config_difference(older: str, config: object) -> str | None:
         None if the values are equal, "" if they differ, or the error message if `older` is invalid.
     """
     try:
-        before = parse_config(type(config), tomllib.loads(older), "the older configuration")
-    except (InvalidInputError, tomllib.TOMLDecodeError) as error:
+        before = parse_config(type(config), parse_toml(older), "the older configuration")
+    except ValueError as error:  # also an InvalidInputError
         return str(error)
     return None if before == config else ""
 

@@ -17,6 +17,7 @@ from safetensors.numpy import load_file, save
 from audioprobe.errors import InvalidInputError
 from audioprobe.interpretability.site_curve import Place, SiteCurve
 from audioprobe.io.atomic import atomic_open, atomic_write
+from audioprobe.parsing import parse_json
 from audioprobe.types import Float64Array
 
 CURVES, ARRAYS = "curves.json", "curves.safetensors"
@@ -105,9 +106,11 @@ def load_provenance(folder: str | Path) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads((path / CURVES).read_text(encoding="utf-8"))
-        complete = content["format"] == _FORMAT and {"provenance", "curves"} <= set(content)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        content = parse_json((path / CURVES).read_text(encoding="utf-8"))
+        complete = content["format"] == _FORMAT and all(
+            isinstance(content.get(name), dict) for name in ("provenance", "curves")
+        )
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise InvalidInputError(
             f"{path}: expected a folder with {CURVES}, got none that can be read ({error})."
         ) from error

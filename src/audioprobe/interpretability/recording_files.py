@@ -18,6 +18,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.interpretability.activations import Pooling, States
 from audioprobe.io.data_table import DataTable, TidyData
+from audioprobe.parsing import parse_json
 from audioprobe.sites import canonical_site
 from audioprobe.types import BoolArray
 
@@ -124,9 +125,9 @@ def read_card(folder: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
-        complete = {"settings", "rows"} <= set(card)
-    except (ValueError, TypeError) as error:
+        card = parse_json(path.read_text(encoding="utf-8"))
+        complete = isinstance(card, dict) and {"settings", "rows"} <= set(card)
+    except (OSError, ValueError) as error:
         raise InvalidInputError(f"{path}: cannot be read as JSON ({error}).") from error
     if not complete:
         raise InvalidInputError(f"{path}: expected the card of a recording, got another file.")
@@ -170,10 +171,11 @@ def open_array(path: Path, mode: Literal["r", "r+"] = "r") -> Any:  # noqa: ANN4
     """Open the array of a file that `create_array` wrote; values are read and written on disk."""
     try:
         with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
-            shape = tuple(json.loads(stream.read(length))["states"]["shape"])
+            # A damaged file may name any length; memory for it must not be reserved.
+            length = min(int.from_bytes(stream.read(8), "little"), path.stat().st_size)
+            shape = tuple(parse_json(stream.read(length))["states"]["shape"])
         return np.memmap(path, np.dtype("<f4"), mode, offset=8 + length, shape=shape)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:
         raise InvalidInputError(
             f"{path}: cannot be read as recorded states ({error}). Record them again."
         ) from error

@@ -14,6 +14,7 @@ from torch import Tensor
 from audioprobe.errors import InvalidInputError, WeightsError
 from audioprobe.io.atomic import atomic_open
 from audioprobe.io.json_codec import canonical_json
+from audioprobe.parsing import parse_json
 from audioprobe.protocols import Inspectable
 
 Translator: TypeAlias = tuple[Tensor, Tensor]
@@ -121,7 +122,7 @@ class TunedLens:
             sites = tuple(site for site in model.sites if site in names)
             lens = cls(
                 metadata["model"],
-                tuple(json.loads(metadata["spans"])),
+                tuple(parse_json(metadata["spans"])),
                 metadata["last"],
                 {site: tensors.pop(site + _MATRIX) for site in sites},
                 {site: tensors.pop(site + _OFFSET) for site in sites},

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.parsing import parse_json
 
 SCHEMA_VERSION = 2
 
@@ -247,7 +248,7 @@ class ResponseLog:
             "move the file away to send all prompts again."
         )
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
             key, value = bytes.fromhex(entry["key"]), json.dumps(entry["answer"]).encode()
             is_intact = entry["crc"] == zlib.crc32(value)
         except (ValueError, KeyError, TypeError) as cause:

@@ -1,7 +1,6 @@
 """Reading of TOML configuration files into dataclasses; unknown keys are errors."""
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -11,6 +10,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.parsing import parse_toml
 
 T = TypeVar("T")
 
@@ -50,14 +50,23 @@ def read_toml(path: Path) -> dict[str, Any]:
         InvalidInputError: if the file cannot be read or is not valid TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInputError(f"{path}: cannot be read as TOML ({error}).") from error
+        return parse_toml(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise _not_toml(str(path), error) from error
 
 
 def read_config(cls: type[T], path: str | Path) -> T:
     """Read a TOML file into a dataclass, with the checks of `parse_config`."""
     return parse_config(cls, read_toml(Path(path)), str(path))
+
+
+def parse_config_text(cls: type[T], text: str, source: str) -> T:
+    """Convert a text in TOML into a dataclass, with the checks of `parse_config`."""
+    try:
+        data = parse_toml(text)
+    except ValueError as error:
+        raise _not_toml(source, error) from error
+    return parse_config(cls, data, source)
 
 
 def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
@@ -77,6 +86,10 @@ def parse_config(cls: type[T], data: Mapping[str, Any], source: str) -> T:
     except ValidationError as error:
         raise InvalidInputError(error_message(error, cls, data, source)) from error
     return value
+
+
+def _not_toml(source: str, error: Exception) -> InvalidInputError:
+    return InvalidInputError(f"{source}: cannot be read as TOML ({error}).")
 
 
 def error_message(error: ValidationError, cls: type, data: Any, source: str) -> str:  # noqa: ANN401 - parsed TOML or JSON
@@ -122,7 +135,10 @@ def _known_keys(cls: type, data: object, location: tuple[int | str, ...]) -> lis
 
     `location` is the path to the unknown key, as in pydantic's errors.
     """
-    value: Any = TypeAdapter(cls).validate_python(data, extra="ignore")
+    try:
+        value: Any = TypeAdapter(cls).validate_python(data, extra="ignore")
+    except ValidationError:  # some checks are made only when there is no unknown key
+        return []
     for part in location[:-1]:
         if is_dataclass(value):
             value = getattr(value, str(part), value)

@@ -162,7 +162,7 @@ def _decode_array(data: Any) -> Float64Array:
     try:
         dtype = np.dtype(data["dtype"])
         values = np.array(data["data"], dtype=np.float64).reshape(data["shape"])
-    except (TypeError, KeyError, ValueError) as error:
+    except (TypeError, KeyError, ValueError, OverflowError) as error:
         raise ValueError(f"not an array ({error!s:.100})") from error
     if dtype.kind != "f":
         raise ValueError(f"expected an array of floats, got {dtype}")

@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeGuard
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write, exclusive_lock
 from audioprobe.io.cache import ResponseLog
+from audioprobe.parsing import parse_json
 
 CONFIG, MANIFEST, RESPONSES = "config.toml", "manifest.json", "responses.jsonl"
 _MAX_DIFFERENCES = 5  # maximum number of differences in a message
@@ -123,7 +124,13 @@ def _check_config(
                 "Choose another folder."
             )
         return
-    previous = (folder / CONFIG).read_text(encoding="utf-8")
+    try:
+        previous = (folder / CONFIG).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInputError(
+            f"{folder / CONFIG}: the configuration of the run cannot be read ({error}). Restore "
+            "this file, or choose another folder."
+        ) from error
     reason = incompatibility(previous) if previous != config else None
     if reason is not None:
         general = (
@@ -198,12 +205,24 @@ def _differences(previous: object, current: object, where: str = "") -> Iterator
 def _read_manifest(path: Path) -> dict[str, Any]:
     """Read the manifest of a run: the file that records its inputs and when it was started."""
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+        manifest = parse_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise InvalidInputError(f"{path}: cannot be read as JSON ({error}).") from error
-    if not isinstance(manifest, dict) or set(manifest) - {"sounds"} != {"pinned", "starts"}:
+    if not _is_manifest(manifest):
         raise InvalidInputError(f"{path}: expected the manifest of a run. Choose another folder.")
     return manifest
+
+
+def _is_manifest(content: object) -> TypeGuard[dict[str, Any]]:
+    """Return whether the JSON content of a file has the structure of a manifest."""
+    if not isinstance(content, dict) or set(content) - {"sounds"} != {"pinned", "starts"}:
+        return False
+    sounds = content.get("sounds", {})
+    return (
+        isinstance(content["starts"], list)
+        and isinstance(sounds, dict)
+        and all(isinstance(digests, dict) for digests in sounds.values())
+    )
 
 
 def _to_text(content: Mapping[str, object]) -> str:

@@ -1,16 +1,16 @@
 """Rows of tables, and the conversion of cells to text, numbers, truth values and labels."""
 
 import ast
-import json
 import math
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.parsing import parse_json
 from audioprobe.texts import nfc
 
-_INTEGER = re.compile(r"(\d+)(?:[.,]0{1,2})?")  # "5", "5.0" (pandas), "5,00" (a spreadsheet)
+_INTEGER = re.compile(r"(\d{1,18})(?:[.,]0{1,2})?")  # "5", "5.0" (pandas), "5,00" (a spreadsheet)
 _ROUNDED = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)  # "1E+05"; digits were lost
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _MISSING = frozenset(  # texts that pandas writes or reads as a missing value
@@ -174,7 +174,7 @@ def _parsed_list(text: str) -> list[str] | None:
     if _NUMPY_LIST.search(text):
         return None
     try:
-        items = json.loads(text)
+        items = parse_json(text)
     except ValueError:
         try:
             items = ast.literal_eval(text)

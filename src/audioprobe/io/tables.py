@@ -3,7 +3,6 @@
 import codecs
 import csv
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 from audioprobe.errors import InvalidInputError, did_you_mean, optional_import
 from audioprobe.io.table_row import TableRow
+from audioprobe.parsing import parse_json
 from audioprobe.texts import nfc
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -183,7 +183,7 @@ def _json_lines(file: Path) -> list[TableRow]:
             continue
         place = f"{file}, line {number}"
         try:
-            pairs = json.loads(line, object_pairs_hook=_JsonPairs)
+            pairs = parse_json(line, object_pairs_hook=_JsonPairs)
         except ValueError as error:
             raise InvalidInputError(f"{place}: cannot be read as JSON ({error}).") from error
         if not isinstance(pairs, _JsonPairs):

@@ -60,7 +60,7 @@ def read_variables(folder: Path) -> dict[str, Variable]:
             array = _array(entry, values) if name else None  # the header has the name ""
             if array is not None:
                 variables[name.decode()] = array
-    except (ValueError, TypeError, IndexError, struct.error) as error:
+    except (ValueError, TypeError, IndexError, OverflowError, struct.error) as error:
         raise WeightsError(
             f"{folder}: the TensorFlow checkpoint is damaged ({error}). Download it again."
         ) from error

@@ -11,6 +11,7 @@ from audioprobe.errors import AudioProbeError, ContractError, NonFiniteError
 from audioprobe.io.cache import ResponseCache, damaged_value, key_of, open_cache
 from audioprobe.io.json_codec import canonical_json, from_json, to_json
 from audioprobe.models.concurrency import PicklableLock
+from audioprobe.parsing import parse_json
 from audioprobe.protocols import LanguageModel, LikelihoodModel
 from audioprobe.spending import Spending, spending_of
 from audioprobe.training_data import TrainingData, training_data_of
@@ -198,7 +199,7 @@ class CachedModel(InfoRepr):
             return codec.decode(content)
         except NonFiniteError:
             raise
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError) as error:
             raise damaged_value(self._cache.path) from error
 
     def _count(self, *, hits: int = 0, misses: int = 0) -> None:
@@ -231,7 +232,7 @@ class CachedLikelihoodModel(CachedModel):
         assert isinstance(model, LikelihoodModel)  # noqa: S101 - ensured by __new__
 
         def decode(content: bytes) -> Sequence[LogLikelihood]:
-            row = [LogLikelihood(*pair) for pair in json.loads(content)]
+            row = [LogLikelihood(*pair) for pair in parse_json(content)]
             if len(row) != len(continuations):
                 raise ValueError(f"{len(row)} values for {len(continuations)} continuations")
             return row

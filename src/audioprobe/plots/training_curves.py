@@ -1,6 +1,5 @@
 """Plot training losses."""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from audioprobe.errors import InvalidInputError, needs_extra
+from audioprobe.parsing import parse_json
 from audioprobe.plots.canvas import Canvas, check_format
 from audioprobe.plots.figures import legend, plain
 
@@ -27,11 +27,21 @@ def read_log(path: str | Path) -> tuple[Mapping[str, float], ...]:
     """
     try:
         lines = Path(path).read_text(encoding="utf-8").splitlines()
-        return tuple(json.loads(line) for line in lines)
+        return tuple(map(_entry, lines))
     except (OSError, ValueError) as error:
         raise InvalidInputError(
             f"{path}: not the log of a training run ({error!s:.100})."
         ) from error
+
+
+def _entry(line: str) -> Mapping[str, float]:
+    """Return the entry in a line; raise `ValueError` if it is not a JSON object of numbers."""
+    entry: object = parse_json(line)
+    if not isinstance(entry, dict) or not all(
+        isinstance(value, int | float) for value in entry.values()
+    ):
+        raise ValueError(f"expected an object of numbers, got {line!r:.60}")
+    return entry
 
 
 def save_curves(

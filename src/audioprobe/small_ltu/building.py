@@ -11,7 +11,7 @@ from audioprobe.datasets.synthetic import (
     Synthetic,
 )
 from audioprobe.errors import InvalidInputError
-from audioprobe.io.json_codec import from_json
+from audioprobe.io.json_codec import read_json
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.audio_frontend import feature_config
 from audioprobe.models.ltu.audio_prefix import AudioConfig
@@ -65,7 +65,7 @@ def trained_model(folder: Path) -> tuple[Recipe, Path]:
             f"{folder}: expected a completed training, with {RECIPE} and the folder {MODEL}. Train "
             "a model with: audioprobe train-ltu RECIPE --out FOLDER"
         )
-    return from_json(Recipe, (folder / RECIPE).read_text(encoding="utf-8")), model
+    return read_json(Recipe, folder, RECIPE), model
 
 
 def build_scenes(config: SceneConfig, recordings: Dataset | None = None) -> Synthetic:

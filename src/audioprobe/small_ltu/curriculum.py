@@ -18,7 +18,7 @@ from audioprobe.datasets.synthetic import (
 )
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
-from audioprobe.io.json_codec import from_json, to_json
+from audioprobe.io.json_codec import read_json, to_json
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.audio_frontend import load_frontend
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
@@ -247,7 +247,7 @@ class Curriculum:
         path, text = self.folder / RECIPE, to_json(self.recipe) + "\n"
         if not path.is_file():
             path.write_text(text, encoding="utf-8")
-        elif from_json(Recipe, path.read_text(encoding="utf-8")) != self.recipe:
+        elif read_json(Recipe, path, RECIPE) != self.recipe:
             raise InvalidInputError(
                 f"{self.folder} contains the training of another recipe. Use that recipe to resume "
                 "the training, or choose another folder."

@@ -15,7 +15,7 @@ from audioprobe.concepts import Concepts
 from audioprobe.datasets.debian import DebianSounds
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
-from audioprobe.io.json_codec import from_json, to_json
+from audioprobe.io.json_codec import read_json, to_json
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig
 from audioprobe.models.ltu.model import LTU
@@ -145,7 +145,7 @@ class SmallLTUEvaluation:
         """Return the stored result of a part; if there is none, evaluate the part and store it."""
         path = self._out / f"{name}.json"
         if path.is_file():
-            return from_json(EvaluationResult, path.read_text(encoding="utf-8"))
+            return read_json(EvaluationResult, path, path.name)
         result = EvaluationResult(name, tuple(measure()))
         atomic_write(path, to_json(result) + "\n")
         return result

@@ -15,6 +15,7 @@ from torch import Tensor
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.atomic import atomic_write
+from audioprobe.parsing import parse_json
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.types import Clip, Option, Waveform
 
@@ -139,8 +140,14 @@ class FeatureCache:
             for name in ("features.npy", "labels.npy"):
                 (self._folder / name).unlink(missing_ok=True)
             return 0
-        card = json.loads(path.read_text(encoding="utf-8"))
-        done = int(card.pop("done"))
+        try:
+            card = dict(parse_json(path.read_text(encoding="utf-8")))
+            done = int(card.pop("done"))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InvalidInputError(
+                f"{path}: expected the record of stored features, got a damaged file ({error!r}). "
+                "Delete this file to compute the features again."
+            ) from error
         if card != self._card:
             raise InvalidInputError(
                 f"{self._folder} contains features of other clips, or of another audio encoder. "

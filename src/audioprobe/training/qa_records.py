@@ -6,6 +6,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.parsing import parse_json
 from audioprobe.training.examples import QARecord
 
 _KEYS = tuple(field.name for field in fields(QARecord))
@@ -42,7 +43,7 @@ def read_qa_records(path: str | Path) -> Iterator[QARecord]:
 
 def _parse_json(text: str, source: str) -> object:
     try:
-        parsed: object = json.loads(text)
+        parsed: object = parse_json(text)
     except ValueError as error:
         raise InvalidInputError(f"{source}: not JSON ({error}). Is the file complete?") from error
     return parsed

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from audioprobe.devices import deterministic_mode
 from audioprobe.errors import InvalidInputError, TrainingError, WeightsError
 from audioprobe.io.atomic import atomic_open, atomic_write, exclusive_lock
+from audioprobe.parsing import parse_json
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.training.arguments import TrainingArguments
 from audioprobe.training.frozen_weights import FrozenBFloat16
@@ -129,10 +130,14 @@ def load_state(path: Path) -> dict[str, Any]:
     try:
         return dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # the unpickler's own exception is private
-        raise WeightsError(
-            f"{path}: the training state cannot be read ({error!s:.200}). Delete the file to start "
-            "the training again."
-        ) from error
+        raise _unreadable_state(path, error) from error
+
+
+def _unreadable_state(path: Path, error: Exception) -> WeightsError:
+    return WeightsError(
+        f"{path}: the training state cannot be read ({error!r:.200}). Delete the file to start "
+        "the training again."
+    )
 
 
 class _TrainingLoop:
@@ -260,15 +265,21 @@ class _TrainingLoop:
         self.step, self.history = state.get("step", 0), state.get("history", [])
 
     def _resume(self) -> None:
-        state = load_state(self.folder / STATE)
-        same_arguments = json.loads(state["arguments"]) == asdict(self.arguments)
-        if not same_arguments or not load_trainable_weights(self.objective, state["weights"]):
+        path = self.folder / STATE
+        state = load_state(path)
+        try:
+            matches = parse_json(state["arguments"]) == asdict(self.arguments)
+            matches = matches and load_trainable_weights(self.objective, state["weights"])
+            if matches:
+                self.optimizer.load_state_dict(state["optimizer"])
+                self.step, self.history = int(state["step"]), list(state["history"])
+        except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+            raise _unreadable_state(path, error) from error
+        if not matches:
             raise InvalidInputError(
                 f"{self.folder} contains a training run with other arguments, parameters or sizes. "
                 "Use its arguments and model to resume it, or choose another folder."
             )
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.history = state["step"], state["history"]
 
 
 def _groups(

@@ -5,6 +5,7 @@ with the signed package index; `dpkg-deb` unpacks it. `pip download` gets a whee
 index that pip is configured for; a wheel is a zip file.
 """
 
+import lzma
 import os
 import shutil
 import subprocess
@@ -160,6 +161,7 @@ def unpack_wheel(archive: Path, target: Path, files: Sequence[str]) -> None:
     except (
         zipfile.BadZipFile,
         zlib.error,
+        lzma.LZMAError,
         EOFError,
         NotImplementedError,
         RuntimeError,
@@ -173,7 +175,10 @@ def unpack_wheel(archive: Path, target: Path, files: Sequence[str]) -> None:
 def _read_member(wheel: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     if member.file_size > MAX_BYTES:
         raise ValueError(f"{member.filename} has more than {MAX_BYTES / 1e6:.0f} MB")
-    return wheel.read(member)
+    try:
+        return wheel.read(member)
+    except OSError as error:  # of the decompressor; the caller reports a full disk as an OSError
+        raise ValueError(f"{member.filename} is damaged ({error})") from error
 
 
 def _apt_get_command(package: DebianPackage) -> list[str]:

@@ -26,6 +26,7 @@ from audioprobe.datasets.debian.scores import duration, instruments, midi_file, 
 from audioprobe.datasets.debian.tables import DebianPackage, recordings, select_packages
 from audioprobe.errors import InvalidInputError, RenderingError, located
 from audioprobe.io.atomic import staged_directory
+from audioprobe.parsing import parse_json
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress
 from audioprobe.types import FloatArray, Waveform
 
@@ -213,7 +214,7 @@ def _target(source: Path) -> Path:
 def _record(folder: Path) -> dict[str, object]:
     """Return the record of a folder of renderings; empty if it is missing or damaged."""
     try:
-        record = json.loads((folder / _RECORD).read_text("utf-8"))
+        record = parse_json((folder / _RECORD).read_text("utf-8"))
     except (OSError, ValueError):
         return {}
     return record if isinstance(record, dict) else {}

@@ -1,6 +1,5 @@
 """Configuration of a study of architectures (TOML)."""
 
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.experiments.components import SHIPPED_CONFIGS, check_names
-from audioprobe.io.config import find_config, parse_config, read_config
+from audioprobe.io.config import find_config, parse_config_text, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.models.connectors.config import ConnectorConfig
 from audioprobe.models.ltu.audio_prefix import LINEAR
@@ -198,11 +197,7 @@ def parse_architectures(text: str, source: str) -> ArchitecturesConfig:
     Raises:
         InvalidInputError: if the text is not TOML, or a value is invalid.
     """
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise InvalidInputError(f"{source}: not TOML ({error}).") from error
-    return parse_config(ArchitecturesConfig, tables, source)
+    return parse_config_text(ArchitecturesConfig, text, source)
 
 
 def recipe_of(config: ArchitecturesConfig) -> Recipe:

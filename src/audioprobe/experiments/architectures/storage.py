@@ -17,6 +17,7 @@ from audioprobe.io.config import read_config
 from audioprobe.io.data_table import DataTable
 from audioprobe.io.json_codec import read_json, to_json
 from audioprobe.io.run_folder import CONFIG, MANIFEST
+from audioprobe.parsing import parse_json
 from audioprobe.probing.trial import Trial
 from audioprobe.small_ltu.relations import SplitRole
 from audioprobe.types import Response
@@ -167,9 +168,9 @@ def store_location(folder: Path, arm: str, tables: Mapping[str, DataTable]) -> N
 
 def _read_location(path: Path) -> dict[str, DataTable]:
     try:
-        tables = json.loads(path.read_text(encoding="utf-8"))
+        tables = parse_json(path.read_text(encoding="utf-8"))
         return {name: DataTable(columns) for name, columns in tables.items()}
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise InvalidInputError(
             f"{path.name} cannot be read ({error}). Remove it, and run the study again."
         ) from error
@@ -198,8 +199,8 @@ def read_record(folder: str | Path) -> ArchitecturesRecord:
                 f"`audioprobe run {path / CONFIG} --out {path}`."
             )
         try:
-            manifest = dict(json.loads((path / MANIFEST).read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+            manifest = dict(parse_json((path / MANIFEST).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise InvalidInputError(f"{MANIFEST} cannot be read as JSON ({error}).") from error
         locations = {
             arm.name: _read_location(location_path(path, arm.name))

@@ -23,6 +23,7 @@ from audioprobe.experiments.architectures.inputs import rewrite_of
 from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.io.atomic import atomic_write, staged_directory
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
+from audioprobe.parsing import parse_json
 from audioprobe.progress import prefixed
 from audioprobe.small_ltu.building import MODEL, TRAIN
 from audioprobe.small_ltu.curriculum import Curriculum, step_records
@@ -125,7 +126,7 @@ class ArmTrainer:
             return {}
         trials = replace(self, arm=arm, seed=RATE_SEED)
         path = self.materials.folder / RATES / f"{arm.name}.json"
-        stored = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        stored = parse_json(path.read_text(encoding="utf-8")) if path.is_file() else {}
         losses: dict[float, float | None] = {float(key): value for key, value in stored.items()}
         for factor in self.materials.config.rates.factors:
             if factor not in losses:

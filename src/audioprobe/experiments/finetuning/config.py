@@ -4,7 +4,6 @@ A strategy combines one level (setting) of each of three factors: trainable modu
 (limits forgetting) and alignment (of audio with text).
 """
 
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -15,7 +14,7 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.components import SHIPPED_CONFIGS, ComponentSpec
 from audioprobe.finetuning.components import Alignment, Regularizer
 from audioprobe.finetuning.strategy import LoraSize, combined_name
-from audioprobe.io.config import find_config, parse_config, read_config
+from audioprobe.io.config import find_config, parse_config_text, read_config
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.training.arguments import Schedule, TrainingArguments
 
@@ -296,4 +295,4 @@ def read_study(name: str | Path) -> StudyConfig:
 
 def parse_study(text: str, source: str) -> StudyConfig:
     """Parse the text of a configuration; `source` is its path, for error messages."""
-    return parse_config(StudyConfig, tomllib.loads(text), source)
+    return parse_config_text(StudyConfig, text, source)

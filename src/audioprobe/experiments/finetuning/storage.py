@@ -3,7 +3,6 @@
 The tidy table has one row per measurement; its columns are the fields of `MeasurementRow`.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,9 +12,10 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.experiments.finetuning.config import StudyConfig, parse_study
 from audioprobe.experiments.finetuning.design import TrainingRun, training_runs
 from audioprobe.io.data_table import DataTable, TidyData
-from audioprobe.io.json_codec import from_json
+from audioprobe.io.json_codec import read_json
 from audioprobe.io.run_folder import CONFIG, MANIFEST
 from audioprobe.metrics.answers import most_likely_option
+from audioprobe.parsing import parse_json
 
 BEFORE = "before"
 """Name of the run that evaluates the model before fine-tuning."""
@@ -186,7 +186,7 @@ def read_result(path: Path) -> RunResult:
         InvalidInputError: if the file is not a result that this version of audioprobe can read.
     """
     try:
-        return from_json(RunResult, path.read_text(encoding="utf-8"))
+        return read_json(RunResult, path, path.name)
     except InvalidInputError as error:
         raise InvalidInputError(
             f"{path}: expected the result of a training run ({error}). Remove the file and run the "
@@ -213,7 +213,7 @@ def read_record(folder: str | Path) -> StudyRecord:
     folder = Path(folder)
     try:
         config = (folder / CONFIG).read_text(encoding="utf-8")
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = parse_json((folder / MANIFEST).read_text(encoding="utf-8"))
         audio_concepts = frozenset[str](manifest["pinned"][AUDIO_CONCEPTS])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InvalidInputError(

@@ -17,6 +17,7 @@ from audioprobe.io.config import read_config
 from audioprobe.io.data_table import DataTable
 from audioprobe.io.json_codec import read_json, to_json
 from audioprobe.io.run_folder import CONFIG, MANIFEST
+from audioprobe.parsing import parse_json
 
 TRIALS, TABLES, FAILURE = "trials.json", "tables.json", "failure.txt"
 
@@ -116,11 +117,11 @@ def read_measurement(folder: Path, name: str) -> MeasurementResult:
     """
     target = measurement_folder(folder, name)
     try:
-        tables = json.loads((target / TABLES).read_text(encoding="utf-8"))
+        tables = parse_json((target / TABLES).read_text(encoding="utf-8"))
         return MeasurementResult(
             load_curves(target), {key: DataTable(columns) for key, columns in tables.items()}
         )
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, TypeError) as error:
         raise InvalidInputError(
             f"{target}: cannot be read as the result of a measurement ({error}). Remove this "
             "folder and run the study again."
@@ -165,6 +166,6 @@ def read_record(folder: str | Path) -> InterpretabilityRecord:
 
 def _manifest(path: Path) -> dict[str, Any]:
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
+        return dict(parse_json(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
         raise InvalidInputError(f"{path}: cannot be read as JSON ({error}).") from error

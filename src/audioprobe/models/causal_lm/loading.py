@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import torch
 from filelock import FileLock
 from huggingface_hub import cached_assets_path, constants
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -28,6 +29,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from audioprobe.errors import InvalidInputError, WeightsError, optional_import
+from audioprobe.parsing import parse_json
 from audioprobe.weights import Weights, refuse_differences
 
 Config = TypeVar("Config", bound=PreTrainedConfig)
@@ -35,8 +37,13 @@ Config = TypeVar("Config", bound=PreTrainedConfig)
 DTYPES = ("float32", "bfloat16", "float16")
 """Supported data types of weights, which use 4, 2 and 2 bytes per parameter."""
 
-LOADING_ERRORS = (SafetensorError, OSError, RuntimeError, ValueError, KeyError)
-"""Errors that transformers raises if the files of a model are missing or damaged."""
+LOADING_ERRORS = (
+    *(SafetensorError, StrictDataclassError, OSError, RuntimeError, ValueError, TypeError),
+    *(LookupError, AttributeError, ArithmeticError, AssertionError),
+)
+"""Errors that transformers raises if the files of a model are missing or damaged.
+
+Most values of a damaged configuration are not checked before they are used."""
 
 # If a folder contains the weights in both formats, the safetensors files are read.
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
@@ -94,7 +101,12 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
             continue
         for index in sorted(folder.glob(f"{pattern}.index.json")):
             named = read_json(index, "an index of weights").get("weight_map", {})
-            missing = sorted(set(named.values()) - {file.name for file in files})
+            if not isinstance(named, dict):
+                raise WeightsError(
+                    f"{index}: expected the names of files in weight_map, got {named!r:.80}. "
+                    "Download the file again."
+                )
+            missing = sorted(set(map(str, named.values())) - {file.name for file in files})
             if missing:
                 raise WeightsError(
                     f"{folder}: {index.name} names {', '.join(missing)}, which is missing. "
@@ -114,7 +126,7 @@ def read_json(path: Path, expected: str) -> dict[str, Any]:
             message contains the description `expected`.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path}: not readable ({error}). Expected {expected}.") from error
     if not isinstance(content, dict):
@@ -131,9 +143,9 @@ def read_config(folder: Path, kind: type[Config], expected: str) -> Config:
     """
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError) as error:
+    except LOADING_ERRORS as error:
         raise WeightsError(
-            f"{folder}: no readable config.json ({error}). Download it again."
+            f"{folder}: no readable config.json ({error!s:.300}). Download it again."
         ) from error
     if not isinstance(config, kind):
         raise WeightsError(f"{folder}: expected {expected}, found {config.model_type!r}.")

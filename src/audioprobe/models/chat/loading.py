@@ -99,7 +99,7 @@ def load_processor(folder: Path, model: Any) -> Any:  # noqa: ANN401 - processor
         return AutoProcessor.from_pretrained(folder, **_LOCAL)
     except ImportError as error:
         raise _missing_package(folder, error) from error
-    except (*LOADING_ERRORS, TypeError) as error:
+    except LOADING_ERRORS as error:
         raise WeightsError(
             f"{folder}: no tokenizer or processor could be read ({error!s:.300}). Copy the "
             "published tokenizer and processor files into the folder of the weights."

@@ -4,8 +4,8 @@ Source: Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021. The
 transformers. The spectrogram equals `ASTFeatureExtractor`'s result, but is computed faster.
 """
 
-import json
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
@@ -18,13 +18,21 @@ from transformers import ASTConfig, ASTForAudioClassification
 from audioprobe import weights
 from audioprobe.audio.filterbank import AST_AUDIOSET, FilterBank, Spectrogram
 from audioprobe.devices import placement
-from audioprobe.errors import WeightsError
-from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
+from audioprobe.errors import InvalidInputError, WeightsError
+from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config, read_json
 from audioprobe.models.encoding_ahead import encode_ahead
 from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Waveform
 
 N_SPECIAL_TOKENS = 2  # class token and distillation token, which precede the patches
 _FRAME_SECONDS = 0.01  # distance of the columns of the spectrogram
+_DEFAULTS: Mapping[str, float] = {
+    "max_length": AST_AUDIOSET.n_frames,
+    "num_mel_bins": AST_AUDIOSET.bank.n_mels,
+    "sampling_rate": AST_AUDIOSET.bank.sample_rate,
+    "mean": AST_AUDIOSET.mean,
+    "std": AST_AUDIOSET.scale / 2,
+}
+"""Settings of the spectrogram that a folder may leave out."""
 
 
 class AST(InfoRepr):
@@ -133,21 +141,30 @@ def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
         WeightsError: if the file is not readable, or does not fit the model's `config`.
     """
     path = folder / "preprocessor_config.json"
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not readable ({error}). Download it again.") from error
-    length = settings.get("max_length", AST_AUDIOSET.n_frames)
-    n_mels = settings.get("num_mel_bins", AST_AUDIOSET.bank.n_mels)
+    settings = {**_DEFAULTS, **read_json(path, "the settings of ASTFeatureExtractor")}
+    wrong = [name for name in _DEFAULTS if not _is_like(settings[name], _DEFAULTS[name])]
+    if wrong:
+        raise WeightsError(
+            f"{path}: expected a finite number as {wrong[0]}, got {settings[wrong[0]]!r:.80}. "
+            "Download it again."
+        )
+    length, n_mels = settings["max_length"], settings["num_mel_bins"]
     if (length, n_mels) != (config.max_length, config.num_mel_bins):
         raise WeightsError(
             f"{folder}: preprocessor and model disagree: preprocessor_config.json has {length} "
             f"frames of {n_mels} mels, but the model expects {config.max_length} frames of "
             f"{config.num_mel_bins} mels. Download the model again."
         )
-    bank = FilterBank(settings.get("sampling_rate", AST_AUDIOSET.bank.sample_rate), n_mels)
+    try:
+        bank = FilterBank(settings["sampling_rate"], n_mels)
+    except InvalidInputError as error:
+        raise WeightsError(f"{path}: {error} Download it again.") from error
     if not settings.get("do_normalize", True):
         return Spectrogram(mean=0.0, scale=1.0, n_frames=length, bank=bank)
-    mean = settings.get("mean", AST_AUDIOSET.mean)
-    scale = 2 * settings["std"] if "std" in settings else AST_AUDIOSET.scale
-    return Spectrogram(mean, scale, length, bank=bank)
+    return Spectrogram(settings["mean"], 2 * settings["std"], length, bank=bank)
+
+
+def _is_like(value: object, default: float) -> bool:
+    """Return whether a value is a finite number, and an integer if the default is one."""
+    kind = int if isinstance(default, int) else int | float
+    return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor, nn
 from transformers import LlamaConfig
 
-from audioprobe.errors import WeightsError
-from audioprobe.models.causal_lm.loading import load_state
+from audioprobe.errors import AudioProbeError, WeightsError
+from audioprobe.models.causal_lm.loading import LOADING_ERRORS, load_state
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, TltrConfig
 from audioprobe.models.ltu.audio_prefix import (
     GATE,
@@ -217,8 +217,8 @@ def build_network(config: LTUConfig, tensors: Mapping[str, Tensor], *, source: s
         WeightsError: if a tensor is missing or unexpected, or has the wrong shape. The message
             names `source`.
     """
+    net = _network(config, len(tensors), source)
     with torch.device("meta"):
-        net = LTUNetwork(config)
         net.prefix.gate = GatedCrossAttention.from_tensors(tensors, f"prefix.{GATE}")
     names = net.state_dict().keys()
     state = {_peft_name(name, names): tensor for name, tensor in tensors.items()}
@@ -231,6 +231,30 @@ def build_network(config: LTUConfig, tensors: Mapping[str, Tensor], *, source: s
     rotary = net.llama.model.rotary_emb
     net.llama.model.rotary_emb = type(rotary)(config=net.llama.config)
     return net
+
+
+def _network(config: LTUConfig, n_tensors: int, source: str) -> LTUNetwork:
+    """Return a network without parameters; raise `WeightsError` if none has this configuration."""
+    # Each layer has several tensors. More layers would take a long time to build.
+    layers = {"num_hidden_layers": config.llama.get("num_hidden_layers", 1)}
+    if isinstance(config.audio, CavMaeConfig):
+        layers["n_blocks"] = config.audio.n_blocks
+    for name, number in layers.items():
+        if not isinstance(number, int) or not 0 < number <= n_tensors:
+            raise WeightsError(
+                f"{source}: expected at most as many layers as the {n_tensors} tensors of the "
+                f"checkpoint, got {name}={number!r:.60}. Download or convert the model again."
+            )
+    try:
+        with torch.device("meta"):
+            return LTUNetwork(config)
+    except AudioProbeError:
+        raise
+    except LOADING_ERRORS as error:
+        raise WeightsError(
+            f"{source}: no network has the configuration in its files ({error!r:.300}). Download "
+            "or convert the model again."
+        ) from error
 
 
 def initial_tensors(config: LTUConfig, seed: int) -> dict[str, Tensor]:

@@ -16,7 +16,13 @@ from transformers import AutoTokenizer
 
 from audioprobe.errors import WeightsError, did_you_mean
 from audioprobe.io.json_codec import from_json
-from audioprobe.models.causal_lm.loading import plain_folder, read_folder, read_json, read_tensors
+from audioprobe.models.causal_lm.loading import (
+    LOADING_ERRORS,
+    plain_folder,
+    read_folder,
+    read_json,
+    read_tensors,
+)
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.ltu.assembly import (
     build_from_published,
@@ -264,7 +270,7 @@ def _load_tokenizer(folder: Path, net: LTUNetwork) -> Any:  # noqa: ANN401 - tra
     """Load the tokenizer in a folder, and check that the network has an embedding of each token."""
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (*LOADING_ERRORS, ImportError) as error:
         raise WeightsError(
             f"{folder}: no tokenizer could be read ({error!s:.200}). Expected tokenizer.model or "
             "tokenizer.json in the same folder as the weights of the base."

@@ -118,6 +118,9 @@ def call_with_retries(call: Callable[[], T], retry: Retry, stop: Event) -> T:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Return the wait in seconds from the header `Retry-After-Ms` or `Retry-After`.
 
+    A date in `Retry-After` is compared with the header `Date` of the same answer, because the clock
+    of this machine may be wrong; without that header, it is compared with this clock.
+
     None if both headers are missing or invalid.
     """
     with suppress(KeyError, ValueError):
@@ -125,10 +128,19 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     value = headers.get("retry-after", "")
     with suppress(ValueError):
         return max(0.0, float(value))
-    with suppress(ValueError):
-        date: float = email.utils.parsedate_to_datetime(value).timestamp()
-        return max(0.0, date - time.time())
-    return None
+    date = _timestamp(value)
+    if date is None:
+        return None
+    sent = _timestamp(headers.get("date", ""))
+    return max(0.0, date - (time.time() if sent is None else sent))
+
+
+def _timestamp(date: str) -> float | None:
+    """Return the POSIX time in seconds of a date in a header; None if the date is invalid."""
+    try:
+        return email.utils.parsedate_to_datetime(date).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 @dataclass(frozen=True, slots=True)

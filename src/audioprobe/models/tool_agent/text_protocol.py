@@ -24,6 +24,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.text_table import printable
+from audioprobe.parsing import parse_json
 from audioprobe.tool_calls import CallRequest, ToolCall, ToolSpec
 
 PromptStyle: TypeAlias = Literal["full", "short", "plain"]
@@ -128,7 +129,7 @@ def parse_arguments(text: str) -> dict[str, Any]:
             NaN, infinity or a lone surrogate.
     """
     try:
-        arguments = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        arguments = parse_json(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
         json.dumps(arguments, ensure_ascii=False).encode("utf-8")
     except MalformedStepError:
         raise
