@@ -83,7 +83,8 @@ def test_captions_rank_the_labels_of_the_shipped_recordings(mini: LTU) -> None:
 
 def test_mini_responses_do_not_depend_on_the_batch(mini: LTU) -> None:
     scenes = Synthetic(n_clips=2, max_sources=1, palette=SOURCES).clips("test")
-    prompts = [Prompt(CAPTION_QUESTION, audio=scene.waveform) for scene in scenes]
+    questions = (CAPTION_QUESTION, "Can you hear a crow?", "Can you hear rain?")
+    prompts = [Prompt(text, audio=scene.waveform) for scene in scenes for text in questions]
     alone = [next(iter(mini.generate([prompt]))).text for prompt in prompts]
     assert [answer.text for answer in mini.generate(prompts)] == alone
 
