@@ -151,7 +151,8 @@ def _without_clip(value: Caption | Failure) -> dict[str, Any]:
 
 def _caption(clip_id: str, fields: dict[str, Any]) -> Caption:
     # A million empty dictionaries take 64 MB.
-    return Caption(clip_id=clip_id, **fields | {"details": fields["details"] or _NO_DETAILS})
+    values: dict[str, Any] = {**fields, "details": fields["details"] or _NO_DETAILS}
+    return Caption(clip_id=clip_id, **values)
 
 
 def _read_rows(path: Path, n_labels: int) -> tuple[Iterator[dict[str, Any]], Float64Array]:
