@@ -184,6 +184,7 @@ shared_prompts = st.lists(
 
 @settings(max_examples=12, deadline=None)
 @example(given_prompts=[([3], 0), ([3], 0)], decoding=PENALISED, limit=branches.PASS_TOKENS)
+@example(given_prompts=[([], None), ([], 0)], decoding=GREEDY, limit=1)  # an empty row
 @example(
     given_prompts=[([], None), ([], None), ([3, 4, 5], 0), ([3, 4], 0)],
     decoding=GREEDY,

@@ -93,8 +93,8 @@ def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, A
     """Return the inputs of transformers' `generate` for a batch, padded on the left.
 
     They contain the keys and values of all tokens but the last of each prompt, if sharing these
-    between prompts saves more than an additional forward pass costs. With a static cache, nothing
-    is shared.
+    between prompts saves more than an additional forward pass costs. With a static cache, or if
+    a prompt is a single token without audio, nothing is shared.
     """
     # Pad with the first token of every prompt, so that the repetition penalty does not change.
     ids = left_padded([prompt.input_ids for prompt in prompts], int(prompts[0].input_ids[0]))
@@ -104,7 +104,8 @@ def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, A
     n_shared = sum(len(batch) * max(row.length(net) for row in batch) for batch in passes)
     n_shared += len(prompts) + _PASS_COST * len(passes)
     is_static = net.llama.generation_config.cache_implementation == "static"
-    if is_static or n_shared >= len(prompts) * longest:
+    has_empty_row = not all(row.length(net) for row in rows)
+    if is_static or has_empty_row or n_shared >= len(prompts) * longest:
         embedded, mask = _embed_batch(net, prompts)
         return {"input_ids": ids, "inputs_embeds": embedded, "attention_mask": mask}
     cache, mask = _cache_of(net, passes, paths)
