@@ -13,7 +13,7 @@ from tests.soak.run import SoakTest
 @pytest.mark.slow
 def test_runs_under_faults_lose_and_repeat_nothing(tmp_path: Path) -> None:
     code = "import sys; from tests.soak.run import main; sys.exit(main())"
-    arguments = ("--minutes", "0.3", "--seed", "3", "--out", str(tmp_path / "soak"))
+    arguments = ("--minutes", "0.2", "--seed", "3", "--out", str(tmp_path / "soak"))
     process = run_python(code, *arguments)
     assert process.returncode == 0, process.stdout + process.stderr
     outcome = json.loads(process.stdout)

@@ -162,10 +162,13 @@ def why_missing(path: Path) -> str:
     A file is opened only if its suffix is in `OTHER_SUFFIXES`. Of all other files, only the
     existence is checked.
     """
-    if path.is_symlink() and not path.exists():
-        return f"the target {path.readlink()} of the link {path} does not exist"
-    if not path.is_file():
-        return f"there is no file {path}"
+    try:
+        if path.is_symlink() and not path.exists():
+            return f"the target {path.readlink()} of the link {path} does not exist"
+        if not path.is_file():
+            return f"there is no file {path}"
+    except OSError as error:  # the name is too long, or access to a folder is denied
+        return f"{path!s:.200} is not a usable path ({error.strerror})"
     if path.suffix.lower() in OTHER_SUFFIXES:
         try:
             with open_sound(path):

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -150,8 +151,9 @@ class Manifest(InMemoryDataset):
             )
         path = self.folder / name
         with_slashes = self.folder / name.replace("\\", "/")  # for paths written on Windows
-        if not path.exists() and with_slashes.exists():
-            path = with_slashes
+        with suppress(OSError):  # such a path is listed in `missing`
+            if not path.exists() and with_slashes.exists():
+                path = with_slashes
         return self._segment(row, columns, recording=name, path=path)
 
     def _annotated_segments(
