@@ -1,13 +1,12 @@
 """Evaluation of a trained arm: the same questions for all arms of a seed."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from audioprobe.audio.windowing import read_waveform
-from audioprobe.errors import PER_ITEM_ERRORS, AudioProbeError, AudioReadError
+from audioprobe.errors import AudioProbeError, AudioReadError
 from audioprobe.experiments.architectures.materials import ArmMaterials
 from audioprobe.experiments.architectures.questions import (
     EvaluationQuestions,
@@ -27,6 +26,8 @@ ANSWERS = ("Yes.", "No.")
 _TEST = "test"
 _Answer = TypeVar("_Answer")
 _MAX_AGENT_RESPONSES = 200  # questions whose calls are recorded
+_AgentPrompt: TypeAlias = tuple[str, str, tuple[str, ...], Callable[[], Waveform | str | None]]
+"""Name of the clip, question, possible answers, and function that reads the clip."""
 
 
 class ArmEvaluator:
@@ -95,25 +96,26 @@ class ArmEvaluator:
         """
         probe = [q for q in self._questions.probe if q.audio]
         step = max(1, len(probe) // _MAX_AGENT_RESPONSES)
-        prompts: list[tuple[str, str, tuple[str, ...], Callable[[], Waveform | str | None]]]
-        prompts = [
+        prompts: list[_AgentPrompt] = [
             (q.audio, q.text, ANSWERS, partial(self._waveform, q.audio)) for q in probe[::step]
         ]
         prompts += [
             (f"scene {q.scene}", q.text, q.options, partial(read_waveform, self._scenes[q.scene]))
             for q in self._questions.scenes
         ]
-        responses = []
-        for done, (clip, text, options, read) in enumerate(prompts, 1):
-            waveform = read()
-            response: Response | None = None
-            if isinstance(waveform, Waveform):
-                with suppress(*PER_ITEM_ERRORS):
-                    decoding = Decoding(choices=options)
-                    (response,) = agent.generate([Prompt(text, waveform)], decoding)
-            responses.append(AgentResponse(clip=clip, question=text, response=response))
-            self._progress(ProgressEvent(stage="calls", done=done, total=len(prompts)))
-        return tuple(responses)
+        responses: dict[int, Response] = {}
+        order = sorted(range(len(prompts)), key=lambda n: prompts[n][2])
+        for options, group in groupby(order, key=lambda n: prompts[n][2]):
+            answer = partial(agent.generate, decoding=Decoding(choices=options))
+            for n, result in infer_each(answer, _readable(group, prompts)):
+                if isinstance(result, Response):
+                    responses[n] = result
+                event = ProgressEvent(stage="calls", done=len(responses), total=len(prompts))
+                self._progress(event)
+        return tuple(
+            AgentResponse(clip=clip, question=text, response=responses.get(n))
+            for n, (clip, text, _, _) in enumerate(prompts)
+        )
 
     def _waveform(self, clip: str) -> Waveform | str | None:
         """Return the waveform of a clip, the cause if it cannot be read, or None without a clip.
@@ -128,6 +130,17 @@ class ArmEvaluator:
             return str(error) or type(error).__name__
         n_samples = round(self._materials.audio.seconds * waveform.sample_rate)
         return Waveform(waveform.samples[:n_samples], waveform.sample_rate)
+
+
+def _readable(
+    numbers: Iterable[int], prompts: Sequence[_AgentPrompt]
+) -> Iterator[tuple[int, Prompt]]:
+    """Yield number and prompt of the questions whose clip can be read."""
+    for n in numbers:
+        _, text, _, read = prompts[n]
+        waveform = read()
+        if isinstance(waveform, Waveform):
+            yield n, Prompt(text, waveform)
 
 
 _Question = TypeVar("_Question", ProbeQuestion, SceneQuestion)
