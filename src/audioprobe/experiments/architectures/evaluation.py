@@ -103,13 +103,12 @@ class ArmEvaluator:
             (f"scene {q.scene}", q.text, q.options, partial(read_waveform, self._scenes[q.scene]))
             for q in self._questions.scenes
         ]
-        responses: dict[int, Response] = {}
+        responses: dict[int, Response | None] = {}
         order = sorted(range(len(prompts)), key=lambda n: prompts[n][2])
         for options, group in groupby(order, key=lambda n: prompts[n][2]):
             answer = partial(agent.generate, decoding=Decoding(choices=options))
             for n, result in infer_each(answer, _readable(group, prompts)):
-                if isinstance(result, Response):
-                    responses[n] = result
+                responses[n] = result if isinstance(result, Response) else None
                 event = ProgressEvent(stage="calls", done=len(responses), total=len(prompts))
                 self._progress(event)
         return tuple(
