@@ -46,7 +46,7 @@ class ThreadPool:
 
 
 class OneModel(LoadedModels):
-    """Context with a model that is there already."""
+    """Context of jobs with a model that was loaded before."""
 
     def __init__(self, model: Scripted) -> None:
         super().__init__()

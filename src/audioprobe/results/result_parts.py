@@ -56,8 +56,8 @@ class PartHeader:
 
 def write_part(
     path: Path, clips: Sequence[Clip], result: ClassificationResult, inputs: str
-) -> None:
-    """Write the result of some clips.
+) -> PartHeader:
+    """Write the result of some clips, and return the header of the file.
 
     Args:
         path: file to write atomically; its folder must exist.
@@ -81,6 +81,7 @@ def write_part(
     table = table.replace_schema_metadata({_HEADER: to_json(header, indent=None)})
     with atomic_open(path) as stream:
         parquet.write_table(table, stream)
+    return header
 
 
 def read_header(path: Path) -> PartHeader:

@@ -64,21 +64,16 @@ class ResultParts:
             inputs = combined_digest(
                 [*((clip.id, digests.get(clip.id, "")) for clip in clips), *versions().items()]
             )
-            if not self._is_finished(path, inputs):
+            header = self._files.read_header(path) if path.is_file() else None
+            if header and header.inputs == inputs and not set(header.failures) - {"read"}:
+                n_reused += header.n_captions
+            else:
                 report = _shifted(progress, n_done, n_failed, self._n_clips)
                 result = classifier(clips, self._labels, progress=report)
-                self._files.write_part(path, clips, result, inputs)
-            else:
-                n_reused += self._files.read_header(path).n_captions
+                header = self._files.write_part(path, clips, result, inputs)
             n_done += len(clips)
-            n_failed += sum(self._files.read_header(path).failures.values())
+            n_failed += sum(header.failures.values())
         return n_reused
-
-    def _is_finished(self, path: Path, inputs: str) -> bool:
-        if not path.is_file():
-            return False
-        header = self._files.read_header(path)
-        return header.inputs == inputs and not set(header.failures) - {"read"}
 
     def read(self) -> ClassificationResult:
         """Return the joined result of all parts.
