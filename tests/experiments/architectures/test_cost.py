@@ -18,6 +18,7 @@ from audioprobe.models.connectors.config import (
     MLPConfig,
     QuantizedConfig,
     RandomConfig,
+    ResamplerConfig,
 )
 from audioprobe.models.ltu.checkpoint import init_ltu
 from audioprobe.models.ltu.trainable import LTUPrompts
@@ -48,6 +49,14 @@ def test_training_of_all_weights_counts_them(tiny: ArmMaterials) -> None:
     cost = arm_cost(tiny, Arm(name="all", input="nothing", train="llm"))
     of_layer = 4 * HIDDEN**2 + 3 * HIDDEN * MLP + 2 * HIDDEN
     assert cost.n_trainable == 2 * N_WORDS * HIDDEN + N_LAYERS * of_layer + HIDDEN
+
+
+def test_a_resampler_has_a_cost(tiny: ArmMaterials) -> None:
+    """Its queries are an expanded parameter."""
+    config = ResamplerConfig(n_queries=3, width=8, n_heads=2, n_blocks=1)
+    cost = arm_cost(tiny, Arm(name="resampler", connector=config))
+    assert cost.n_connector > 0
+    assert cost.flops > 0
 
 
 def lengths(tiny: ArmMaterials, name: str) -> list[tuple[int, int]]:

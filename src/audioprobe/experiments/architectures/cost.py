@@ -48,6 +48,7 @@ def arm_cost(materials: ArmMaterials, arm: Arm) -> ArmCost:
     trainable = sum(p.numel() for p in trainable_parameters(checkpoint.net))
     names = checkpoint.net.named_parameters()
     connector = sum(p.numel() for key, p in names if p.requires_grad and ".projection." in key)
+    checkpoint.net.requires_grad_(requires_grad=False)  # counting fails for expanded parameters
     records = audio_questions(materials, arm)
     examples = [encode_record(r, prompts, max_tokens=1000) for r in records]
     loss, cache = AnswerLoss(model).eval(), materials.training_features
