@@ -79,11 +79,11 @@ def test_report_of_another_folder_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_train_together_and_the_first_evaluates(tmp_path: Path) -> None:
-    """As `accelerate launch` starts them."""
+    """As `accelerate launch` starts them; the second is late for the first result."""
     path = write_config(tmp_path, **ONE_LEVEL, clips_per_step=1)
     folder = tmp_path / "run"
-    command = ("-m", "audioprobe", "run", str(path), "--out", str(folder), "--workers", "1")
-    outputs = run_together(*command)
+    late = ("-m", "tests.experiments.finetuning.late_process")
+    outputs = run_together(*late, "run", str(path), "--out", str(folder), "--workers", "1")
     assert sum("All results are in" in text for text in outputs) == 1
     runs = {path.stem: json.loads(path.read_text()) for path in (folder / "runs").glob("*.json")}
     assert len(runs) == 6  # before, one strategy, four arms

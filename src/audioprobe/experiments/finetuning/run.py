@@ -115,13 +115,15 @@ class FinetuningRun:
             )
         setup = WorkerSetup(_build_executor, (self._text, folder.absolute()), folder)
         with self._open(folder):
+            # Before processes first meet: later, the first one may have stored new results.
+            is_evaluated = _is_evaluated_before(folder)
+            remaining = [r for r in self.runs if not result_path(folder, r.name).is_file()]
             with processes.main_process_first():
                 frontend = load_frontend(load_model(self.config).net.config.audio)
                 clips_with_features(self.materials, folder / _FEATURES, frontend, progress)
-            remaining = [r for r in self.runs if not result_path(folder, r.name).is_file()]
             remaining, stage = remaining[: max_runs or None], "training runs"
             with placement.jobs(partial(self._executor, folder, progress), setup) as pool:
-                if not _is_evaluated_before(folder):
+                if not is_evaluated:
                     pool.submit(_evaluate_before, None).result()
                 for done, name in enumerate(run_jobs(pool, _train, remaining), 1):
                     event = ProgressEvent(stage=stage, done=done, total=len(remaining), note=name)
@@ -205,8 +207,8 @@ class RunExecutor:
 
     def __call__(self, run: TrainingRun) -> RunResult:
         """Return the stored result of a run; train and evaluate the run if it is missing."""
-        path = result_path(self.folder, run.name)
-        if path.is_file():
+        path, processes = result_path(self.folder, run.name), get_accelerator()
+        if path.is_file() and processes.num_processes == 1:  # several must all do the same
             return read_result(path)
         started_at = time.perf_counter()
         result = RunResult.of(run)
@@ -214,10 +216,10 @@ class RunExecutor:
             result = self._train(run, result)
         except AudioProbeError as error:
             result = replace(result, failure=str(error))
-        if get_accelerator().is_main_process:
+        if processes.is_main_process:
             result = self._store(result, started_at)
             shutil.rmtree(self.folder / _TRAINING / run.name, ignore_errors=True)
-        get_accelerator().wait_for_everyone()
+        processes.wait_for_everyone()
         return result
 
     def _train(self, run: TrainingRun, result: RunResult) -> RunResult:
