@@ -1,9 +1,10 @@
 """Evaluation of a trained arm: the same questions for all arms of a seed."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import groupby
-from typing import TypeAlias, TypeVar
+from itertools import groupby, starmap
+from typing import TypeVar
 
 from audioprobe.audio.windowing import read_waveform
 from audioprobe.errors import AudioProbeError, AudioReadError
@@ -13,7 +14,7 @@ from audioprobe.experiments.architectures.questions import (
     SceneQuestion,
 )
 from audioprobe.experiments.architectures.storage import AgentResponse, SceneTrial
-from audioprobe.inference import infer_each
+from audioprobe.inference import Infer, infer_each
 from audioprobe.models.tool_agent.agent import ToolAgent
 from audioprobe.probing.trial import ProbeQuestion, Trial
 from audioprobe.progress import ProgressCallback, ProgressEvent
@@ -24,10 +25,26 @@ ANSWERS = ("Yes.", "No.")
 """Texts whose likelihood is compared."""
 
 _TEST = "test"
-_Answer = TypeVar("_Answer")
 _MAX_AGENT_RESPONSES = 200  # questions whose calls are recorded
-_AgentPrompt: TypeAlias = tuple[str, str, tuple[str, ...], Callable[[], Waveform | str | None]]
-"""Name of the clip, question, possible answers, and function that reads the clip."""
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class _ClipPrompt:
+    """A question about a clip, or in text only.
+
+    Attributes:
+        clip: name of the clip; "" without a clip.
+        text: the question.
+        options: possible answers.
+        read: function that reads the clip; it returns the cause if that fails, or None without a
+            clip.
+    """
+
+    clip: str
+    text: str
+    options: tuple[str, ...]
+    read: Callable[[], Waveform | str | None]
 
 
 class ArmEvaluator:
@@ -36,7 +53,7 @@ class ArmEvaluator:
     Args:
         materials: test clips and scenes.
         questions: the questions.
-        progress: called after every clip.
+        progress: called after every question.
     """
 
     def __init__(
@@ -63,31 +80,16 @@ class ArmEvaluator:
     def trials(self, model: LikelihoodModel) -> tuple[Trial, ...]:
         """Return the answers to the yes/no questions, in the order of the questions."""
         questions = self._questions.probe
-        answers = dict(self._probed(model))
-        return tuple(answers[n] for n in range(len(questions)))
-
-    def _probed(self, model: LikelihoodModel) -> Iterator[tuple[int, Trial]]:
-        """Yield number and answer of each question, one clip after another."""
-        questions = self._questions.probe
-        order = sorted(range(len(questions)), key=lambda n: questions[n].audio)
-        done = 0
-        for audio, group in groupby(order, key=lambda n: questions[n].audio):
-            numbers = list(group)
-            waveform = self._waveform(audio)
-            answers = _answers([questions[n] for n in numbers], waveform, model, _yes_no)
-            yield from zip(numbers, answers, strict=True)
-            done += len(numbers)
-            self._progress(ProgressEvent(stage="questions", done=done, total=len(questions)))
+        prompts = [self._probe_prompt(question) for question in questions]
+        results = self._likelihoods(model, prompts, "questions")
+        return tuple(starmap(_yes_no, zip(questions, results, strict=True)))
 
     def scene_trials(self, model: LikelihoodModel) -> tuple[SceneTrial, ...]:
         """Return the answers to the questions about scenes."""
-        trials: list[SceneTrial] = []
-        for number, group in groupby(self._questions.scenes, key=lambda q: q.scene):
-            waveform = read_waveform(self._scenes[number])
-            trials += _answers(list(group), waveform, model, _scene_answer)
-            total = len(self._questions.scenes)
-            self._progress(ProgressEvent(stage="scenes", done=len(trials), total=total))
-        return tuple(trials)
+        questions = self._questions.scenes
+        prompts = [self._scene_prompt(question) for question in questions]
+        results = self._likelihoods(model, prompts, "scenes")
+        return tuple(starmap(_scene_answer, zip(questions, results, strict=True)))
 
     def agent_responses(self, agent: ToolAgent) -> tuple[AgentResponse, ...]:
         """Return responses with calls to some questions about clips, and all about scenes.
@@ -96,25 +98,78 @@ class ArmEvaluator:
         """
         probe = [q for q in self._questions.probe if q.audio]
         step = max(1, len(probe) // _MAX_AGENT_RESPONSES)
-        prompts: list[_AgentPrompt] = [
-            (q.audio, q.text, ANSWERS, partial(self._waveform, q.audio)) for q in probe[::step]
-        ]
-        prompts += [
-            (f"scene {q.scene}", q.text, q.options, partial(read_waveform, self._scenes[q.scene]))
-            for q in self._questions.scenes
-        ]
-        responses: dict[int, Response | None] = {}
-        order = sorted(range(len(prompts)), key=lambda n: prompts[n][2])
-        for options, group in groupby(order, key=lambda n: prompts[n][2]):
-            answer = partial(agent.generate, decoding=Decoding(choices=options))
-            for n, result in infer_each(answer, _readable(group, prompts)):
-                responses[n] = result if isinstance(result, Response) else None
-                event = ProgressEvent(stage="calls", done=len(responses), total=len(prompts))
-                self._progress(event)
-        return tuple(
-            AgentResponse(clip=clip, question=text, response=responses.get(n))
-            for n, (clip, text, _, _) in enumerate(prompts)
+        prompts = [self._probe_prompt(q) for q in probe[::step]]
+        prompts += [self._scene_prompt(q) for q in self._questions.scenes]
+        results = self._results(
+            lambda options: partial(agent.generate, decoding=Decoding(choices=options)),
+            prompts,
+            "calls",
         )
+        return tuple(
+            AgentResponse(
+                clip=prompt.clip,
+                question=prompt.text,
+                response=result if isinstance(result, Response) else None,
+            )
+            for prompt, result in zip(prompts, results, strict=True)
+        )
+
+    def _probe_prompt(self, question: ProbeQuestion) -> _ClipPrompt:
+        read = partial(self._waveform, question.audio)
+        return _ClipPrompt(question.audio, question.text, ANSWERS, read)
+
+    def _scene_prompt(self, question: SceneQuestion) -> _ClipPrompt:
+        read = partial(read_waveform, self._scenes[question.scene])
+        return _ClipPrompt(f"scene {question.scene}", question.text, question.options, read)
+
+    def _likelihoods(
+        self, model: LikelihoodModel, prompts: Sequence[_ClipPrompt], stage: str
+    ) -> list[Sequence[LogLikelihood] | str]:
+        """Return the likelihood of each possible answer to each question, or why there is none.
+
+        An agent with tools has none if its controller does not answer.
+        """
+        return self._results(
+            lambda options: partial(model.log_likelihood, continuations=options), prompts, stage
+        )
+
+    def _results(
+        self,
+        infer: Callable[[tuple[str, ...]], Infer[Prompt, _Result]],
+        prompts: Sequence[_ClipPrompt],
+        stage: str,
+    ) -> list[_Result | str]:
+        """Return the result of each prompt, or why it failed or its clip cannot be read.
+
+        Prompts with the same possible answers are one stream, in which questions about the same
+        clip follow each other.
+
+        Args:
+            infer: function that returns a function of prompts, given the possible answers.
+            prompts: the questions.
+            stage: name in progress events.
+        """
+        results: dict[int, _Result | str] = {}
+        order = sorted(range(len(prompts)), key=lambda n: (prompts[n].options, prompts[n].clip))
+
+        def readable(numbers: Iterable[int]) -> Iterator[tuple[int, Prompt]]:
+            for _, group in groupby(numbers, key=lambda n: prompts[n].clip):
+                same = list(group)
+                waveform = prompts[same[0]].read()
+                if isinstance(waveform, str):
+                    results.update(dict.fromkeys(same, waveform))
+                else:
+                    yield from ((n, Prompt(prompts[n].text, waveform)) for n in same)
+
+        for options, group in groupby(order, key=lambda n: prompts[n].options):
+            for n, result in infer_each(infer(options), readable(group)):
+                if isinstance(result, AudioProbeError):
+                    results[n] = str(result) or type(result).__name__
+                else:
+                    results[n] = result
+                event = ProgressEvent(stage=stage, done=len(results), total=len(prompts))
+                self._progress(event)
+        return [results[n] for n in range(len(prompts))]
 
     def _waveform(self, clip: str) -> Waveform | str | None:
         """Return the waveform of a clip, the cause if it cannot be read, or None without a clip.
@@ -131,58 +186,14 @@ class ArmEvaluator:
         return Waveform(waveform.samples[:n_samples], waveform.sample_rate)
 
 
-def _readable(
-    numbers: Iterable[int], prompts: Sequence[_AgentPrompt]
-) -> Iterator[tuple[int, Prompt]]:
-    """Yield number and prompt of the questions whose clip can be read."""
-    for n in numbers:
-        _, text, _, read = prompts[n]
-        waveform = read()
-        if isinstance(waveform, Waveform):
-            yield n, Prompt(text, waveform)
+def _yes_no(question: ProbeQuestion, values: Sequence[LogLikelihood] | str) -> Trial:
+    if isinstance(values, str):
+        return Trial(question=question, log_likelihoods=(), failure=values)
+    return Trial(question=question, log_likelihoods=tuple(value.total for value in values))
 
 
-_Question = TypeVar("_Question", ProbeQuestion, SceneQuestion)
-
-
-def _answers(
-    questions: Sequence[_Question],
-    waveform: Waveform | str | None,
-    model: LikelihoodModel,
-    make: Callable[[_Question, Sequence[LogLikelihood], str], _Answer],
-) -> list[_Answer]:
-    """Return the answer to each question about a clip; a question that fails is a failure.
-
-    An agent with tools fails if its controller does not answer.
-    """
-    answers: list[_Answer] = []
-    for options, group in groupby(questions, key=_options):
-        same = list(group)
-        if isinstance(waveform, str):
-            answers += [make(question, (), waveform) for question in same]
-            continue
-        prompts = ((question, Prompt(question.text, waveform)) for question in same)
-        for question, result in infer_each(
-            partial(model.log_likelihood, continuations=options), prompts
-        ):
-            if isinstance(result, AudioProbeError):
-                answers.append(make(question, (), str(result) or type(result).__name__))
-            else:
-                answers.append(make(question, result, ""))
-    return answers
-
-
-def _options(question: ProbeQuestion | SceneQuestion) -> tuple[str, ...]:
-    return question.options if isinstance(question, SceneQuestion) else ANSWERS
-
-
-def _yes_no(question: ProbeQuestion, values: Sequence[LogLikelihood], failure: str) -> Trial:
-    totals = tuple(value.total for value in values)
-    return Trial(question=question, log_likelihoods=totals, failure=failure)
-
-
-def _scene_answer(
-    question: SceneQuestion, values: Sequence[LogLikelihood], failure: str
-) -> SceneTrial:
+def _scene_answer(question: SceneQuestion, values: Sequence[LogLikelihood] | str) -> SceneTrial:
+    if isinstance(values, str):
+        return SceneTrial(question=question, log_likelihoods=(), failure=values)
     means = tuple(value.total / value.n_tokens for value in values)
-    return SceneTrial(question=question, log_likelihoods=means, failure=failure)
+    return SceneTrial(question=question, log_likelihoods=means)

@@ -102,15 +102,17 @@ class TextController(InfoRepr):
         for n in closed:
             options = Decoding(choices=self._choices(states[n]))
             texts[n] = next(iter(self.model.generate([prompts[n]], options)))
-        texts |= dict(
-            zip(free, self.model.generate([prompts[n] for n in free], decoding), strict=True)
-        )
+        # Sessions with the same question have the same first prompt.
+        different = {prompts[n].digest(): prompts[n] for n in free}
+        written = self.model.generate(different.values(), decoding)
+        responses = dict(zip(different, written, strict=True))
+        texts |= {n: responses[prompts[n].digest()] for n in free}
         steps = [_step(texts[n]) for n in range(len(states))]
         if choices:
             answered = [n for n, step in enumerate(steps) if isinstance(step, Response)]
             options = Decoding(choices=tuple(map(answer_text, choices)))
-            responses = self.model.generate([prompts[n] for n in answered], options)
-            for n, response in zip(answered, responses, strict=True):
+            chosen = self.model.generate([prompts[n] for n in answered], options)
+            for n, response in zip(answered, chosen, strict=True):
                 steps[n] = _step(response)
         return steps
 
