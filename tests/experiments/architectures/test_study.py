@@ -159,6 +159,15 @@ def test_arms_can_be_added_and_removed(finished: Finished, tmp_path: Path) -> No
     assert list(fewer.results) == [("linear", 0)]
 
 
+def test_an_arm_can_get_more_seeds(finished: Finished, tmp_path: Path) -> None:
+    tables, folder, record = finished
+    copy = shutil.copytree(folder, tmp_path / "run")
+    first, blind = tables["arms"]
+    added = study({**tables, "arms": [first, {**blind, "seeds": 2}]})(copy)
+    assert list(added.results) == [("linear", 0), ("blind", 0), ("blind", 1)]
+    assert {r: v for r, v in results(added).items() if r != ("blind", 1)} == results(record)
+
+
 def refused(prepared: Any, folder: Path, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
         prepared(folder)

@@ -6,6 +6,7 @@ Each result is one file. Finished runs are not repeated, so an interrupted study
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -152,11 +153,12 @@ class ArchitecturesRun:
             before = parse_architectures(older, "the older configuration")
         except InvalidInputError as error:
             return str(error)
-        now = {arm.name: arm for arm in self.config.arms}
-        changed = [arm.name for arm in before.arms if now.get(arm.name, arm) != arm]
+        now = {arm.name: _without_seeds(arm) for arm in self.config.arms}
+        earlier = [_without_seeds(arm) for arm in before.arms]
+        changed = [arm.name for arm in earlier if now.get(arm.name, arm) != arm]
         if changed:
             return f"the arm {changed[0]!r} has another definition"
-        if before.arms[0] != self.config.arms[0]:
+        if earlier[0].name != self.config.arms[0].name:
             return "the first arm, the reference, is another one"
         same = self.config.with_arms(before.arms, before.seeds)
         return config_difference(older, same)
@@ -213,6 +215,11 @@ def _codebook(materials: ArmMaterials, arm: Arm, folder: Path) -> dict[str, floa
         return {}
     net = load_ltu(folder, materials.recipe.base).net
     return codebook_measures(net, materials.training_features)
+
+
+def _without_seeds(arm: Arm) -> Arm:
+    """Return an arm without its number of seeds, which can change in a study that has started."""
+    return replace(arm, seeds=0)
 
 
 def _build_materials(text: str, folder: Path) -> ArmMaterials:
