@@ -119,8 +119,12 @@ class ArmEvaluator:
         return _ClipPrompt(question.audio, question.text, ANSWERS, read)
 
     def _scene_prompt(self, question: SceneQuestion) -> _ClipPrompt:
-        read = partial(read_waveform, self._scenes[question.scene])
-        return _ClipPrompt(f"scene {question.scene}", question.text, question.options, read)
+        return _ClipPrompt(
+            clip=f"scene {question.scene}",
+            text=question.text,
+            options=question.options,
+            read=lambda: read_waveform(self._scenes[question.scene]),
+        )
 
     def _likelihoods(
         self, model: LikelihoodModel, prompts: Sequence[_ClipPrompt], stage: str
