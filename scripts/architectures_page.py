@@ -29,6 +29,7 @@ FIGURES = {
     "primary": ("Primary measure of each arm", "primary-1"),
     "gap": ("Accuracy in text minus accuracy in audio, by arm", "text-and-audio-1"),
     "transfer": ("Accuracy in audio by what was trained, by arm", "transfer-1"),
+    "locations": ("Readable classes by stage of each arm", "where-concepts-are-lost-1"),
     "costs": ("Primary measure against operations of a question", "cost-1"),
 }
 """Text alternative and name of the figure of a part."""

@@ -22,6 +22,9 @@ with needs_extra("report"):
     import vl_convert
 
 _WIDTH = 560  # width of a chart outside of a page, in pixels
+_PADDING = {"left": 48, "right": 12, "top": 5, "bottom": 5}
+"""Pixels around a chart outside of a page, where labels can be in a wider font than expected."""
+
 _VEGA_LITE = "6.4"
 _SCHEMA = f"https://vega.github.io/schema/vega-lite/v{_VEGA_LITE}.json"
 CONFIG: Mapping[str, object] = {
@@ -37,7 +40,9 @@ CONFIG: Mapping[str, object] = {
         "labelFontSize": 12,
         "titleFontSize": 12,
         "titleFontWeight": "normal",
+        "labelLimit": 260,
     },
+    "axisQuantitative": {"labelFlush": False},  # the first and the last label would be shifted
     "legend": {
         "labelColor": "var(--ink)",
         "titleColor": "var(--ink)",
@@ -85,7 +90,7 @@ class Chart:
         """Return the chart as an SVG image in light mode, for documents."""
         spec = with_light_colors(self.full_spec())
         width = _WIDTH if spec["width"] == "container" else spec["width"]
-        spec |= {"width": width, "background": "white", "autosize": "pad"}
+        spec |= {"width": width, "background": "white", "autosize": "pad", "padding": _PADDING}
         svg: str = vl_convert.vegalite_to_svg(spec, vl_version=_VEGA_LITE)
         return svg
 

@@ -182,8 +182,12 @@ def test_codes_and_locations_are_shown_where_they_exist(tmp_path: Path) -> None:
     assert (row["last"], row["lost"]) == ("–", "nowhere")
     stored = read_parquet(tmp_path / "locations.parquet")
     assert [(r["arm"], r["stage"]) for r in stored] == [("linear", "encoder"), ("linear", "audio")]
-    titles = [s.title for s in build_report(summarize(located()), "tiny", ()).sections]
-    assert "Where concepts are lost" in titles
+    sections = {s.title: s.items for s in build_report(summarize(located()), "tiny", ()).sections}
+    chart, _ = sections["Where concepts are lost"]
+    assert isinstance(chart, Chart)
+    assert chart.table.rows == (
+        ("linear, recordings", "0.400 [0.300, 0.500]", "–", "0.400 [0.300, 0.500]", "–"),
+    )
 
 
 def test_report_has_sections_for_results_only(summary: ArchitecturesSummary) -> None:

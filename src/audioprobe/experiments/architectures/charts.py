@@ -1,6 +1,6 @@
 """Charts of a study of architectures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from audioprobe.experiments.architectures.analysis import ArchitecturesSummary
@@ -12,12 +12,17 @@ from audioprobe.experiments.architectures.items import (
     SCENE_MEASURES,
     QuestionGroup,
 )
+from audioprobe.experiments.architectures.location import LOCATIONS
 from audioprobe.experiments.architectures.questions import SceneTask
-from audioprobe.experiments.architectures.run_tables import costs_of
+from audioprobe.experiments.architectures.run_tables import costs_of, table_rows
 from audioprobe.plots.forest_plot import ForestRow
 from audioprobe.reports.charts import Chart
 from audioprobe.reports.curve_charts import curves
 from audioprobe.reports.estimate_charts import ScatterPoint, forest, scatter
+from audioprobe.reports.heat_maps import matrix
+from audioprobe.types import Estimate
+
+_READ_STAGES = ("encoder", "connector", "audio", "last")
 
 
 def primary_chart(summary: ArchitecturesSummary) -> Chart:
@@ -120,6 +125,37 @@ def cost_chart(summary: ArchitecturesSummary) -> Chart:
         "numbers has the names."
     )
     return scatter(points, "GFLOPs per question", PRIMARY.name, caption)
+
+
+def location_chart(summary: ArchitecturesSummary) -> Chart:
+    """Return how well the class of the concept can be read at each stage of each arm."""
+    rows: dict[str, dict[str, Estimate]] = {}
+    for arm, tables in summary.record.locations.items():
+        for row in table_rows(tables[LOCATIONS]):
+            if row["answers"] == "all" and row["stage"] in _READ_STAGES:
+                cells = rows.setdefault(f"{arm}, {row['group']}", {})
+                cells[str(row["stage"])] = _difference(row)
+    caption = (
+        "Accuracy of linear probes that read the class of the concept, minus that of their "
+        "control, for all questions, with the first seed: in the encoder, after the connector, and "
+        "in the layer with the largest difference at the positions of the audio and at the last "
+        "position. Intervals are bands over all places of a stage."
+    )
+    estimates = [[row.get(stage) for stage in _READ_STAGES] for row in rows.values()]
+    return matrix(list(rows), _READ_STAGES, estimates, "difference from the control", caption)
+
+
+def _difference(row: Mapping[str, object]) -> Estimate:
+    """Return the difference of a stage from its control."""
+    value, low, high = (
+        number if isinstance(number := row[name], float) else None
+        for name in ("difference", "low", "high")
+    )
+    n_concepts = row["n_concepts"]
+    assert isinstance(n_concepts, int)  # noqa: S101 - a column of integers
+    return Estimate(
+        value=value, n=n_concepts, low=low, high=high, method="simultaneous band", unit="concepts"
+    )
 
 
 def loss_chart(summary: ArchitecturesSummary) -> Chart:

@@ -9,6 +9,7 @@ from audioprobe.experiments.architectures.charts import (
     cost_chart,
     difference_chart,
     gap_chart,
+    location_chart,
     loss_chart,
     primary_chart,
     role_chart,
@@ -46,6 +47,7 @@ def build_report(summary: ArchitecturesSummary, name: str, files: Sequence[str])
     transfer: list[Item] = [role_chart(summary)]
     scenes: list[Item] = [*scene_charts(summary)]
     costs: list[Item] = [cost_chart(summary)]
+    places: list[Item] = [location_chart(summary)] if summary.record.locations else []
     sections = [
         Section("Primary measure", _grids(tables, "Primary") + differences, _PRIMARY),
         Section("Claims", _grids(tables, "Claims"), _CLAIMS),
@@ -55,7 +57,7 @@ def build_report(summary: ArchitecturesSummary, name: str, files: Sequence[str])
         Section("All accuracies", _grids(tables, "Accuracy", "Runs"), _ACCURACIES),
         Section("Agreement with the cascade", _grids(tables, "Agreement"), _AGREEMENT),
         Section("Tools", _grids(tables, "Tools"), _TOOLS),
-        Section("Where concepts are lost", _grids(tables, "Locations"), _LOCATIONS),
+        Section("Where concepts are lost", places + _grids(tables, "Locations"), _LOCATIONS),
         Section("Cost", costs + _grids(tables, "Costs"), _COSTS),
         Section("Training", [loss_chart(summary), *_grids(tables, "Rates", "Codes")], _TRAINING),
         Section("Failures and missing runs", _grids(tables, "Failures", "Missing"), _FAILURES),

@@ -133,7 +133,7 @@ def locations_table(summary: ArchitecturesSummary) -> Table:
     rows: list[tuple[str, ...]] = []
     for arm, tables in summary.record.locations.items():
         cells: dict[tuple[str, ...], dict[str, str]] = {}
-        for row in _rows(tables[LOCATIONS]):
+        for row in table_rows(tables[LOCATIONS]):
             key = tuple(str(row[name]) for name in ("group", "answers", "n_concepts", "lost"))
             cells.setdefault(key, {})[str(row["stage"])] = _stage_text(row)
         for (group, answers, n_concepts, lost), by_stage in cells.items():
@@ -143,7 +143,8 @@ def locations_table(summary: ArchitecturesSummary) -> Table:
     return Table(header, tuple(rows), (3,))
 
 
-def _rows(table: DataTable) -> Iterator[dict[str, object]]:
+def table_rows(table: DataTable) -> Iterator[dict[str, object]]:
+    """Yield the rows of a table as mappings."""
     for number in range(len(table)):
         yield {name: column[number] for name, column in table.columns.items()}
 
