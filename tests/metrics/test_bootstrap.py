@@ -80,7 +80,7 @@ def test_resamples_do_not_depend_on_chunk_size(monkeypatch: pytest.MonkeyPatch) 
     for method in ("percentile", "bca"):
         expected = Bootstrap(method=method).estimate(mean(values), 40, strata=strata)
         with monkeypatch.context() as patch:
-            patch.setattr("audioprobe.metrics.bootstrap._CHUNK", 300)
+            patch.setattr("audioprobe.metrics.resampling._CHUNK", 300)
             assert Bootstrap(method=method).estimate(mean(values), 40, strata=strata) == expected
 
 

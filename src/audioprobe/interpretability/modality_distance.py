@@ -23,7 +23,8 @@ from audioprobe.interpretability.probe_estimates import (
 )
 from audioprobe.io.text_table import Displayed, Table
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
-from audioprobe.metrics.vectorized_metrics import mean, quotient
+from audioprobe.metrics.ranked_labels import quotient
+from audioprobe.metrics.vectorized_metrics import mean
 from audioprobe.types import Estimate, Float64Array
 
 

@@ -18,8 +18,9 @@ from sklearn.model_selection import StratifiedGroupKFold
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Statistic
 from audioprobe.metrics.grouping import grouped
+from audioprobe.metrics.ranked_labels import RankedLabels, quotient, roc_auc
 from audioprobe.metrics.validation import validate_representation
-from audioprobe.metrics.vectorized_metrics import RankedLabel, mean_of_defined, quotient
+from audioprobe.metrics.vectorized_metrics import mean_of_defined
 from audioprobe.types import BoolArray, Float64Array, IntArray
 
 _N_HALVINGS = 10  # the first block of an online code has 1 / 2**10 of the groups, at least one
@@ -253,7 +254,11 @@ def auc_within_folds(
     n_classes = probabilities.shape[1]
     ranked = [
         [
-            (rows, targets[rows] == k, RankedLabel(targets[rows] == k, probabilities[rows, k]))
+            (
+                rows,
+                targets[rows] == k,
+                RankedLabels(targets[rows, None] == k, probabilities[rows, k : k + 1]),
+            )
             for rows in folds
         ]
         for k in (range(1, 2) if n_classes == 2 else range(n_classes))
@@ -266,14 +271,14 @@ def auc_within_folds(
 
 
 def _pooled_auc(
-    folds: Sequence[tuple[IntArray, BoolArray, RankedLabel]], counts: Float64Array
+    folds: Sequence[tuple[IntArray, BoolArray, RankedLabels]], counts: Float64Array
 ) -> Float64Array:
     """Return the share of pairs in the right order, over pairs within folds; NaN without pairs."""
     n_right, n_pairs = np.zeros(len(counts)), np.zeros(len(counts))
     for rows, present, label in folds:
         drawn = counts[:, rows]
         pairs = drawn[:, present].sum(axis=1) * drawn[:, ~present].sum(axis=1)
-        auc = label.roc_auc(np.ascontiguousarray(drawn.T))
+        auc = label.areas(drawn, roc_auc)[0, 0]
         n_right += np.where(pairs > 0, pairs * auc, 0.0)
         n_pairs += pairs
     return quotient(n_right, n_pairs)

@@ -13,15 +13,17 @@ Conventions:
     processors, and must not decide whether an interval contains 0.
 """
 
+import math
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from audioprobe.errors import InvalidInputError
-from audioprobe.metrics.grouping import Grouping, grouped, groups_by_stratum, has_both
+from audioprobe.metrics.grouping import Grouping, grouped
+from audioprobe.metrics.resampling import GroupSampler
 from audioprobe.types import BoolArray, Estimate, Float64Array
 
 Statistic: TypeAlias = Callable[[Float64Array], Float64Array]
@@ -30,7 +32,6 @@ Method = Literal["percentile", "bca"]
 DECIMALS = 12
 """Number of decimals to which values and intervals are rounded."""
 
-_CHUNK = 4_000_000  # largest number of counts in memory
 _NORMAL = NormalDist()
 
 
@@ -96,57 +97,111 @@ class Bootstrap:
             InvalidInputError: if the number of groups or strata differs from the number of items,
                 or a group is in two strata.
         """
-        n, n_undefined_items = (point.n, point.n_undefined) if point else (n_items, 0)
-        if not n_items:
-            return Estimate(value=None, n=n, n_undefined=n_undefined_items, method="no items")
-        sampler = _Sampler.of(grouped(n_items, groups, unit), strata)
-        grouping = sampler.grouping
-        value = round(float(statistic(np.ones((1, n_items)))[0]), DECIMALS)
-        method = f"{self.method} bootstrap of {sampler}"
-        if np.isnan(value):
-            n, n_undefined_items = (n, n_undefined_items) if point else (0, n_items)
-            return Estimate(value=None, n=n, n_undefined=n_undefined_items, method=method)
-        interval = self._interval(statistic, sampler, value, present)
-        if isinstance(interval, str):
-            reason = f"no interval: {interval}"
-            return Estimate(value=value, n=n, n_undefined=n_undefined_items, method=reason)
-        low, high, settings = interval
-        return Estimate(
-            value=value,
-            n=n,
-            n_undefined=n_undefined_items,
-            low=low,
-            high=high,
-            method=f"{method}, {settings}",
-            n_groups=grouping.n_groups,
-            unit=grouping.unit,
+        (estimate,) = self.estimates(
+            lambda counts: statistic(counts)[:, None],
+            n_items,
+            [point],
+            present=[present],
+            groups=groups,
+            strata=strata,
+            unit=unit,
         )
+        return estimate
 
-    def _interval(
-        self, statistic: Statistic, sampler: "_Sampler", value: float, present: BoolArray | None
-    ) -> tuple[float, float, str] | str:
-        """Return low end, high end and a description of the interval.
+    def estimates(
+        self,
+        statistic: Statistic,
+        n_items: int,
+        points: Sequence[Estimate | None],
+        *,
+        present: Sequence[BoolArray | None],
+        groups: Sequence[Hashable] | None = None,
+        strata: Sequence[Hashable] | None = None,
+        unit: str = "",
+    ) -> tuple[Estimate, ...]:
+        """Return several values over all items, with intervals from the same resamples.
 
-        If there is no interval, return a text with the reason instead.
+        Each equals the result of `estimate`, but resamples are drawn only once. See there for the
+        other arguments and for errors.
+
+        Args:
+            statistic: function of counts, shape (n_resamples, n_items), that returns the values of
+                each resample, shape (n_resamples, n_values).
+            n_items: number of items.
+            points: for each value, the estimate from which `n` and `n_undefined` are copied.
+            present: for each value, whether each item has each of the labels that it depends on.
+            groups: group of each item.
+            strata: stratum of each item.
+            unit: plural name of the groups.
         """
-        if sampler.grouping.n_groups < 2:
-            return "a single group"
-        if present is not None and not has_both(sampler.grouping, present):
-            return "no label is in two groups and missing in two"
-        chunks = sampler.resamples(self.n_resamples, self.seed)
-        resampled = np.concatenate([statistic(counts) for counts in chunks]).round(DECIMALS)
+        if not n_items:
+            return tuple(_without_value(point, 0, "no items") for point in points)
+        sampler = GroupSampler.of(grouped(n_items, groups, unit), strata)
+        method = f"{self.method} bootstrap of {sampler}"
+        estimates, columns = [], []
+        values = statistic(np.ones((1, n_items)))[0].tolist()
+        for number, (value, point, labels) in enumerate(zip(values, points, present, strict=True)):
+            if math.isnan(value):
+                estimates.append(_without_value(point, n_items, method))
+                continue
+            if not (reason := sampler.reason_for_no_interval(labels)):
+                columns.append(number)
+            n, n_undefined = (point.n, point.n_undefined) if point else (n_items, 0)
+            note = f"no interval: {reason}" if reason else method
+            rounded = round(value, DECIMALS)
+            estimates.append(Estimate(value=rounded, n=n, n_undefined=n_undefined, method=note))
+        if columns:
+            resampled, jackknife = self._resampled(statistic, sampler, columns)
+            for row, column in enumerate(columns):
+                estimates[column] = self._with_interval(
+                    estimates[column], sampler.grouping, resampled[row], jackknife[row]
+                )
+        return tuple(estimates)
+
+    def _resampled(
+        self, statistic: Statistic, sampler: GroupSampler, columns: list[int]
+    ) -> tuple[Float64Array, Float64Array]:
+        """Return values of each resample, and values without each group (empty for "percentile").
+
+        Both arrays have one row per column of the results of `statistic`.
+        """
+
+        def computed(chunks: Iterator[Float64Array]) -> Float64Array:
+            rows = [statistic(counts)[:, columns] for counts in chunks]
+            return np.ascontiguousarray(np.concatenate(rows).T)
+
+        resampled = computed(sampler.resamples(self.n_resamples, self.seed)).round(DECIMALS)
+        if self.method == "percentile":
+            return resampled, np.empty((len(columns), 0))
+        return resampled, computed(sampler.leave_one_out())
+
+    def _with_interval(
+        self,
+        estimate: Estimate,
+        grouping: Grouping,
+        resampled: Float64Array,
+        jackknife: Float64Array,
+    ) -> Estimate:
+        """Return the estimate with its interval, or with the reason why it has none."""
         defined = resampled[~np.isnan(resampled)]
         n_undefined = len(resampled) - len(defined)
         if 2 * n_undefined > len(resampled):
-            return f"{n_undefined} of {len(resampled)} resamples are undefined"
+            reason = f"{n_undefined} of {len(resampled)} resamples are undefined"
+            return replace(estimate, method=f"no interval: {reason}")
         settings = f"{self.n_resamples} resamples, seed {self.seed}, {self.level:.0%}"
         settings += f", {n_undefined} resamples undefined and left out" if n_undefined else ""
         ends = ((1 - self.level) / 2, (1 + self.level) / 2)
-        if self.method == "bca":
-            jackknife = np.concatenate([statistic(counts) for counts in sampler.leave_one_out()])
-            ends = _bca_quantiles(ends, value, defined, jackknife)
+        if self.method == "bca" and estimate.value is not None:
+            ends = _bca_quantiles(ends, estimate.value, defined, jackknife)
         low, high = np.quantile(defined, ends).round(DECIMALS).tolist()
-        return low, high, settings
+        return replace(
+            estimate,
+            low=low,
+            high=high,
+            method=f"{estimate.method}, {settings}",
+            n_groups=grouping.n_groups,
+            unit=grouping.unit,
+        )
 
     def resamples(
         self, n_items: int, *, groups: Sequence[Hashable] | None = None
@@ -155,53 +210,14 @@ class Bootstrap:
 
         The chunks have `n_resamples` rows in total. See `estimate` for the arguments.
         """
-        return _Sampler.of(grouped(n_items, groups), None).resamples(self.n_resamples, self.seed)
+        return GroupSampler.of(grouped(n_items, groups), None).resamples(
+            self.n_resamples, self.seed
+        )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Sampler:
-    """Sampler that draws groups of items at random, separately in each stratum."""
-
-    grouping: Grouping
-    strata: tuple[np.ndarray, ...]
-    n_merged: int
-
-    @classmethod
-    def of(cls, grouping: Grouping, strata: Sequence[Hashable] | None) -> "_Sampler":
-        return cls(grouping, *groups_by_stratum(grouping, strata))
-
-    def __str__(self) -> str:
-        merged = f", {self.n_merged} strata of a single group merged" if self.n_merged else ""
-        return f"{self.grouping}{merged}"
-
-    def resamples(self, n: int, seed: int) -> Iterator[Float64Array]:
-        """Yield how often each resample contains each item, in chunks of shape (n, n_items).
-
-        The draws in a stratum do not depend on the chunk size or on the other strata.
-        """
-        rngs = [np.random.default_rng([seed, number]) for number in range(len(self.strata))]
-        for n_rows in self._chunk_sizes(n):
-            counts = np.zeros((n_rows, self.grouping.n_groups))
-            for rng, members in zip(rngs, self.strata, strict=True):
-                shares = np.full(len(members), 1 / len(members))
-                counts[:, members] = rng.multinomial(len(members), shares, size=n_rows)
-            yield counts[:, self.grouping.of_item]
-
-    def leave_one_out(self) -> Iterator[Float64Array]:
-        """Yield the counts of the jackknife, in chunks of shape (n, n_items).
-
-        There is one row per group: 0 for the items of this group, 1 for the other items.
-        """
-        start = 0
-        for n_rows in self._chunk_sizes(self.grouping.n_groups):
-            removed = np.arange(start, start + n_rows)[:, None]
-            yield (self.grouping.of_item != removed).astype(np.float64)
-            start += n_rows
-
-    def _chunk_sizes(self, n: int) -> Iterator[int]:
-        largest = max(1, _CHUNK // len(self.grouping.of_item))
-        for start in range(0, n, largest):
-            yield min(largest, n - start)
+def _without_value(point: Estimate | None, n_items: int, method: str) -> Estimate:
+    n, n_undefined = (point.n, point.n_undefined) if point else (0, n_items)
+    return Estimate(value=None, n=n, n_undefined=n_undefined, method=method)
 
 
 def _bca_quantiles(

@@ -158,13 +158,13 @@ def has_both(grouping: Grouping, present: BoolArray) -> bool:
         grouping: groups of the items.
         present: whether each item has each label, shape (n_items,) or (n_items, n_labels).
     """
-    labels = np.asarray(present, dtype=np.bool_).reshape(len(grouping.of_item), -1)
-    n_groups = []
-    for table in (labels, ~labels):
-        in_group = np.zeros((grouping.n_groups, labels.shape[1]), dtype=np.bool_)
-        np.logical_or.at(in_group, grouping.of_item, table)
-        n_groups.append(in_group.sum(axis=0))
-    return bool(((n_groups[0] >= 2) & (n_groups[1] >= 2)).any())
+    n_items = np.bincount(grouping.of_item, minlength=grouping.n_groups)
+    for column in np.asarray(present, dtype=np.bool_).reshape(len(grouping.of_item), -1).T:
+        n_present = np.bincount(grouping.of_item[column], minlength=grouping.n_groups)
+        is_in, is_missing = n_present > 0, n_present < n_items
+        if is_in.sum() >= 2 and is_missing.sum() >= 2:
+            return True
+    return False
 
 
 def _is_missing(value: object) -> bool:

@@ -89,7 +89,9 @@ def exchanges_of(n_units: int, n_permutations: int, seed: int) -> BoolArray:
         bits = np.arange(2**n_units)[:, None] >> np.arange(n_units)
         return np.asarray(bits & 1, dtype=np.bool_)
     exchanges = np.zeros((n_permutations + 1, n_units), dtype=np.bool_)
-    exchanges[1:] = np.random.default_rng(seed).integers(2, size=(n_permutations, n_units))
+    rng = np.random.default_rng(seed)
+    for exchange in exchanges[1:]:  # one at a time: integers need eight times the memory of bools
+        exchange[:] = rng.integers(2, size=n_units)
     return exchanges
 
 

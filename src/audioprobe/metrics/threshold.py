@@ -14,6 +14,7 @@ Conventions:
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -24,7 +25,7 @@ from sklearn.metrics import confusion_matrix_at_thresholds
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.label_metrics import micro_estimate, per_label
 from audioprobe.metrics.validation import validate, validate_predictions
-from audioprobe.types import Estimate
+from audioprobe.types import BoolArray, Estimate, FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,3 +236,21 @@ def f1_per_label(
         None if threshold is None else precision_recall_f1(column, scored >= threshold).f1
         for column, scored, threshold in columns
     )
+
+
+def decisions(
+    scores: FloatArray, thresholds: Sequence[float | None]
+) -> tuple[list[int], BoolArray]:
+    """Return the columns of the labels that have a threshold, and whether each score reaches it.
+
+    Args:
+        scores: shape (n_clips, n_labels).
+        thresholds: threshold of each label; None if it has none.
+
+    Returns:
+        Indices of labels, and decisions of shape (n_clips, n_columns).
+    """
+    columns = [n for n, threshold in enumerate(thresholds) if threshold is not None]
+    limits = np.array([thresholds[n] for n in columns], dtype=np.float64)
+    positive: BoolArray = scores[:, columns] >= limits
+    return columns, positive

@@ -11,7 +11,7 @@ Conventions:
 """
 
 import warnings
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +19,16 @@ import numpy.typing as npt
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
+from audioprobe.metrics.ranked_labels import (
+    Area,
+    CellSums,
+    RankedLabels,
+    average_precision,
+    quotient,
+    roc_auc,
+)
 from audioprobe.metrics.validation import finite_columns, validate, validate_predictions
-from audioprobe.types import BoolArray, Float64Array, FloatArray
+from audioprobe.types import Float64Array
 
 GRID = np.linspace(0, 1, 101)
 """False-positive rates at which curves are averaged."""
@@ -113,24 +121,25 @@ def rank_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> Statistic:
 
 def macro_roc_auc(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
     """Return a function that computes the macro-averaged AUC of every bootstrap resample."""
-    return _macro_ranking(targets, scores, RankedLabel.roc_auc)
+    return _macro_ranking(targets, scores, roc_auc)
 
 
 def macro_average_precision(targets: npt.ArrayLike, scores: npt.ArrayLike) -> Statistic:
     """Return a function that computes the macro-averaged average precision of every resample."""
-    return _macro_ranking(targets, scores, RankedLabel.average_precision)
+    return _macro_ranking(targets, scores, average_precision)
 
 
 def macro_f1(targets: npt.ArrayLike, predictions: npt.ArrayLike) -> Statistic:
     """Return a function that computes the macro-averaged F1 of every bootstrap resample."""
     present, predicted = validate_predictions(targets, predictions, n_dimensions=2)
-    hits, positives = (present & predicted).astype(np.float64), present.astype(np.float64)
-    positives_and_predictions = positives + predicted
+    cells = CellSums([(2 * p + q, 4) for p, q in zip(present.T, predicted.T, strict=True)])
 
     def statistic(counts: Float64Array) -> Float64Array:
-        f1 = quotient(2 * (counts @ hits), counts @ positives_and_predictions)
-        f1[counts @ positives == 0] = np.nan
-        return mean_of_defined(list(f1.T))
+        f1 = []
+        for _, only_predicted, only_present, both in cells(counts):
+            f1.append(quotient(2 * both, 2 * both + only_predicted + only_present))
+            f1[-1][both + only_present == 0] = np.nan
+        return mean_of_defined(f1)
 
     return statistic
 
@@ -157,7 +166,7 @@ def macro_roc_curve(
     is_mixed = present.any(axis=0) & ~present.all(axis=0)
     if not is_mixed.any():
         return None
-    labels = [RankedLabel(present[:, k], values[:, k]) for k in np.flatnonzero(is_mixed)]
+    labels = RankedLabels(present[:, is_mixed], values[:, is_mixed])
     (curve,) = _mean_curves(labels, np.ones((1, len(present))))
     low = high = None
     if bootstrap is not None:
@@ -165,78 +174,19 @@ def macro_roc_curve(
         curves = np.concatenate([_mean_curves(labels, counts) for counts in chunks])
         ends = (1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2
         low, high = np.nanquantile(curves, ends, axis=0)
-    return RocCurve(GRID, curve, low, high, len(labels))
+    return RocCurve(GRID, curve, low, high, int(is_mixed.sum()))
 
 
-class RankedLabel:
-    """Targets of one label, sorted by decreasing score, from which metrics are computed.
-
-    Methods take counts, shape (n_clips, n_resamples): how often each clip is in each resample.
-
-    Args:
-        targets: shape (n_clips,).
-        scores: shape (n_clips,), finite.
-    """
-
-    def __init__(self, targets: BoolArray, scores: FloatArray) -> None:
-        self._order = np.argsort(-scores, kind="stable")
-        self._present = targets[self._order]
-        ordered = scores[self._order]
-        self._last_of_ties = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True))
-
-    def roc_auc(self, counts: Float64Array) -> Float64Array:
-        """Return the area under the ROC curve, shape (n_resamples,)."""
-        hits, false_alarms = self.cumulative_counts(counts)
-        # A negative is outranked by the positives above it, and by half of the tied positives.
-        wins = np.einsum("cr,cr->r", _increments(false_alarms), hits - _increments(hits) / 2)
-        return quotient(wins, hits[-1] * false_alarms[-1])
-
-    def average_precision(self, counts: Float64Array) -> Float64Array:
-        """Return the average precision, shape (n_resamples,)."""
-        hits, false_alarms = self.cumulative_counts(counts)
-        n_predicted = hits + false_alarms
-        precision = np.divide(hits, n_predicted, out=np.zeros_like(hits), where=n_predicted > 0)
-        return quotient(np.einsum("cr,cr->r", _increments(hits), precision), hits[-1])
-
-    def cumulative_counts(self, counts: Float64Array) -> tuple[Float64Array, Float64Array]:
-        """Return the numbers of positives and of negatives at or above each distinct score.
-
-        Both arrays have shape (n_distinct_scores, n_resamples), sorted by decreasing score.
-        """
-        ordered = counts[self._order]
-        hits = np.cumsum(ordered * self._present[:, None], axis=0)
-        n_predicted = np.cumsum(ordered, axis=0)
-        if len(self._last_of_ties) < len(ordered):
-            hits, n_predicted = hits[self._last_of_ties], n_predicted[self._last_of_ties]
-        return hits, n_predicted - hits
-
-
-def mean_of_defined(columns: list[Float64Array]) -> Float64Array:
+def mean_of_defined(columns: Sequence[Float64Array] | Float64Array) -> Float64Array:
     """Return the mean over the first axis, ignoring NaN; NaN if all values are NaN."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Mean of empty slice")
         return np.asarray(np.nanmean(columns, axis=0), dtype=np.float64)
 
 
-def quotient(numerators: Float64Array, denominators: Float64Array) -> Float64Array:
-    """Return numerators / denominators; NaN if a denominator is not positive."""
-    undefined = np.full_like(numerators, np.nan)
-    return np.divide(numerators, denominators, out=undefined, where=denominators > 0)
-
-
-def _macro_ranking(
-    targets: npt.ArrayLike,
-    scores: npt.ArrayLike,
-    metric: Callable[[RankedLabel, Float64Array], Float64Array],
-) -> Statistic:
-    present, values = validate(targets, scores, n_dimensions=2)
-    labels = [RankedLabel(*column) for column in zip(present.T, values.T, strict=True)]
-
-    def statistic(counts: Float64Array) -> Float64Array:
-        by_clip = np.ascontiguousarray(counts.T)
-        return mean_of_defined([metric(label, by_clip) for label in labels])
-
-    return statistic
+def _macro_ranking(targets: npt.ArrayLike, scores: npt.ArrayLike, area: Area) -> Statistic:
+    labels = RankedLabels(*validate(targets, scores, n_dimensions=2))
+    return lambda counts: mean_of_defined(labels.areas(counts, area)[0])
 
 
 def _mid_ranks(values: Float64Array) -> Statistic:
@@ -260,22 +210,18 @@ def _centered(counts: Float64Array, ranks: Float64Array) -> Float64Array:
     return ranks - np.asarray(means, dtype=np.float64)
 
 
-def _increments(sums: Float64Array) -> Float64Array:
-    return np.diff(sums, axis=0, prepend=0.0)
-
-
-def _mean_curves(labels: Sequence[RankedLabel], counts: Float64Array) -> Float64Array:
+def _mean_curves(labels: RankedLabels, counts: Float64Array) -> Float64Array:
     """Return the mean ROC curve of the labels in each resample, shape (n_resamples, n_points)."""
-    by_clip = np.ascontiguousarray(counts.T)
-    return mean_of_defined([_curves(*label.cumulative_counts(by_clip)) for label in labels])
+    return mean_of_defined([_curves(*sums) for sums in labels.steps(counts)])
 
 
-def _curves(hits: Float64Array, false_alarms: Float64Array) -> Float64Array:
+def _curves(positives: Float64Array, negatives: Float64Array) -> Float64Array:
     """Return the ROC curve of one label in each resample, shape (n_resamples, n_points).
 
     A row has the true-positive rates at the false-positive rates `GRID`; it is NaN if the resample
     has no positives or no negatives.
     """
+    hits, false_alarms = np.cumsum(positives, axis=0), np.cumsum(negatives, axis=0)
     curves = np.full((hits.shape[1], len(GRID)), np.nan)
     for row in np.flatnonzero((hits[-1] > 0) & (false_alarms[-1] > 0)):
         x, y = (np.append(0.0, n[:, row] / n[-1, row]) for n in (false_alarms, hits))

@@ -3,18 +3,12 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.data_table import DataTable, TidyData
 from audioprobe.io.text_table import Displayed, Table, with_rate
-from audioprobe.metrics import (
-    ThresholdPolicy,
-    macro,
-)
+from audioprobe.metrics import ThresholdPolicy
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
 from audioprobe.metrics.grouping import named_groups, rare_label_strata
-from audioprobe.metrics.vectorized_metrics import macro_average_precision, macro_f1, macro_roc_auc
 from audioprobe.plots.forest_plot import ForestPlot, ForestPlotted, ForestRow
 from audioprobe.results.label_evaluation import IntervalFunction, LabelEvaluation, evaluate_labels
 from audioprobe.types import BoolArray, Estimate, FloatArray
@@ -159,30 +153,16 @@ def evaluate(
     """
     _check_threshold(threshold)
     _check_scores(scores, targets, len(labels), n_failed)
-    with_interval = _interval_function(bootstrap, targets, groups)
-    evaluated = evaluate_labels(scores, targets, labels, threshold, with_interval)
-    f1 = macro(tuple(label.f1 for label in evaluated))
-    limits = {n: e.threshold for n, e in enumerate(evaluated) if e.threshold is not None}
-    if limits:
-        columns = list(limits)
-        predictions = scores[:, columns] >= np.array(list(limits.values()))
-        f1 = with_interval(macro_f1(targets[:, columns], predictions), f1, targets)
+    with_intervals = _interval_function(bootstrap, targets, groups)
+    metrics = evaluate_labels(scores, targets, labels, threshold, with_intervals)
     return Evaluation(
-        labels=evaluated,
+        labels=metrics.labels,
         n_clips=scores.shape[0],
         n_failed=n_failed,
         threshold_policy=threshold.name if threshold else None,
-        auc=with_interval(
-            macro_roc_auc(targets, scores),
-            macro(tuple(label.auc.value for label in evaluated)),
-            targets,
-        ),
-        average_precision=with_interval(
-            macro_average_precision(targets, scores),
-            macro(tuple(label.average_precision.value for label in evaluated)),
-            targets,
-        ),
-        f1=f1,
+        auc=metrics.auc,
+        average_precision=metrics.average_precision,
+        f1=metrics.f1,
     )
 
 
@@ -196,25 +176,31 @@ def _check_threshold(threshold: object) -> None:
 def _interval_function(
     bootstrap: Bootstrap | None, targets: BoolArray, groups: Sequence[Hashable] | None
 ) -> IntervalFunction:
-    """Return a function that adds a bootstrap interval to an estimate of these clips."""
+    """Return a function that adds bootstrap intervals to estimates of these clips."""
     unit = "clips" if groups is None else "groups"
     of_clips = named_groups(groups, len(targets))
     strata = rare_label_strata(of_clips, targets)
 
-    def with_interval(statistic: Statistic, point: Estimate, present: BoolArray) -> Estimate:
-        if bootstrap is None or point.value is None:
-            return point
-        return bootstrap.estimate(
+    def with_intervals(
+        statistic: Statistic, points: Sequence[Estimate], present: Sequence[BoolArray]
+    ) -> Sequence[Estimate]:
+        if bootstrap is None:
+            return points
+        estimates = bootstrap.estimates(
             statistic,
             len(targets),
+            points,
+            present=present,
             groups=of_clips,
             strata=strata,
-            present=present,
-            point=point,
             unit=unit,
         )
+        return [
+            point if point.value is None else estimate
+            for point, estimate in zip(points, estimates, strict=True)
+        ]
 
-    return with_interval
+    return with_intervals
 
 
 def _ends(estimate: Estimate) -> tuple[float | None, float | None, float | None]:

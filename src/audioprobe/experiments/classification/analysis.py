@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 from audioprobe.experiments.classification.config import ClassificationConfig
 from audioprobe.experiments.classification.labelled_scores import (
-    Decisions,
     LabelledScores,
-    decisions,
     hierarchical_f1,
     hierarchy_distance,
     with_tuning_sets,
@@ -19,15 +17,9 @@ from audioprobe.experiments.classification.labelled_scores import (
 from audioprobe.experiments.classification.run import ClassificationCell
 from audioprobe.metrics import OracleThreshold, ThresholdPolicy, TunedThreshold
 from audioprobe.metrics.bootstrap import Bootstrap, Statistic
-from audioprobe.metrics.label_metrics import macro
 from audioprobe.metrics.paired import permutation
 from audioprobe.metrics.significance import PairedTest, holm
-from audioprobe.metrics.vectorized_metrics import (
-    macro_average_precision,
-    macro_f1,
-    macro_roc_auc,
-)
-from audioprobe.results.label_evaluation import LabelEvaluation, evaluate_labels
+from audioprobe.results.label_evaluation import LabelEvaluation, LabelMetrics, evaluate_labels
 from audioprobe.types import BoolArray, Estimate
 
 
@@ -146,27 +138,24 @@ def _score(
         policy = TunedThreshold.fit(source.targets, source.scores, on=name)
     distance = tree_f1 = None
     if n_clips:
-        decided = decisions(data, policy)
-        auc, precision, f1, labels = _metrics(data, policy, decided, bootstrap)
+        metrics = _metrics(data, policy, bootstrap)
         distance = hierarchy_distance(data, bootstrap)
-        tree_f1 = hierarchical_f1(data, decided, bootstrap)
+        tree_f1 = hierarchical_f1(data, [label.threshold for label in metrics.labels], bootstrap)
     else:
-        auc = precision = f1 = Estimate(
-            value=None, n=0, method="no scored clip has reference labels"
-        )
-        labels = ()
+        none = Estimate(value=None, n=0, method="no scored clip has reference labels")
+        metrics = LabelMetrics(labels=(), auc=none, average_precision=none, f1=none)
     return CellScore(
         evaluation_set=cell.evaluation_set,
         prompt_level=cell.prompt_level,
         familiar=cell.familiar,
-        auc=auc,
+        auc=metrics.auc,
         strict_auc=data.strict_auc(bootstrap),
         aucs_of_repeats=data.aucs_of_repeats(),
-        average_precision=precision,
-        f1=f1,
+        average_precision=metrics.average_precision,
+        f1=metrics.f1,
         threshold_policy=policy.name,
         gain=gain,
-        labels=labels,
+        labels=metrics.labels,
         hierarchy_distance=distance,
         hierarchical_f1=tree_f1,
         n_clips=n_clips,
@@ -176,35 +165,22 @@ def _score(
     )
 
 
-def _metrics(
-    data: LabelledScores, policy: ThresholdPolicy, decided: Decisions, bootstrap: Bootstrap
-) -> tuple[Estimate, Estimate, Estimate, tuple[LabelEvaluation, ...]]:
-    targets, scores = data.targets, data.scores
-
-    def with_interval(statistic: Statistic, point: Estimate, present: BoolArray) -> Estimate:
-        return bootstrap.estimate(
+def _metrics(data: LabelledScores, policy: ThresholdPolicy, bootstrap: Bootstrap) -> LabelMetrics:
+    def with_intervals(
+        statistic: Statistic, points: Sequence[Estimate], present: Sequence[BoolArray]
+    ) -> Sequence[Estimate]:
+        return bootstrap.estimates(
             statistic,
-            len(targets),
+            len(data.ids),
+            points,
+            present=present,
             groups=data.groups,
             strata=data.strata,
-            present=present,
-            point=point,
             unit=data.unit,
         )
 
-    labels = evaluate_labels(scores, targets, data.cell.result.labels, policy, with_interval)
-    f1 = macro(tuple(label.f1 for label in labels))
-    columns, positive = decided
-    if columns:
-        f1 = with_interval(macro_f1(targets[:, columns], positive), f1, targets)
-    auc = macro(tuple(label.auc.value for label in labels))
-    precision = macro(tuple(label.average_precision.value for label in labels))
-    return (
-        with_interval(macro_roc_auc(targets, scores), auc, targets),
-        with_interval(macro_average_precision(targets, scores), precision, targets),
-        f1,
-        labels,
-    )
+    labels = data.cell.result.labels
+    return evaluate_labels(data.scores, data.targets, labels, policy, with_intervals)
 
 
 def _compare(baseline: LabelledScores, data: LabelledScores, bootstrap: Bootstrap) -> PairedTest:

@@ -6,16 +6,15 @@ A "cell" is the result of one prompt level on one evaluation set.
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TypeAlias
 
 import numpy as np
 
 from audioprobe.experiments.classification.config import ClassificationConfig
 from audioprobe.experiments.classification.run import ClassificationCell
-from audioprobe.metrics import ThresholdPolicy
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.grouping import rare_label_strata
 from audioprobe.metrics.label_metrics import macro, per_label, roc_auc, with_failures
+from audioprobe.metrics.threshold import decisions
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc, mean, ratio
 from audioprobe.results.targets import targets_of
 from audioprobe.types import BoolArray, Estimate, FloatArray
@@ -129,31 +128,21 @@ def with_tuning_sets(
     return pairs
 
 
-Decisions: TypeAlias = tuple[list[int], BoolArray]
-"""Columns of the labels that have a threshold, and decisions, shape (n_clips, n_columns)."""
-
-
-def decisions(data: LabelledScores, policy: ThresholdPolicy) -> Decisions:
-    """Return whether each score reaches the threshold of its label; see `Decisions`.
-
-    Labels whose threshold is None are left out.
-    """
-    thresholds = policy.thresholds(data.targets, data.scores)
-    columns = [n for n, threshold in enumerate(thresholds) if threshold is not None]
-    limits = np.array([thresholds[n] for n in columns], dtype=np.float64)
-    positive: BoolArray = data.scores[:, columns] >= limits
-    return columns, positive
-
-
 def hierarchical_f1(
-    data: LabelledScores, decided: Decisions, bootstrap: Bootstrap
+    data: LabelledScores, thresholds: Sequence[float | None], bootstrap: Bootstrap
 ) -> Estimate | None:
     """Return F1 over all pairs of clip and label, where labels include their ancestors.
 
-    The result is None if the labels have no hierarchy, or no label has a threshold.
+    Args:
+        data: scores and reference labels.
+        thresholds: threshold of each label; labels without one are left out.
+        bootstrap: settings of the interval.
+
+    Returns:
+        None if the labels have no hierarchy, or no label has a threshold.
     """
     hierarchy = data.cell.hierarchy
-    columns, positive = decided
+    columns, positive = decisions(data.scores, thresholds)
     if hierarchy is None or not columns:
         return None
     # Ancestors outside the labels of the run get columns, too: they give partial credit.
