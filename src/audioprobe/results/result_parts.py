@@ -164,7 +164,7 @@ def _read_rows(path: Path, n_labels: int) -> tuple[list[dict[str, Any]], Float64
         table = parquet.read_table(path)
         values = table["scores"].combine_chunks().flatten().to_numpy().reshape(-1, n_labels)
         records = [_parsed(text) for text in table["record"].to_pylist()]
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise _unreadable(path, error) from error
     return records, values
 

@@ -149,8 +149,8 @@ def test_damaged_and_foreign_parts_are_errors(clips: list[Clip], tmp_path: Path)
 
 @pytest.mark.parametrize(
     "record",
-    ["{", "[" * 100_000, "[]", '{"clip": "clip 0"}'],
-    ids=["cut", "deep", "list", "fields"],
+    [None, "{", "[" * 100_000, "[]", '{"clip": "clip 0"}'],
+    ids=["null", "cut", "deep", "list", "fields"],
 )
 def test_damaged_record_of_a_part_is_an_error_that_names_the_file(
     clips: list[Clip], tmp_path: Path, record: str

@@ -222,7 +222,7 @@ class LTU(InspectedModel, InfoRepr):
                 text = self._tokenizer.decode(list(output.ids), skip_special_tokens=True)
                 yield Response(text.strip(), output.finish, details=details)
 
-        # Prompts share more in a batch about few clips; without sharing, padding costs more.
+        # A batch about few clips shares most; a static cache shares nothing, but computes padding.
         by_length = has_static_cache(self._net)
         yield from run_in_batches(
             self._encoded(prompts),
@@ -238,8 +238,8 @@ class LTU(InspectedModel, InfoRepr):
         """Yield the log-likelihood of each continuation for each prompt.
 
         Up to four times `batch_size` prompts are computed together, and those about the same audio
-        share its computation. Continuations follow the line break at the end of
-        the prompt directly, as responses did in training. A warning reports truncated audio.
+        share its computation. Continuations follow the line break at the end of the prompt
+        directly, as responses did in training. A warning reports truncated audio.
 
         Raises:
             InvalidInputError: if a question is empty or a continuation has no tokens.
