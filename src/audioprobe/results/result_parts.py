@@ -171,7 +171,7 @@ def _read_rows(path: Path, n_labels: int) -> tuple[list[dict[str, Any]], Float64
 
 def _parsed(text: str) -> dict[str, Any]:
     """Return the record of a clip; raise `ValueError` if it is damaged."""
-    record: dict[str, Any] = parse_json(text)
+    record = parse_json(text)
     if not isinstance(record, dict) or record.keys() != _FIELDS:
         raise ValueError(f"expected a record with the fields {sorted(_FIELDS)}, got {text:.100}")
     return record
