@@ -79,9 +79,8 @@ def run_in_batches(
             computed together, so that batches need less padding: each batch contains the first item
             without a result, and those read ahead that are closest to it in length.
         group: function that returns what items have in common, such as a clip. Items of a group are
-            then computed together: each batch contains the first item without a result, those read
-            ahead of its group, and then those of the next groups. It takes precedence over
-            `length`.
+            then computed together, in their order: each batch contains the first item without a
+            result, those of its group, and then those of the next groups; `length` is not used.
 
     Raises:
         OutOfMemoryError: if a single item does not fit into memory.
