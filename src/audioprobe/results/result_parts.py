@@ -7,7 +7,7 @@ failed clip. Its metadata describe the part; see `PartHeader`.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 from audioprobe.errors import InvalidInputError, located, needs_extra
 from audioprobe.io.atomic import atomic_open
 from audioprobe.io.json_codec import from_json, to_json
+from audioprobe.parsing import parse_json
 from audioprobe.results.classification import ClassificationResult
 from audioprobe.results.provenance import Provenance, combined_digest
 from audioprobe.results.scores import Caption, Failure, LabelScores, groups_of, truth_of
@@ -30,6 +31,7 @@ with needs_extra("data"):
 
 _HEADER = b"audioprobe"  # key of the metadata in a file
 _NO_DETAILS: Mapping[str, Any] = MappingProxyType({})
+_FIELDS = {"clip", "captions", "failure"}  # of a record
 _SCORES = pa.list_(pa.float64())
 
 
@@ -156,15 +158,23 @@ def _caption(clip_id: str, fields: dict[str, Any]) -> Caption:
     return Caption(clip_id=clip_id, **values)
 
 
-def _read_rows(path: Path, n_labels: int) -> tuple[Iterator[dict[str, Any]], Float64Array]:
+def _read_rows(path: Path, n_labels: int) -> tuple[list[dict[str, Any]], Float64Array]:
     """Return the records of the clips of a part, and the scores of those that did not fail."""
     try:
         table = parquet.read_table(path)
         values = table["scores"].combine_chunks().flatten().to_numpy().reshape(-1, n_labels)
-        records = table["record"].to_pylist()
-    except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        records = [_parsed(text) for text in table["record"].to_pylist()]
+    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError) as error:
         raise _unreadable(path, error) from error
-    return map(json.loads, records), values
+    return records, values
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    """Return the record of a clip; raise `ValueError` if it is damaged."""
+    record = parse_json(text)
+    if not isinstance(record, dict) or record.keys() != _FIELDS:
+        raise ValueError(f"expected a record with the fields {sorted(_FIELDS)}, got {text:.100}")
+    return record
 
 
 def _unreadable(path: Path, error: Exception) -> InvalidInputError:

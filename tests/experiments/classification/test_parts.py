@@ -5,7 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from tests.scripted import content, sound
 
 from audioprobe import CaptionClassifier, KeywordScorer, Prompt, Scripted
@@ -142,6 +144,23 @@ def test_damaged_and_foreign_parts_are_errors(clips: list[Clip], tmp_path: Path)
     path = tmp_path / "parts" / "00002.parquet"
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(InvalidInputError, match="cannot be read"):
+        parts.ResultParts(tmp_path / "parts", evaluation_set(clips)).read()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [None, "{", "[" * 100_000, "[]", '{"clip": "clip 0"}'],
+    ids=["null", "cut", "deep", "list", "fields"],
+)
+def test_damaged_record_of_a_part_is_an_error_that_names_the_file(
+    clips: list[Clip], tmp_path: Path, record: str
+) -> None:
+    classify(tmp_path / "parts", clips, Model())
+    path = tmp_path / "parts" / "00001.parquet"
+    table = parquet.read_table(path)
+    records = [record, *table["record"].to_pylist()[1:]]
+    parquet.write_table(table.set_column(0, "record", pa.array(records)), path)
+    with pytest.raises(InvalidInputError, match=r"00001\.parquet: the part of a result cannot"):
         parts.ResultParts(tmp_path / "parts", evaluation_set(clips)).read()
 
 

@@ -17,7 +17,7 @@ from audioprobe.experiments.finetuning.build import (
     select_clips,
 )
 from audioprobe.experiments.finetuning.config import ClipSubset, StudyConfig
-from audioprobe.experiments.finetuning.evaluation import score_yes_no
+from audioprobe.experiments.finetuning.yes_no import score_yes_no
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, load_ltu
 from audioprobe.models.ltu.model import LTU
 from audioprobe.probing.relations.concept_set import from_concepts

@@ -78,18 +78,20 @@ def test_at_most_one_batch_is_read_ahead() -> None:
 @pytest.mark.filterwarnings("ignore:A batch of")
 @settings(max_examples=20, deadline=None)
 @given(st.lists(st.integers(0, 50)), st.integers(1, 9), st.integers(1, 9))
-def test_results_and_their_order_do_not_depend_on_sorting_by_length(
+def test_results_and_their_order_do_not_depend_on_sorting(
     items: list[int], size: int, most: int
 ) -> None:
     answer = doubled(most, MemoryError(), [])
     expected = [2 * item for item in items]
     assert list(run_in_batches(items, size, answer, length=abs)) == expected
+    answer = doubled(most, MemoryError(), [])
+    assert list(run_in_batches(items, size, answer, group=lambda item: item % 3)) == expected
 
 
 @settings(deadline=None)
-@given(st.lists(st.integers(0, 50), min_size=1, max_size=100), st.integers(1, 9))
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=100), st.integers(1, 9), st.booleans())
 def test_at_most_four_batches_are_open_and_each_contains_the_first_item_without_result(
-    items: list[int], size: int
+    items: list[int], size: int, in_groups: bool
 ) -> None:
     pulled: list[int] = []
     batches: list[list[int]] = []
@@ -103,7 +105,13 @@ def test_at_most_four_batches_are_open_and_each_contains_the_first_item_without_
         batches.append([position for position, _ in batch])
         return batches[-1]
 
-    results = run_in_batches(source(), size, answer, length=lambda pair: pair[1])
+    results = run_in_batches(
+        source(),
+        size,
+        answer,
+        length=None if in_groups else lambda pair: pair[1],
+        group=(lambda pair: pair[1] % 5) if in_groups else None,
+    )
     for n_results, result in enumerate(results):
         assert result == n_results
         assert len(pulled) - n_results <= 4 * size
@@ -142,3 +150,20 @@ def test_items_of_one_length_are_computed_in_their_order() -> None:
 
     assert list(run_in_batches(range(20), 6, answer, length=lambda _: 1)) == list(range(20))
     assert batches == [list(range(20))[n : n + 6] for n in (0, 6, 12, 18)]
+
+
+def test_items_of_a_group_are_computed_together_and_in_their_order() -> None:
+    """Four items are read for the first batch, and then eight, with three about the clip b."""
+    batches: list[list[str]] = []
+
+    def answer(batch: Sequence[str]) -> Sequence[str]:
+        batches.append(list(batch))
+        return batch
+
+    items = [f"{clip}{n}" for n in range(4) for clip in "abc"]
+    assert list(run_in_batches(items, 4, answer, group=lambda item: item[0])) == items
+    assert batches == [
+        ["a0", "a1", "b0", "c0"],
+        ["b1", "b2", "b3", "c1"],
+        ["a2", "a3", "c2", "c3"],
+    ]

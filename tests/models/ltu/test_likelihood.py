@@ -91,6 +91,30 @@ def test_prompts_about_one_clip_are_one_row(monkeypatch: pytest.MonkeyPatch) -> 
     assert totals(in_parts) == pytest.approx(totals(expected), abs=1e-4)
 
 
+def test_prompts_share_a_clip_in_any_order_and_rows_of_similar_length_a_pass(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two clips with two questions each and two with twelve; two short rows fit into a pass."""
+    net = tiny_net()
+    sizes: list[tuple[int, ...]] = []
+    audio = audio_tokens(net)[0]
+    assert audio is not None
+    n_audio, clips = len(audio), [audio + n / 100 for n in range(4)]
+    order = [0, 1, 2, 3, *[n for _ in range(11) for n in (1, 3)], 0, 2]
+    prompts = [
+        TokenPrompt(torch.tensor([1, 5, 6, 10 + n]), clips[which]) for n, which in enumerate(order)
+    ]
+    expected = [
+        total for prompt in prompts for total in totals(log_likelihoods(net, [prompt], [[8], [9]]))
+    ]
+    for module in (branches, likelihood):
+        monkeypatch.setattr(module, "PASS_TOKENS", 2 * (n_audio + 3 + 2))
+    with recorded(net, sizes):
+        actual = log_likelihoods(net, prompts, [[8], [9]])
+    assert totals(actual) == pytest.approx(expected, abs=1e-4)
+    assert sizes == [(2, n_audio + 3 + 2), (1, n_audio + 3 + 12), (1, n_audio + 3 + 12)]
+
+
 def totals(rows: list[list[LogLikelihood]]) -> list[float]:
     return [value.total for row in rows for value in row]
 

@@ -311,3 +311,19 @@ def test_bfloat16_audio_tokens_are_close_to_float32(base: Path, checkpoint: Path
     assert spectrograms().dtype == torch.float32
     with pytest.raises(InvalidInputError, match="dtype"):
         LTU.from_pretrained(checkpoint, base=base, dtype="int4")
+
+
+def test_questions_about_a_clip_are_answered_in_one_batch(base: Path, checkpoint: Path) -> None:
+    """Four clips in turn, in batches of 8; without groups, each batch has a row per clip."""
+    model = LTU.from_pretrained(checkpoint, base=base, batch_size=8)
+    rows: list[int] = []
+
+    def record(_: object, __: object, kwargs: dict[str, torch.Tensor]) -> None:
+        n_rows, n_positions = kwargs["inputs_embeds"].shape[:2]
+        if n_positions > 1:  # not the last word of each question
+            rows.append(n_rows)
+
+    prompts = [Prompt(f"Question {n}?", noise(1.0, clip)) for n in range(8) for clip in range(4)]
+    with model._net.llama.model.register_forward_pre_hook(record, with_kwargs=True):
+        list(model.generate(prompts, Decoding(max_new_tokens=1)))
+    assert rows == [4, 2, 2, 3]

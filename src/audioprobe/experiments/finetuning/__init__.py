@@ -4,10 +4,10 @@ A strategy is a combination of one level of each of three factors: trainable mod
 (limits forgetting) and alignment (of audio with text). A training run is one strategy with one
 seed.
 
-`config` and `design` define the training runs, `build`, `evaluation` and `run` carry them out, and
-`storage` makes a tidy table of their results (one row per measurement). `comparison` and `analysis`
-compute statistics of the table; `tables`, `conclusions` and `report` present them. The modules
-import torch, so nothing is imported here.
+`config` and `design` define the training runs, `build`, `evaluation`, `yes_no` and `run` carry them
+out, and `storage` makes a tidy table of their results (one row per measurement). `comparison` and
+`analysis` compute statistics of the table; `tables`, `conclusions` and `report` present them. The
+modules import torch, so nothing is imported here.
 """
 
 __all__: list[str] = []

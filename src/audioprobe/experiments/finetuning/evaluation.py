@@ -1,8 +1,7 @@
 """Evaluation before and after fine-tuning: captions, texts, questions, weights and states."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -11,38 +10,35 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 import torch
-from accelerate.utils import send_to_device
 from torch import Tensor
 
 from audioprobe.audio.windowing import Windowing, read_waveform
 from audioprobe.classification.caption import CaptionClassifier
-from audioprobe.errors import AudioReadError, TrainingError
+from audioprobe.errors import TrainingError
 from audioprobe.experiments.finetuning.build import Materials
 from audioprobe.experiments.finetuning.config import EVALUATION_SETS, StudyConfig
 from audioprobe.experiments.finetuning.storage import Measurement
+from audioprobe.experiments.finetuning.yes_no import (
+    STORED_DIGITS,
+    readable_features,
+    score_yes_no,
+)
 from audioprobe.finetuning.text_corpora import encode_passages, evaluation_mode, text_losses
-from audioprobe.metrics.answers import most_likely_option
 from audioprobe.metrics.similarity import linear_cka
-from audioprobe.models.ltu.audio_frontend import AudioFrontend, load_frontend
+from audioprobe.models.ltu.audio_frontend import load_frontend
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
 from audioprobe.models.ltu.model import LTU
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
-from audioprobe.probing.prepared_probe import PreparedProbe
-from audioprobe.probing.trial import ProbeQuestion
-from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
+from audioprobe.progress import ProgressCallback, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
-from audioprobe.training.answer_loss import AnswerLoss, collate
 from audioprobe.training.examples import CAPTION_QUESTION, TrainingExample
 from audioprobe.training.trainable import GROUPS, TrainableModel
-from audioprobe.types import Decoding, Waveform
+from audioprobe.types import Decoding
 
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 
 _BATCH_SIZE = 16
 _N_STATES = 12  # number of clips, and of passages, whose hidden states are compared
-_DIGITS = 6  # decimals of stored scores and log-odds
-_PER_SEQUENCE, _PER_BATCH = 8, 32  # number of questions
-_YES, _NO = "Yes.", "No."
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +105,7 @@ class ModelEvaluator:
         hidden = {"text": mean_states(network, texts)}
         clips = self.materials.clips["in_domain"]
         frontend = load_frontend(model.net.config.audio)
-        features = (_features(frontend, partial(read_waveform, clip)) for clip in clips)
+        features = (readable_features(frontend, partial(read_waveform, clip)) for clip in clips)
         readable = list(islice((x for x in features if x is not None), _N_STATES))
         if readable:
             prompts = LTUPrompts(model.tokenizer)
@@ -136,7 +132,7 @@ class ModelEvaluator:
         clips = self.materials.clips[name]
         result = classify(clips, labels, progress=prefixed(self.progress, f"captions, {name}"))
         captions = result.captions_by_clip()
-        scores = np.round(result.scores, _DIGITS).tolist()
+        scores = np.round(result.scores, STORED_DIGITS).tolist()
         for clip, row in zip(result.clip_ids, scores, strict=True):
             yield Measurement(
                 measure=measure,
@@ -149,38 +145,6 @@ class ModelEvaluator:
         for failure in result.failures:
             clip, text = failure.clip_id, failure.message
             yield Measurement(measure=measure, item=clip, cluster=clip, value=None, text=text)
-
-
-def score_yes_no(
-    model: LTUCheckpoint,
-    probe: PreparedProbe,
-    progress: ProgressCallback = ignore_progress,
-    prefix: str = "",
-) -> Iterator[Measurement]:
-    """Yield the log-odds of the answer "Yes." against "No." for every question.
-
-    Only the first token in which the answers differ is compared. The value is None if a clip cannot
-    be read. Questions whether a clip is the concept itself ("identity") are skipped. `ConceptProbe`
-    compares whole answers, but is slower. Names of measures start with `prefix`.
-    """
-    questions = [q for q in probe.questions if q.pair.relation != "identity"]
-    questions.sort(key=lambda question: question.clip)
-    frontend = load_frontend(model.net.config.audio)
-    audio = {q.clip: _features(frontend, probe.sounds[q.clip]) for q in questions if q.clip}
-    readable = {clip: tensor for clip, tensor in audio.items() if tensor is not None}
-    in_text = [q for q in questions if not q.clip]
-    in_audio = [q for q in questions if q.clip in readable]
-    n_done = 0
-    for condition in (in_text, in_audio):
-        for start in range(0, len(condition), _PER_BATCH):
-            batch = condition[start : start + _PER_BATCH]
-            for question, log_odds in zip(batch, _log_odds(model, batch, readable), strict=True):
-                yield _answer(question, log_odds, prefix)
-            n_done += len(batch)
-            progress(ProgressEvent(stage="questions", done=n_done, total=len(questions)))
-    for question in questions:
-        if question.clip and question.clip not in readable:
-            yield _answer(question, None, prefix)
 
 
 def weight_changes(before: Mapping[str, Tensor], model: TrainableModel) -> list[Measurement]:
@@ -250,49 +214,6 @@ def similarities(
     ]
 
 
-@torch.inference_mode()
-def _log_odds(
-    model: LTUCheckpoint, questions: Sequence[ProbeQuestion], audio: dict[str, Tensor]
-) -> list[float]:
-    """Return the log-odds of "yes" for a batch of questions, all with a clip or all without."""
-    prompts = LTUPrompts(model.tokenizer)
-    yes, no = map(prompts.continuation_ids, (_YES, _NO))
-    n_shared = next(n for n, (a, b) in enumerate(zip(yes, no, strict=False)) if a != b)
-    examples = []
-    for question in questions:
-        prompt = [*prompts.tokenize(prompts.prompt(question.text)), *yes[:n_shared]]
-        examples.append(TrainingExample((*prompt, yes[n_shared]), len(prompt), question.clip))
-    batch = collate(
-        examples, audio, targets="answer", pad_id=prompts.eos_token_id, per_row=_PER_SEQUENCE
-    )
-    answer_loss = AnswerLoss(TrainableLTU(model.net)).eval()
-    logits, _ = answer_loss.logits(send_to_device(batch, model.net.llama.device))
-    log_odds: list[float] = (logits[:, yes[n_shared]] - logits[:, no[n_shared]]).tolist()
-    return log_odds
-
-
-def _answer(question: ProbeQuestion, log_odds: float | None, prefix: str) -> Measurement:
-    """Return the measurement of a question; its value is None if the log-odds are undefined."""
-    pair = question.pair
-    if log_odds is None or most_likely_option((log_odds, 0.0)) is None:
-        log_odds = None
-    return Measurement(
-        measure=f"{prefix}{question.condition} accuracy",
-        item=f"{pair.concept} {pair.relation} {pair.target} {pair.match}",
-        cluster=pair.concept,
-        value=None if log_odds is None else round(log_odds, _DIGITS),
-        reference=float(pair.holds),
-        text=question.clip,
-    )
-
-
 def _auc(name: str) -> str:
     """Return the name of the AUC measure of an evaluation set, such as "in-domain AUC"."""
     return f"{name.replace('_', '-')} AUC"
-
-
-def _features(frontend: AudioFrontend, read: Callable[[], Waveform]) -> Tensor | None:
-    """Return the input of the audio prefix for a clip, or None if its file cannot be read."""
-    with suppress(AudioReadError):  # counted as a failure by captions and questions
-        return frontend(read())[0]
-    return None

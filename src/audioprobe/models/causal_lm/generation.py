@@ -5,7 +5,7 @@ The token ids that are generated for a prompt do not depend on the other prompts
 
 import gc
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal, TypeVar
@@ -26,7 +26,7 @@ from audioprobe.devices import is_out_of_memory
 from audioprobe.errors import NonFiniteError, OutOfMemoryError, UnsupportedInputError
 from audioprobe.types import Decoding
 
-_SORTED_BATCHES = 4  # batches of items among which items of similar length are found
+_SORTED_BATCHES = 4  # batches of items among which similar items are found
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -64,19 +64,23 @@ def run_in_batches(
     size: int,
     compute: Callable[[Sequence[Item]], Iterable[Result]],
     length: Callable[[Item], int] | None = None,
+    group: Callable[[Item], Hashable] | None = None,
 ) -> Iterator[Result]:
     """Yield one result per item, in order, computed in batches.
 
     After an out-of-memory error, this and all later batches have half the size.
 
     Args:
-        items: items to process; at most one batch is read ahead, or four with `length`.
+        items: items to process; at most one batch is read ahead, or four with `length` or `group`.
         size: initial batch size.
         compute: function that returns one result per item of a batch. A result must not depend on
             the other items of the batch.
         length: function that returns the length of an item. Items of similar length are then
             computed together, so that batches need less padding: each batch contains the first item
             without a result, and those read ahead that are closest to it in length.
+        group: function that returns what items have in common, such as a clip. Items of a group are
+            then computed together, in their order: each batch contains the first item without a
+            result, those of its group, and then those of the next groups; `length` is not used.
 
     Raises:
         OutOfMemoryError: if a single item does not fit into memory.
@@ -85,15 +89,16 @@ def run_in_batches(
     waiting: dict[int, Item] = {}  # items without a result, by position
     results: dict[int, Result] = {}  # results of items after the first one in `waiting`
     n_yielded = 0
+    in_order = length is None and group is None
     while True:
         n_open = len(waiting) + len(results)
         # Read two batches for each one computed, so that the first is computed as soon as possible.
-        n_read = size if length is None or not n_yielded else 2 * size
-        most = size if length is None else _SORTED_BATCHES * size
+        n_read = size if in_order or not n_yielded else 2 * size
+        most = size if in_order else _SORTED_BATCHES * size
         waiting |= islice(queue, max(0, min(n_read, most - n_open)))
         if not waiting:
             return
-        batch = _next_batch(waiting, size, length)
+        batch = _next_batch(waiting, size, length, group)
         computed = _try(compute, [waiting[n] for n in batch])
         if computed is None:
             if len(batch) == 1:
@@ -118,11 +123,19 @@ def run_in_batches(
 
 
 def _next_batch(
-    waiting: Mapping[int, Item], size: int, length: Callable[[Item], int] | None
+    waiting: Mapping[int, Item],
+    size: int,
+    length: Callable[[Item], int] | None,
+    group: Callable[[Item], Hashable] | None,
 ) -> list[int]:
-    """Return the positions of up to `size` items: the first one, and those closest in length."""
+    """Return the positions of up to `size` items: the first one, and those similar to it."""
     positions = list(waiting)
     first = positions[0]
+    if group is not None:
+        groups: dict[Hashable, list[int]] = {}
+        for n in positions:
+            groups.setdefault(group(waiting[n]), []).append(n)
+        return [n for members in groups.values() for n in members][:size]
     if length is None or len(positions) <= size:
         return positions[:size]
     lengths = {n: length(waiting[n]) for n in positions}

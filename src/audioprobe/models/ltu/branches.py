@@ -1,7 +1,7 @@
 """Forward passes in which prompts about one clip share its audio and their common words.
 
-A row of a pass contains the audio tokens of a clip, and then a tree of words (`TokenTree`). Prompts
-about different clips are different rows.
+A row of a pass contains the audio tokens of a clip, the tokens with which all its texts start, and
+then a tree of the other tokens (`TokenTree`). Prompts about different clips are different rows.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from audioprobe.models.causal_lm.token_tree import TokenTree
 from audioprobe.models.ltu.network import LTUNetwork
 
 PASS_TOKENS = 1024
-"""Largest number of positions in a forward pass, unless a single sequence is longer.
+"""Largest number of positions in a forward pass, unless a single row is longer.
 
 Matrix products reach the full speed of a CPU core with a few hundred rows, and the cost of
 attention grows with the square of the length.
@@ -28,30 +28,34 @@ class Branches:
 
     Attributes:
         audio_tokens: shape (n_tokens, hidden); None for texts without audio.
-        tree: the texts.
+        start: tokens with which all texts start.
+        tree: the tokens after `start`.
     """
 
-    def __init__(self, audio_tokens: Tensor | None) -> None:
+    def __init__(self, audio_tokens: Tensor | None, start: Sequence[int] = ()) -> None:
         self.audio_tokens = audio_tokens
+        self.start = tuple(start)
         self.tree = TokenTree()
+
+    def n_before(self, net: LTUNetwork) -> int:
+        """Return the number of positions before the tree in the input of the LLaMA."""
+        return net.n_positions(self.audio_tokens) + len(self.start)
 
     def length(self, net: LTUNetwork) -> int:
         """Return the number of positions in the input of the LLaMA."""
-        return net.n_positions(self.audio_tokens) + len(self.tree)
+        return self.n_before(net) + len(self.tree)
 
 
 Row = TypeVar("Row", bound=Branches)
 
 
 def pass_batches(net: LTUNetwork, rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Yield rows that fit into one forward pass together, with padding."""
+    """Yield rows that fit into one forward pass together; similar lengths need less padding."""
     batch: list[Row] = []
-    longest = 0
-    for row in rows:
-        longest = max(longest, row.length(net))
-        if batch and longest * (len(batch) + 1) > PASS_TOKENS:
+    for row in sorted(rows, key=lambda row: row.length(net)):
+        if batch and row.length(net) * (len(batch) + 1) > PASS_TOKENS:
             yield batch
-            batch, longest = [], row.length(net)
+            batch = []
         batch.append(row)
     if batch:
         yield batch
@@ -69,17 +73,17 @@ def branch_states(
         net: the network.
         rows: the rows of the forward pass.
         cache: cache of transformers, which grows by the positions of the pass; None for no cache.
-        n_cached: number of positions in the cache. If there are any, they are the audio and the
-            beginning of the only row.
+        n_cached: number of positions in the cache. If there are any, they are the positions before
+            the tree of the only row.
     """
     device = net.llama.device
     embedded, positions = [], []
     for row in rows:
         audio = None if row.audio_tokens is None or n_cached else row.audio_tokens[None]
-        ids = torch.tensor(row.tree.ids, dtype=torch.long, device=device)
-        embedded.append(net.embed(ids[None], audio)[0])
-        n_audio = len(embedded[-1]) - len(row.tree)
-        positions.append(torch.cat([torch.arange(n_audio), n_audio + row.tree.depths()]))
+        ids = [*(() if n_cached else row.start), *row.tree.ids]
+        embedded.append(net.embed(torch.tensor([ids], dtype=torch.long, device=device), audio)[0])
+        n_before = len(embedded[-1]) - len(row.tree)
+        positions.append(torch.cat([torch.arange(n_before), n_before + row.tree.depths()]))
     longest = max(map(len, embedded))
     mask = torch.stack(
         [_mask(row.tree, longest, len(e)) for row, e in zip(rows, embedded, strict=True)]
@@ -99,7 +103,7 @@ def branch_states(
 
 
 def _mask(tree: TokenTree, longest: int, length: int) -> Tensor:
-    """Return True where a position sees another: audio, nodes of a tree, then padding.
+    """Return True where a position sees another: those before a tree, its nodes, then padding.
 
     Args:
         tree: the last nodes of the row.
@@ -109,8 +113,8 @@ def _mask(tree: TokenTree, longest: int, length: int) -> Tensor:
     Returns:
         Shape (longest, longest).
     """
-    n_audio = length - len(tree)
+    n_before = length - len(tree)
     mask = torch.eye(longest, dtype=torch.bool)
-    mask[:length, :n_audio] = torch.ones(length, n_audio, dtype=torch.bool).tril()
-    mask[n_audio:length, n_audio:length] = tree.visible()
+    mask[:length, :n_before] = torch.ones(length, n_before, dtype=torch.bool).tril()
+    mask[n_before:length, n_before:length] = tree.visible()
     return mask

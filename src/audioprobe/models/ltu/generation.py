@@ -63,6 +63,12 @@ def use_static_cache(net: LTUNetwork) -> None:
     net.llama.generation_config.cache_implementation = "static"
 
 
+def has_static_cache(net: LTUNetwork) -> bool:
+    """Return whether the LLaMA generates with keys and values of a fixed size."""
+    name: str | None = net.llama.generation_config.cache_implementation
+    return name == "static"
+
+
 def length_of(net: LTUNetwork, prompt: TokenPrompt) -> int:
     """Return the number of positions of a prompt in the input of the LLaMA, with audio tokens."""
     return len(prompt.input_ids) + net.n_positions(prompt.audio_tokens)
@@ -98,14 +104,8 @@ def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, A
     """
     # Pad with the first token of every prompt, so that the repetition penalty does not change.
     ids = left_padded([prompt.input_ids for prompt in prompts], int(prompts[0].input_ids[0]))
-    longest = max(length_of(net, prompt) for prompt in prompts)
-    rows, paths = _branches(net, prompts, longest + PASS_TOKENS)
-    passes = list(pass_batches(net, rows))
-    n_shared = sum(len(batch) * max(row.length(net) for row in batch) for batch in passes)
-    n_shared += len(prompts) + _PASS_COST * len(passes)
-    is_static = net.llama.generation_config.cache_implementation == "static"
-    has_empty_row = not all(row.length(net) for row in rows)
-    if is_static or has_empty_row or n_shared >= len(prompts) * longest:
+    passes, paths = ([], []) if has_static_cache(net) else _shared_passes(net, prompts)
+    if not passes:
         embedded, mask = _embed_batch(net, prompts)
         return {"input_ids": ids, "inputs_embeds": embedded, "attention_mask": mask}
     cache, mask = _cache_of(net, passes, paths)
@@ -117,6 +117,22 @@ def batch_inputs(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> dict[str, A
         "attention_mask": functional.pad(mask, (0, 1), value=1).to(ids.device),
         cache_name(net.llama): cache,
     }
+
+
+def _shared_passes(
+    net: LTUNetwork, prompts: Sequence[TokenPrompt]
+) -> tuple[list[list[Branches]], list[_Path]]:
+    """Return the rows of each pass over prompts without their last tokens, and the prompts' paths.
+
+    There are no passes if sharing saves less than it costs, or if a row would be empty.
+    """
+    longest = max(length_of(net, prompt) for prompt in prompts)
+    rows, paths = _branches(net, prompts, longest + PASS_TOKENS)
+    passes = list(pass_batches(net, rows))
+    n_shared = sum(len(batch) * max(row.length(net) for row in batch) for batch in passes)
+    n_shared += len(prompts) + _PASS_COST * len(passes)
+    has_empty_row = not all(row.length(net) for row in rows)
+    return ([] if has_empty_row or n_shared >= len(prompts) * longest else passes), paths
 
 
 def _branches(

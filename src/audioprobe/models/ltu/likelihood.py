@@ -4,17 +4,17 @@ Prompts about the same audio share its positions and their common beginnings, an
 share their prompt (`TokenTree`). Prompts about different audio are rows of one forward pass.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from audioprobe.models.causal_lm.generation import check_context
 from audioprobe.models.causal_lm.likelihood import common_start, require_tokens
-from audioprobe.models.causal_lm.prompt_cache import cache_name
+from audioprobe.models.causal_lm.token_tree import TokenTree
 from audioprobe.models.ltu.branches import (
     PASS_TOKENS,
     Branches,
@@ -30,7 +30,10 @@ _LOGITS = 128  # positions whose logits are computed at once: 25 MB for a vocabu
 
 @dataclass(frozen=True, slots=True)
 class _Sequence:
-    """A prompt with a continuation; `number` is the index of their log-likelihood."""
+    """A prompt, without the start of its row, with a continuation.
+
+    `number` is the index of their log-likelihood.
+    """
 
     number: int
     prompt: Sequence[int]
@@ -45,8 +48,8 @@ class _Sequence:
 class _ScoredBranches(Branches):
     """Sequences about one clip, or without audio, as one row of a forward pass."""
 
-    def __init__(self, audio_tokens: Tensor | None) -> None:
-        super().__init__(audio_tokens)
+    def __init__(self, audio_tokens: Tensor | None, start: Sequence[int]) -> None:
+        super().__init__(audio_tokens, start)
         self.predictions: list[tuple[int, int, int]] = []  # node, next token, number of sequence
 
     def add(self, sequence: _Sequence) -> None:
@@ -57,17 +60,14 @@ class _ScoredBranches(Branches):
         ]
 
 
-@torch.inference_mode()
 def log_likelihoods(
     net: LTUNetwork, prompts: Sequence[TokenPrompt], continuations: Sequence[Sequence[int]]
 ) -> list[list[LogLikelihood]]:
     """Return the log-likelihood of each continuation of each prompt.
 
-    Consecutive prompts whose audio tokens are the same tensor share it.
-
     Args:
         net: the network.
-        prompts: the prompts.
+        prompts: the prompts; those whose audio tokens are the same tensor share it.
         continuations: token ids of each continuation, at least one token each.
 
     Raises:
@@ -75,67 +75,78 @@ def log_likelihoods(
         NonFiniteError: if the log-likelihood of a continuation is not finite.
         UnsupportedInputError: if prompt and continuation exceed the model's context.
     """
+    totals = summed_log_probabilities(net, prompts, continuations)
+    counts = [len(ids) for ids in continuations]
+    return [
+        [LogLikelihood(total, n) for total, n in zip(values, counts, strict=True)]
+        for values in totals.tolist()
+    ]
+
+
+@torch.inference_mode()
+def summed_log_probabilities(
+    net: LTUNetwork, prompts: Sequence[TokenPrompt], continuations: Sequence[Sequence[int]]
+) -> Tensor:
+    """Return the values of `log_likelihoods`, (n_prompts, n_continuations); they may be NaN.
+
+    The tensor is on the CPU, in double precision.
+
+    Raises:
+        InvalidInputError: if a continuation is empty.
+        UnsupportedInputError: if prompt and continuation exceed the model's context.
+    """
     require_tokens(continuations)
     longest = max(map(len, continuations), default=0)
-    for prompt in prompts:
+    by_audio: dict[int, list[int]] = {}  # numbers of the prompts about each clip
+    for number, prompt in enumerate(prompts):
         check_context(net.llama, length_of(net, prompt), longest)
+        by_audio.setdefault(id(prompt.audio_tokens), []).append(number)
     totals = torch.zeros(len(prompts) * len(continuations), dtype=torch.double)
     rows: list[_ScoredBranches] = []
-    numbered = enumerate(prompts)
-    for _, group in groupby(numbered, key=lambda item: id(item[1].audio_tokens)):
-        members = dict(group)
-        audio_tokens = next(iter(members.values())).audio_tokens
-        sequences = [
-            _Sequence(number * len(continuations) + n, prompt_ids, ids)
-            for number, prompt in members.items()
-            for prompt_ids in [prompt.input_ids.tolist()]
-            for n, ids in enumerate(continuations)
-        ]
-        parts = list(_parts(audio_tokens, sequences, PASS_TOKENS - net.n_positions(audio_tokens)))
-        if len(parts) > 1:
-            _score_with_cache(net, audio_tokens, sequences, totals)
+    for numbers in by_audio.values():
+        parts = _parts({number: prompts[number] for number in numbers}, continuations)
+        if len(parts) > 1 and parts[0].n_before(net):
+            _score_with_cache(net, parts, totals)
         else:
             rows += parts
     for batch in pass_batches(net, rows):
         _score(net, batch, totals)
-    counts = [len(ids) for ids in continuations]
-    return [
-        [LogLikelihood(total, n) for total, n in zip(values, counts, strict=True)]
-        for values in totals.reshape(len(prompts), len(continuations)).tolist()
-    ]
+    return totals.reshape(len(prompts), len(continuations))
 
 
 def _parts(
-    audio_tokens: Tensor | None, sequences: Sequence[_Sequence], limit: int
-) -> Iterator[_ScoredBranches]:
-    """Yield the sequences in parts of at most `limit` nodes, and of at least one sequence."""
-    part = _ScoredBranches(audio_tokens)
-    for sequence in sequences:
-        if len(part.tree) and len(part.tree) + part.tree.n_new(sequence.inputs) > limit:
-            yield part
-            part = _ScoredBranches(audio_tokens)
-        part.add(sequence)
-    if len(part.tree):
-        yield part
+    prompts: Mapping[int, TokenPrompt], continuations: Sequence[Sequence[int]]
+) -> list[_ScoredBranches]:
+    """Return the continuations of prompts about one clip, by number, as rows with the same start.
+
+    The tree of a row has at most `PASS_TOKENS` nodes, unless a single sequence has more.
+    """
+    ids = {number: prompt.input_ids.tolist() for number, prompt in prompts.items()}
+    audio_tokens = next(iter(prompts.values())).audio_tokens
+    start = common_start(list(ids.values()))
+    parts: list[_ScoredBranches] = []
+    for number, prompt in ids.items():
+        for n, continuation in enumerate(continuations):
+            numbered = number * len(continuations) + n
+            sequence = _Sequence(numbered, prompt[len(start) :], continuation)
+            if not parts or _exceeds(parts[-1].tree, sequence):
+                parts.append(_ScoredBranches(audio_tokens, start))
+            parts[-1].add(sequence)
+    return parts
 
 
-def _score_with_cache(
-    net: LTUNetwork, audio_tokens: Tensor | None, sequences: Sequence[_Sequence], totals: Tensor
-) -> None:
-    """Score sequences that do not fit into one pass; audio and common start are computed once."""
-    start = common_start([sequence.prompt for sequence in sequences])
-    rest = [_Sequence(s.number, s.prompt[len(start) :], s.continuation) for s in sequences]
-    ids = torch.tensor([start], dtype=torch.long, device=net.llama.device)
-    embedded = net.embed(ids, None if audio_tokens is None else audio_tokens[None])
-    cache = None
-    if embedded.shape[1]:
-        with net.reading([audio_tokens]):
-            outputs = net.llama.model(inputs_embeds=embedded, use_cache=True)
-        cache = getattr(outputs, cache_name(net.llama.model))
-    for part in _parts(audio_tokens, rest, PASS_TOKENS):
-        _score(net, [part], totals, cache, embedded.shape[1])
-        if cache is not None:
-            cache.crop(-len(part.tree))
+def _exceeds(tree: TokenTree, sequence: _Sequence) -> bool:
+    """Return whether a tree would have too many nodes with another sequence."""
+    return len(tree) + tree.n_new(sequence.inputs) > PASS_TOKENS
+
+
+def _score_with_cache(net: LTUNetwork, parts: Sequence[_ScoredBranches], totals: Tensor) -> None:
+    """Score parts that do not fit into one pass; audio and start are computed once."""
+    cache, n_cached = DynamicCache(), parts[0].n_before(net)
+    branch_states(net, [Branches(parts[0].audio_tokens, parts[0].start)], cache)
+    for part in parts:
+        _score(net, [part], totals, cache, n_cached)
+        cache.crop(-len(part.tree))
 
 
 def _score(
@@ -147,13 +158,13 @@ def _score(
 ) -> None:
     """Add the log-likelihoods of all sequences of a forward pass to `totals`.
 
-    A cache contains the audio and the beginning of the only row; it grows.
+    A cache contains the positions before the tree of the only row; it grows.
     """
     states = branch_states(net, rows, cache, n_cached)
-    n_audio = [0 if n_cached else net.n_positions(row.audio_tokens) for row in rows]
+    n_before = [0 if n_cached else row.n_before(net) for row in rows]
     columns = zip(
         *(
-            (n * states.shape[1] + n_audio[n] + node, token, number)
+            (n * states.shape[1] + n_before[n] + node, token, number)
             for n, row in enumerate(rows)
             for node, token, number in row.predictions
         ),

@@ -28,6 +28,7 @@ from audioprobe.models.ltu.generation import (
     EncodedPrompt,
     TokenPrompt,
     generate,
+    has_static_cache,
     length_of,
     use_static_cache,
 )
@@ -221,11 +222,14 @@ class LTU(InspectedModel, InfoRepr):
                 text = self._tokenizer.decode(list(output.ids), skip_special_tokens=True)
                 yield Response(text.strip(), output.finish, details=details)
 
+        # A batch about few clips shares most; a static cache shares nothing, but computes padding.
+        by_length = has_static_cache(self._net)
         yield from run_in_batches(
             self._encoded(prompts),
             self._batch_size,
             respond,
-            lambda pair: length_of(self._net, pair[0]),
+            length=(lambda pair: length_of(self._net, pair[0])) if by_length else None,
+            group=None if by_length else lambda pair: id(pair[0].audio_tokens),
         )
 
     def log_likelihood(
@@ -233,9 +237,9 @@ class LTU(InspectedModel, InfoRepr):
     ) -> Iterator[Sequence[LogLikelihood]]:
         """Yield the log-likelihood of each continuation for each prompt.
 
-        Consecutive prompts about the same audio share its computation, and up to four times
-        `batch_size` prompts share a forward pass. Continuations follow the line break at the end of
-        the prompt directly, as responses did in training. A warning reports truncated audio.
+        Up to four times `batch_size` prompts are computed together, and those about the same audio
+        share its computation. Continuations follow the line break at the end of the prompt
+        directly, as responses did in training. A warning reports truncated audio.
 
         Raises:
             InvalidInputError: if a question is empty or a continuation has no tokens.
