@@ -125,7 +125,7 @@ def _score_with_cache(
     """Score sequences that do not fit into one pass; audio and common start are computed once."""
     start = common_start([sequence.prompt for sequence in sequences])
     rest = [_Sequence(s.number, s.prompt[len(start) :], s.continuation) for s in sequences]
-    ids = torch.tensor([start], dtype=torch.long, device=net.llama.device)
+    ids = torch.tensor([start], dtype=torch.long, device=net.device)
     embedded = net.embed(ids, None if audio_tokens is None else audio_tokens[None])
     cache = None
     if embedded.shape[1]:
