@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from audioprobe.models.causal_lm.generation import check_context
-from audioprobe.models.causal_lm.likelihood import common_start, require_tokens
-from audioprobe.models.causal_lm.prompt_cache import cache_name
+from audioprobe.models.causal_lm.likelihood import require_tokens
+from audioprobe.models.causal_lm.prompt_cache import cache_name, common_start
 from audioprobe.models.ltu.branches import (
     PASS_TOKENS,
     Branches,
