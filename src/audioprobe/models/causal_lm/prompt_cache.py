@@ -99,10 +99,21 @@ class PromptCache:
         The result is None if a batch cannot start with them: if the model has another kind of
         cache, or rotary positions that differ from the index of a token.
         """
-        self.process(inputs)
+        if not self._has_processed(inputs):
+            self.process(inputs)
         self.can_start_batches = _can_crop(self._cache) and not _has_rope_deltas(self._model)
         # Layers replace their tensors, and never change them in place.
         return [copy.copy(n) for n in self._cache.layers] if self.can_start_batches else None
+
+    def _has_processed(self, inputs: Mapping[str, Tensor]) -> bool:
+        """Return whether the cache contains exactly these inputs."""
+        before, ids = self._inputs, inputs["input_ids"]
+        return (
+            have_equal_features(before, inputs)
+            and torch.equal(before["input_ids"], ids)
+            and _can_crop(self._cache)
+            and self._cache.get_seq_length() == ids.shape[1]
+        )
 
     def _n_shared(self, inputs: Mapping[str, Tensor]) -> int:
         """Return the number of tokens at the start that need not be computed again."""
