@@ -54,7 +54,7 @@ def offloaded(model: LTU) -> set[str]:
     [
         {"device_map": {"": "disk"}},
         {"device_map": {"": "cpu", "model.layers": "disk", "model.layers.0": "cpu"}},
-        {"device_map": "auto", "max_memory": {"cpu": "200KB"}},
+        {"device_map": "auto", "max_memory": {"cpu": "500KB"}},
     ],
 )
 def test_layers_on_the_disk_change_no_result(
@@ -99,6 +99,8 @@ def test_strategies_use_the_cpu_if_there_is_no_gpu(
         ({"device_map": {"model.layers.0.mlp": "cpu", "": "cpu"}}, "cannot be split"),
         ({"device_map": {"model": "cpu"}}, "lm_head"),
         ({"device_map": {"": "disk"}}, "offload_folder"),
+        ({"device_map": "auto", "max_memory": {"cpu": "much"}}, "max_memory"),
+        ({"device_map": "auto", "max_memory": {"gpu": "1GB"}}, "max_memory"),
         ({"device_map": "auto", "device": "cpu"}, "without device"),
         ({"device_map": "auto", "compiled": True}, "compiled"),
         ({"device_map": "auto", "quantization": "8bit"}, "quantization"),

@@ -45,6 +45,7 @@ def stack_inputs(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return batch
 
 
+@torch.inference_mode()
 def shared_start_inputs(
     model: Any,  # noqa: ANN401 - models have no common type
     rows: Sequence[Mapping[str, Tensor]],

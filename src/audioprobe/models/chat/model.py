@@ -273,7 +273,7 @@ class TransformersLM(InspectedModel, InfoRepr):
     def _has_adapters(self) -> bool:
         """Whether the model has LoRA for prompts with audio only, as Granite Speech has."""
         loaded = getattr(self._net, "_hf_peft_config_loaded", False)
-        return loaded and getattr(self._net.config, "has_lora_adapter", False)
+        return bool(loaded and getattr(self._net.config, "has_lora_adapter", False))
 
     def _switch_adapters(self, inputs: Mapping[str, Tensor]) -> None:
         """Enable LoRA for prompts with audio, and disable it for text prompts."""

@@ -132,14 +132,23 @@ def _inferred(
     max_memory: Mapping[int | str, int | str] | None,
 ) -> Mapping[str, int | str]:
     """Return the device of each module, as transformers chooses it."""
-    limits = None if max_memory is None else dict(max_memory)
     whole = list(llama._no_split_modules)  # noqa: SLF001 - as transformers does
-    if strategy == "sequential":
-        limits = get_max_memory(limits)
-    else:
-        is_low = strategy == "balanced_low_0"
-        limits = get_balanced_memory(llama, limits, whole, low_zero=is_low)
-    devices: dict[str, int | str] = infer_auto_device_map(llama, limits, whole)
+    limits = None
+    if max_memory is not None:
+        # Keys in TOML are texts, but accelerate expects numbers of GPUs.
+        limits = {int(k) if str(k).isdigit() else k: size for k, size in max_memory.items()}
+    try:
+        if strategy == "sequential":
+            limits = get_max_memory(limits)
+        else:
+            is_low = strategy == "balanced_low_0"
+            limits = get_balanced_memory(llama, limits, whole, low_zero=is_low)
+        devices: dict[str, int | str] = infer_auto_device_map(llama, limits, whole)
+    except (ValueError, RuntimeError) as error:  # the latter for an unknown device
+        raise InvalidInputError(
+            'Expected max_memory as sizes of devices, such as {0: "20GiB", "cpu": "60GiB"}, got '
+            f"{max_memory!r} ({error!s:.200}). Change it."
+        ) from error
     return devices
 
 
