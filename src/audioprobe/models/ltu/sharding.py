@@ -19,11 +19,11 @@ from accelerate.utils import get_balanced_memory, get_max_memory
 from audioprobe.errors import InvalidInputError, UnsupportedInputError
 from audioprobe.models.ltu.network import LTUNetwork
 
-Strategy: TypeAlias = Literal["auto", "balanced", "balanced_low_0", "sequential"]
-STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
+MapStrategy: TypeAlias = Literal["auto", "balanced", "balanced_low_0", "sequential"]
+STRATEGIES: tuple[MapStrategy, ...] = get_args(MapStrategy)
 """Names of transformers' ways to distribute layers; "auto" equals "balanced"."""
 
-DeviceMap: TypeAlias = Strategy | Mapping[str, int | str]
+DeviceMap: TypeAlias = MapStrategy | Mapping[str, int | str]
 """How to distribute layers, or the device of each module of the LLaMA."""
 
 _HOSTS = ("cpu", "disk")  # with a GPU, weights there are copied to it for each use
@@ -128,7 +128,7 @@ def _check_devices(device_map: Mapping[str, int | str]) -> None:
 
 def _inferred(
     llama: Any,  # noqa: ANN401 - attributes of models of transformers have no types
-    strategy: Strategy,
+    strategy: MapStrategy,
     max_memory: Mapping[int | str, int | str] | None,
 ) -> Mapping[str, int | str]:
     """Return the device of each module, as transformers chooses it."""
@@ -182,8 +182,7 @@ def _by_part(llama: Any, device_map: Mapping[str, int | str]) -> dict[str, str]:
 def _main_device(devices: Mapping[str, str]) -> str:
     """Return the device that computes word embeddings, and what is offloaded to CPU or disk."""
     gpus = [device for device in devices.values() if device not in _HOSTS]
-    own = devices[_EMBEDDINGS]
-    return own if own in gpus else next(iter(gpus), "cpu")
+    return devices[_EMBEDDINGS] if devices[_EMBEDDINGS] in gpus else next(iter(gpus), "cpu")
 
 
 def _temporary_folder(net: LTUNetwork, parent: str | Path | None) -> str:
