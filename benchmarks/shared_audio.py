@@ -2,24 +2,30 @@
 
 The peer of likelihoods is the general code for causal models of transformers: it processes each
 prompt once, and all continuations of the prompt use its keys and values. The peer of answers is
-the same code in the same batches of 16, in which each question has its own copy of the audio.
+the same code in the same batches of 16, in which each question has its own copy of the audio. With
+`--answers`, only those of the chat model are compared.
 
 1. 32 yes/no questions about one clip with 750 audio positions, by a random LTU, and by a random
    Qwen2-Audio, whose encoder runs once instead of 32 times.
 2. The same questions about one clip by `mini`, which has 21 audio positions.
 3. 28 labels of about 5 tokens for each of 64 clips, by `mini`.
-4. Answers of one token, the usual length of "yes" and "no", to the questions of 1 and 2.
+4. Answers of one token, the usual length of "yes" and "no", to the questions of 1 and 2, also
+   by the chat model.
 
 Theory counts positions: with a common beginning of C positions, and R more in each of N prompts,
 at most N (C + R) / (C + N R) as many are computed.
 """
 
+import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 from transformers import Qwen2AudioConfig, Qwen2AudioForConditionalGeneration
 
+from audioprobe.models.causal_lm.batch_inputs import shared_start_inputs, stack_inputs
+from audioprobe.models.causal_lm.generation import continue_batch
 from audioprobe.models.causal_lm.likelihood import log_likelihood
 from audioprobe.models.causal_lm.prompt_cache import PromptCache
 from audioprobe.models.ltu.checkpoint import load_ltu
@@ -108,17 +114,33 @@ class Chat:
         """Log-odds of two tokens after a clip and each question, with one cache or without."""
         values, cache = [], PromptCache(self.net, (AUDIO_TOKEN,))
         for question in questions:
-            ids = torch.cat([torch.full((LONG,), AUDIO_TOKEN), question])[None]
-            inputs = {
-                "input_ids": ids,
-                "attention_mask": torch.ones_like(ids),
-                "input_features": self.features,
-                "feature_attention_mask": torch.ones(1, 3000, dtype=torch.long),
-            }
             known = cache if shared else PromptCache(self.net)
-            first, second = log_likelihood(self.net, inputs, [[5], [6]], known)
+            first, second = log_likelihood(self.net, self._inputs(question), [[5], [6]], known)
             values.append(first.total - second.total)
         return values
+
+    @torch.inference_mode()
+    def answers(self, questions: Sequence[Tensor], *, shared: bool) -> list[float]:
+        """Token ids of answers, as numbers to compare, in batches that share the clip or copies."""
+        ids: list[float] = []
+        starts = PromptCache(self.net, (AUDIO_TOKEN,))
+        for start in range(0, len(questions), 16):
+            rows = [self._inputs(question) for question in questions[start : start + 16]]
+            inputs = shared_start_inputs(self.net, rows, starts) if shared else stack_inputs(rows)
+            assert inputs is not None
+            for tokens in continue_batch(self.net, inputs, Decoding(max_new_tokens=1), (END,)):
+                ids += tokens.ids or (END,)
+        return ids
+
+    def _inputs(self, question: Tensor) -> dict[str, Tensor]:
+        """Inputs of the model for a prompt with the clip."""
+        ids = torch.cat([torch.full((LONG,), AUDIO_TOKEN), question])[None]
+        return {
+            "input_ids": ids,
+            "attention_mask": torch.ones_like(ids),
+            "input_features": self.features,
+            "feature_attention_mask": torch.ones(1, 3000, dtype=torch.long),
+        }
 
 
 def compare(
@@ -148,6 +170,15 @@ def main() -> None:
         for _ in QUESTIONS
     ]
     chat, texts = Chat(), [prompt.input_ids for prompt in random_questions]
+    chat_answers = partial(
+        compare,
+        f"32 answers, {LONG} audio positions, chat model",
+        5,
+        lambda: chat.answers(texts, shared=False),
+        lambda: chat.answers(texts, shared=True),
+    )
+    if "--answers" in sys.argv:
+        finish(chat_answers())
     clip = torch.randn(21, mini.llama.config.hidden_size) * 0.1
     about_one = [prompt_of(question, clip) for question in QUESTIONS]
     captions = [prompt_of("What is the sound?", clip + n / 100) for n in range(N_CLIPS)]
@@ -188,6 +219,7 @@ def main() -> None:
             lambda: answers(mini, about_one, shared=False),
             lambda: answers(mini, about_one, shared=True),
         ),
+        chat_answers(),
     )
 
 

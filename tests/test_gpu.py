@@ -101,6 +101,21 @@ def test_company_changes_no_answer(ltu: Callable[..., LTU]) -> None:
     assert answers[0] == answers[1]
 
 
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("device_map", ["auto", {"": 0, "model.layers.1": 1, "lm_head": "cpu"}])
+def test_layers_on_two_gpus_change_no_answer(ltu: Callable[..., LTU], device_map: Any) -> None:
+    texts, likely = [], []
+    for model in (ltu("cuda"), ltu("auto", device_map=device_map)):
+        texts.append([r.text for r in model.generate(PROMPTS, Decoding(max_new_tokens=12))])
+        likely.append(
+            [[x.total for x in row] for row in model.log_likelihood(PROMPTS, ["a", "bc"])]
+        )
+    if device_map != "auto":  # which may find that the tiny model fits on one
+        assert len({p.device for p in model._net.parameters()} - {torch.device("meta")}) == 2
+    assert texts[0] == texts[1]
+    np.testing.assert_allclose(likely[1], likely[0], rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("kind", ["8bit", "4bit"])
 def test_few_bits_are_near_to_many(ltu: Callable[..., LTU], kind: str) -> None:
     pytest.importorskip("bitsandbytes")

@@ -61,7 +61,8 @@ def logits_of(states: Tensor, norm: nn.Module, head: nn.Module, *, normalized: b
         normalized: whether the norm was applied already, as at "lm.norm".
     """
     weight = next(norm.parameters())  # the head may have quantized weights
-    moved = states.to(weight.device, weight.dtype)
+    # Offloaded weights (meta) move to the device that computes, and hooks move the states there.
+    moved = states.to(states.device if weight.is_meta else weight.device, weight.dtype)
     logits: Tensor = head(moved if normalized else norm(moved))
     return logits.float()
 

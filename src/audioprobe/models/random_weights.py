@@ -20,8 +20,14 @@ def with_random_weights(net: Network, seed: int) -> Network:
     only their arrangement is lost.
 
     Raises:
-        UnsupportedInputError: if the network has quantized weights.
+        UnsupportedInputError: if the network has quantized weights, or weights on the disk or
+            offloaded to the CPU.
     """
+    if any(parameter.is_meta for parameter in net.parameters()):
+        raise UnsupportedInputError(
+            "Expected weights in the memory of the devices that compute, got offloaded weights. "
+            "Load the model with a device_map without offloading."
+        )
     copy = deepcopy(net)
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in copy.named_parameters():

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from audioprobe.errors import InvalidInputError, NonFiniteError
 from audioprobe.models.causal_lm import likelihood, prompt_cache
+from audioprobe.models.causal_lm.batch_inputs import stack_inputs
 from audioprobe.models.causal_lm.generation import continue_batch
-from audioprobe.models.chat.model import stack_inputs
 from audioprobe.types import Decoding
 
 N_SOUND = 6  # tokens of two blocks of 15 encoder frames

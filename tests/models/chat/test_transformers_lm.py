@@ -11,7 +11,8 @@ from tests.tiny_chat_models import KINDS, saved
 from transformers import AutoModelForMultimodalLM, AutoModelForSeq2SeqLM, AutoProcessor
 
 from audioprobe import load
-from audioprobe.models.chat.model import TransformersLM, stack_inputs
+from audioprobe.models.causal_lm.batch_inputs import stack_inputs
+from audioprobe.models.chat.model import TransformersLM
 from audioprobe.testing import check_likelihood_model
 from audioprobe.types import Decoding, Example, LogLikelihood, Prompt, Response, Waveform
 

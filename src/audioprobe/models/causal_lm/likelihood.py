@@ -10,7 +10,6 @@ import copy
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from itertools import takewhile
 from typing import Any
 
 import torch
@@ -19,7 +18,12 @@ from torch.nn.utils.rnn import pad_sequence
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.models.causal_lm.generation import run_in_batches, run_single
-from audioprobe.models.causal_lm.prompt_cache import PER_TOKEN, PromptCache, logits_after
+from audioprobe.models.causal_lm.prompt_cache import (
+    PER_TOKEN,
+    PromptCache,
+    common_start,
+    logits_after,
+)
 from audioprobe.types import LogLikelihood, Option
 
 CHUNK = 32  # continuations per forward pass
@@ -114,14 +118,6 @@ def require_tokens(continuations: Sequence[Sequence[int]]) -> None:
     """Raise `InvalidInputError` if a continuation has no token ids."""
     if any(not len(ids) for ids in continuations):
         raise InvalidInputError("A continuation needs at least one token, got none.")
-
-
-def common_start(sequences: Sequence[Sequence[int]]) -> list[int]:
-    """Return the tokens with which all sequences start, except the last token of the shortest."""
-    shortest = min(map(len, sequences))
-    same = (len(set(tokens)) == 1 for tokens in zip(*sequences, strict=False))
-    n_same = sum(1 for _ in takewhile(bool, same))
-    return list(sequences[0][: min(n_same, shortest - 1)])
 
 
 def _continue(

@@ -3,8 +3,9 @@
 Questions about one clip share its positions, which are most of the prompt of an audio model.
 """
 
+import copy
 import inspect
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -14,10 +15,13 @@ from torch import Tensor
 from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
-from audioprobe.models.causal_lm.generation import run_single
+from audioprobe.models.causal_lm.generation import left_padded, run_single
 
 # Model inputs that have one entry per token, and the value of the entry for a text token.
 PER_TOKEN = {"attention_mask": 1, "token_type_ids": 0, "mm_token_type_ids": 0}
+
+PASS_COST = 16
+"""Positions that a CPU core computes in the time in which it reads the weights for a pass."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,10 +48,15 @@ class PromptCache:
     Args:
         model: a causal model of transformers.
         placeholders: ids of tokens that the model replaces by audio.
+
+    Attributes:
+        placeholders: the argument, as a set.
+        can_start_batches: False if `layers_after` returned None.
     """
 
     def __init__(self, model: Any, placeholders: Collection[int] = ()) -> None:  # noqa: ANN401
-        self._model, self._placeholders = model, frozenset(placeholders)
+        self._model, self.placeholders = model, frozenset(placeholders)
+        self.can_start_batches = True
         self._inputs: Mapping[str, Tensor] = {}
         self._cache: Any = None
         self._rope_delta = 0
@@ -84,23 +93,91 @@ class PromptCache:
             cache=self._cache,
         )
 
+    def layers_after(self, inputs: Mapping[str, Tensor]) -> list[Any] | None:
+        """Return keys and values of a beginning of prompts by layer; they do not change later.
+
+        The result is None if a batch cannot start with them: if the model has another kind of
+        cache, or rotary positions that differ from the index of a token.
+        """
+        if not self._has_processed(inputs):
+            self.process(inputs)
+        self.can_start_batches = _can_crop(self._cache) and not _has_rope_deltas(self._model)
+        # Layers replace their tensors, and never change them in place.
+        return [copy.copy(n) for n in self._cache.layers] if self.can_start_batches else None
+
+    def _has_processed(self, inputs: Mapping[str, Tensor]) -> bool:
+        """Return whether the cache contains exactly these inputs."""
+        before, ids = self._inputs, inputs["input_ids"]
+        return (
+            have_equal_features(before, inputs)
+            and torch.equal(before["input_ids"], ids)
+            and _can_crop(self._cache)
+            and self._cache.get_seq_length() == ids.shape[1]
+        )
+
     def _n_shared(self, inputs: Mapping[str, Tensor]) -> int:
         """Return the number of tokens at the start that need not be computed again."""
         before = self._inputs
         if (
             "input_ids" not in inputs
-            or before.keys() != inputs.keys()
             or not _can_crop(self._cache)
+            or not have_equal_features(before, inputs)
         ):
             return 0
-        features = [name for name in inputs if name not in PER_TOKEN and name != "input_ids"]
-        if not all(torch.equal(before[name], inputs[name]) for name in features):
-            return 0
-        ids, old = inputs["input_ids"][0].tolist(), before["input_ids"][0].tolist()
-        n_same = sum(1 for _ in takewhile(bool, (a == b for a, b in zip(ids, old, strict=False))))
-        n_shared = min(n_same, len(ids) - 1)  # the last token predicts the next one
-        complete = self._placeholders.isdisjoint([*ids[n_shared:], *old[n_shared:]])
-        return n_shared if complete else 0
+        return n_common(
+            [row["input_ids"][0].tolist() for row in (inputs, before)], self.placeholders
+        )
+
+
+def common_start(sequences: Sequence[Sequence[int]]) -> list[int]:
+    """Return the tokens with which all sequences start, except the last token of the shortest."""
+    shortest = min(map(len, sequences))
+    same = (len(set(tokens)) == 1 for tokens in zip(*sequences, strict=False))
+    n_same = sum(1 for _ in takewhile(bool, same))
+    return list(sequences[0][: min(n_same, shortest - 1)])
+
+
+def n_common(prompts: Sequence[Sequence[int]], placeholders: Collection[int]) -> int:
+    """Return the length of the common start of prompts; 0 if placeholders of audio follow it."""
+    n_same = len(common_start(prompts))
+    rest = {token for ids in prompts for token in ids[n_same:]}
+    return n_same if rest.isdisjoint(placeholders) else 0
+
+
+def have_equal_features(first: Mapping[str, Tensor], second: Mapping[str, Tensor]) -> bool:
+    """Return whether two prompts have the same inputs, except those with an entry per token."""
+    return first.keys() == second.keys() and all(
+        torch.equal(first[name], second[name]) for name in first if not is_per_token(name)
+    )
+
+
+def is_per_token(name: str) -> bool:
+    """Return whether an input of a model has one entry per token."""
+    return name == "input_ids" or name in PER_TOKEN
+
+
+def padded_cache(
+    rows: Sequence[tuple[Sequence[Any], int, Sequence[int]]],
+) -> tuple[DynamicCache, Tensor]:
+    """Return a cache with one row per prompt, padded on the left, and the mask of its positions.
+
+    Args:
+        rows: for each prompt, the layers of a cache, the number of a row in it, and positions.
+
+    Returns:
+        The cache, and a mask of shape (n_prompts, longest) on the CPU: 1, or 0 for padding.
+    """
+    selected = DynamicCache()
+    for number in range(len(rows[0][0])):
+        parts: dict[str, list[Tensor]] = {"keys": [], "values": []}
+        for layers, n, positions in rows:
+            for name, tensors in parts.items():
+                # Shape of the tensor: (n_rows, n_heads, n_positions, width).
+                tensors.append(getattr(layers[number], name)[n][:, positions].transpose(0, 1))
+        keys, values = (left_padded(tensors, 0.0).transpose(1, 2) for tensors in parts.values())
+        selected.update(keys, values, number)
+    ones = [torch.ones(len(positions), dtype=torch.long) for _, _, positions in rows]
+    return selected, left_padded(ones, 0)
 
 
 def logits_after(
@@ -148,5 +225,10 @@ def _rope_delta(model: Any) -> int:  # noqa: ANN401
     The number belongs to the prompt that the model processed last. It is 0 for most models; only
     Qwen's omni models, whose rotary positions have several axes, store another number.
     """
-    delta = getattr(getattr(model, "model", None), "rope_deltas", None)
+    delta = model.model.rope_deltas if _has_rope_deltas(model) else None
     return 0 if delta is None else int(delta.flatten()[0])
+
+
+def _has_rope_deltas(model: Any) -> bool:  # noqa: ANN401
+    """Return whether rotary positions may differ from the indices of tokens."""
+    return hasattr(getattr(model, "model", None), "rope_deltas")

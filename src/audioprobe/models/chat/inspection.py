@@ -13,7 +13,7 @@ from audioprobe.errors import UnsupportedInputError
 from audioprobe.forward_options import ForwardOptions
 from audioprobe.models.activation_hooks import RowSplitter, active_hooks, logits_of
 from audioprobe.models.causal_lm.generation import check_context, run_single
-from audioprobe.models.causal_lm.prompt_cache import PER_TOKEN
+from audioprobe.models.causal_lm.prompt_cache import PER_TOKEN, is_per_token
 from audioprobe.models.causal_lm.text_spans import refuse_example_audio, text_spans
 from audioprobe.models.chat.inputs import PromptEncoder
 from audioprobe.models.chat.loading import clear_encoder_cache
@@ -105,7 +105,7 @@ class ChatInspector:
         options.check(n_layers, [item.n_tokens for item in tokenized])
         groups: dict[Hashable, list[int]] = {}
         for n, item in enumerate(tokenized):
-            shapes = tuple((k, v.shape[1:]) for k, v in item.inputs.items() if not _is_per_token(k))
+            shapes = tuple((k, v.shape[1:]) for k, v in item.inputs.items() if not is_per_token(k))
             groups.setdefault(n if modules and modules.packed else shapes, []).append(n)
         # Hooks inside the encoder must be called and may change its output; gradients are not
         # stored. Otherwise passes of the same audio, as in patching, share the output.
@@ -196,10 +196,6 @@ class ChatInspector:
             if name in inputs:
                 inputs[name] = torch.cat([inputs[name], torch.full_like(new, value)], 1)
         return _TokenizedPrompt(inputs, len(new_ids))
-
-
-def _is_per_token(name: str) -> bool:
-    return name == "input_ids" or name in PER_TOKEN
 
 
 def _stacked(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:

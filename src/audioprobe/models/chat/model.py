@@ -13,16 +13,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-import torch
 from torch import Tensor
 
 from audioprobe.devices import placement
 from audioprobe.errors import InvalidInputError
+from audioprobe.models.causal_lm.batch_inputs import shared_start_inputs, stack_inputs
 from audioprobe.models.causal_lm.generation import (
     GeneratedTokens,
     check_context,
     continue_batch,
-    left_padded,
     run_in_batches,
 )
 from audioprobe.models.causal_lm.likelihood import (
@@ -111,7 +110,7 @@ class TransformersLM(InspectedModel, InfoRepr):
     def generate(
         self, prompts: Iterable[Prompt], decoding: Decoding | None = None
     ) -> Iterator[Response]:
-        """Yield one response per prompt, in order.
+        """Yield one response per prompt, in order; prompts about one clip share their beginning.
 
         Args:
             prompts: prompts without audio, or with audio if the model accepts audio.
@@ -132,8 +131,10 @@ class TransformersLM(InspectedModel, InfoRepr):
             yield from (self._choose(prompt, decoding, ids, cache) for prompt in prompts)
             return
 
+        starts = PromptCache(self._net, self._encoder.placeholders)
+
         def respond(batch: Sequence[EncodedPrompt]) -> list[Response]:
-            return self._respond(batch, decoding)
+            return self._respond(batch, decoding, starts)
 
         encoded = encode_ahead(
             lambda prompt: self._encode(prompt, decoding.max_new_tokens), prompts, self._batch_size
@@ -209,14 +210,16 @@ class TransformersLM(InspectedModel, InfoRepr):
         check_context(self._net, encoded.length, n_new)
         return encoded
 
-    def _respond(self, batch: Sequence[EncodedPrompt], decoding: Decoding) -> list[Response]:
+    def _respond(
+        self, batch: Sequence[EncodedPrompt], decoding: Decoding, starts: PromptCache
+    ) -> list[Response]:
         """Return one response per prompt; prompts with equal batch keys are computed together."""
         groups: dict[Hashable, list[int]] = {}
         for position, encoded in enumerate(batch):
             groups.setdefault(self._batch_key(encoded), []).append(position)
         outputs: dict[int, GeneratedTokens] = {}
         for members in groups.values():
-            tokens = self._continue([batch[n] for n in members], decoding)
+            tokens = self._continue([batch[n] for n in members], decoding, starts)
             outputs |= dict(zip(members, tokens, strict=True))
         responses = []
         for n, encoded in enumerate(batch):
@@ -231,18 +234,30 @@ class TransformersLM(InspectedModel, InfoRepr):
             for name, tensor in sorted(encoded.inputs.items())
             if name not in (*PER_TOKEN, "input_ids")
         )
-        # Padding would change a recurrent state, and without position_ids it would shift positions.
-        can_be_padded = "position_ids" in self._parameters and not getattr(
-            self._net, "_is_stateful", False
-        )
-        return features, (None if can_be_padded else encoded.length)
+        return features, (None if self._can_be_padded else encoded.length)
+
+    @property
+    def _can_be_padded(self) -> bool:
+        """Whether padding is without effect; it would change a recurrent state.
+
+        Without position_ids, it would shift positions.
+        """
+        is_stateful = getattr(self._net, "_is_stateful", False)
+        return "position_ids" in self._parameters and not is_stateful
 
     def _continue(
-        self, batch: Sequence[EncodedPrompt], decoding: Decoding
+        self, batch: Sequence[EncodedPrompt], decoding: Decoding, starts: PromptCache
     ) -> list[GeneratedTokens]:
-        """Return the generated tokens of prompts with equal batch keys."""
-        inputs = self._on_device(stack_inputs([encoded.inputs for encoded in batch]))
-        return continue_batch(self._net, inputs, decoding, self._ends)
+        """Return the generated tokens of prompts with equal batch keys.
+
+        `starts` is the cache of their beginnings.
+        """
+        rows = [self._on_device(encoded.inputs) for encoded in batch]
+        inputs = None
+        # `generate` of a model with adapters for audio would disable them without features.
+        if self._can_be_padded and not self._has_adapters:
+            inputs = shared_start_inputs(self._net, rows, starts)
+        return continue_batch(self._net, inputs or stack_inputs(rows), decoding, self._ends)
 
     def _on_device(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the inputs that the network accepts, on its device and in its data type."""
@@ -254,32 +269,17 @@ class TransformersLM(InspectedModel, InfoRepr):
             if name in self._parameters or name not in PER_TOKEN
         }
 
-    def _switch_adapters(self, inputs: Mapping[str, Tensor]) -> None:
-        """Enable Granite Speech's LoRA for prompts with audio; disable it for text prompts."""
+    @property
+    def _has_adapters(self) -> bool:
+        """Whether the model has LoRA for prompts with audio only, as Granite Speech has."""
         loaded = getattr(self._net, "_hf_peft_config_loaded", False)
-        if loaded and getattr(self._net.config, "has_lora_adapter", False):
+        return bool(loaded and getattr(self._net.config, "has_lora_adapter", False))
+
+    def _switch_adapters(self, inputs: Mapping[str, Tensor]) -> None:
+        """Enable LoRA for prompts with audio, and disable it for text prompts."""
+        if self._has_adapters:
             with_audio = "input_features" in inputs
             (self._net.enable_adapters if with_audio else self._net.disable_adapters)()
-
-
-def stack_inputs(rows: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """Stack the inputs of prompts into one batch.
-
-    The ids of a shorter prompt are padded on the left with its own last token, which does not
-    change the repetition penalty.
-    """
-    longest = max(row["input_ids"].shape[1] for row in rows)
-    ids = []
-    for row in rows:
-        row_ids = row["input_ids"][0]
-        ids.append(torch.cat([row_ids[-1:].expand(longest - len(row_ids)), row_ids]))
-    batch = {"input_ids": torch.stack(ids)}
-    for name in rows[0]:
-        if name in PER_TOKEN:
-            batch[name] = left_padded([row[name][0] for row in rows], 0)
-        elif name != "input_ids":
-            batch[name] = torch.cat([row[name] for row in rows])
-    return batch
 
 
 def _end_tokens(net: Any, tokenizer: Any) -> tuple[int, ...]:  # noqa: ANN401

@@ -76,7 +76,7 @@ def branch_states(
         n_cached: number of positions in the cache. If there are any, they are the positions before
             the tree of the only row.
     """
-    device = net.llama.device
+    device = net.device
     embedded, positions = [], []
     for row in rows:
         audio = None if row.audio_tokens is None or n_cached else row.audio_tokens[None]

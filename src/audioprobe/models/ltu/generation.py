@@ -21,7 +21,7 @@ from audioprobe.models.causal_lm.generation import (
     continue_batch,
     left_padded,
 )
-from audioprobe.models.causal_lm.prompt_cache import cache_name
+from audioprobe.models.causal_lm.prompt_cache import PASS_COST, cache_name, padded_cache
 from audioprobe.models.ltu.branches import (
     PASS_TOKENS,
     Branches,
@@ -30,8 +30,6 @@ from audioprobe.models.ltu.branches import (
 )
 from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.types import Decoding, Option
-
-_PASS_COST = 16  # positions that a CPU core computes in the time in which it reads the weights
 
 _Path: TypeAlias = tuple[Branches, list[int]]  # a row, and the positions of a prompt in it
 
@@ -130,7 +128,7 @@ def _shared_passes(
     rows, paths = _branches(net, prompts, longest + PASS_TOKENS)
     passes = list(pass_batches(net, rows))
     n_shared = sum(len(batch) * max(row.length(net) for row in batch) for batch in passes)
-    n_shared += len(prompts) + _PASS_COST * len(passes)
+    n_shared += len(prompts) + PASS_COST * len(passes)
     has_empty_row = not all(row.length(net) for row in rows)
     return ([] if has_empty_row or n_shared >= len(prompts) * longest else passes), paths
 
@@ -166,23 +164,12 @@ def _cache_of(
         passes: rows of each forward pass.
         paths: place of each prompt.
     """
-    places: dict[int, tuple[DynamicCache, int]] = {}
+    places: dict[int, tuple[list[Any], int]] = {}
     for batch in passes:
         cache = DynamicCache()
         branch_states(net, batch, cache)
-        places |= {id(row): (cache, n) for n, row in enumerate(batch)}
-    selected = DynamicCache()
-    for number in range(net.llama.config.num_hidden_layers):
-        parts: dict[str, list[Tensor]] = {"keys": [], "values": []}
-        for row, positions in paths:
-            cache, n = places[id(row)]
-            for name, tensors in parts.items():
-                # Shape of the tensor: (n_rows, n_heads, n_positions, width).
-                tensors.append(getattr(cache.layers[number], name)[n][:, positions].transpose(0, 1))
-        keys, values = (left_padded(tensors, 0.0).transpose(1, 2) for tensors in parts.values())
-        selected.update(keys, values, number)
-    ones = [torch.ones(len(positions), dtype=torch.long) for _, positions in paths]
-    return selected, left_padded(ones, 0)
+        places |= {id(row): (cache.layers, n) for n, row in enumerate(batch)}
+    return padded_cache([(*places[id(row)], positions) for row, positions in paths])
 
 
 def _embed_batch(net: LTUNetwork, prompts: Sequence[TokenPrompt]) -> tuple[Tensor, Tensor]:

@@ -13,7 +13,8 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from audioprobe.models.causal_lm.generation import check_context
-from audioprobe.models.causal_lm.likelihood import common_start, require_tokens
+from audioprobe.models.causal_lm.likelihood import require_tokens
+from audioprobe.models.causal_lm.prompt_cache import common_start
 from audioprobe.models.causal_lm.token_tree import TokenTree
 from audioprobe.models.ltu.branches import (
     PASS_TOKENS,

@@ -69,6 +69,11 @@ class LTUNetwork(nn.Module):
         if config.lora_rank:
             inject_lora(config, self.llama)
 
+    @property
+    def device(self) -> torch.device:
+        """Device of audio tokens and token ids; layers of the LLaMA may be on others."""
+        return self.prefix.weight.device
+
     def n_positions(self, audio_tokens: Tensor | None) -> int:
         """Return how many positions of the input of the LLaMA the audio tokens of a prompt use.
 
@@ -98,7 +103,7 @@ class LTUNetwork(nn.Module):
         text: Tensor = self.llama.get_input_embeddings()(input_ids)
         if audio_tokens is None or not self.n_positions(audio_tokens):
             return text
-        return torch.cat([audio_tokens.to(text.dtype), text], 1)
+        return torch.cat([audio_tokens.to(text), text], 1)
 
     def forward(
         self,

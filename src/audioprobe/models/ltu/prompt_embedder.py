@@ -88,7 +88,7 @@ class LTUPromptEmbedder:
 
         The shape is (n_positions, hidden).
         """
-        ids = torch.tensor([[*prompt.ids, *continuation]], device=self._net.llama.device)
+        ids = torch.tensor([[*prompt.ids, *continuation]], device=self._net.device)
         audio = None if prompt.audio is None else prompt.audio[None]
         return self._net.embed(ids, audio)[0].to(self._dtype)
 
