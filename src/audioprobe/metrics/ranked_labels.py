@@ -39,8 +39,11 @@ class CellSums:
 
     def __init__(self, labels: Iterable[tuple[IntArray, int]]) -> None:
         self._matrices: list[sparse.csc_array] = []
+        ones, starts = np.ones(0), np.zeros(1, dtype=np.int32)
         for cells, n_cells in labels:
-            if not self._matrices:  # each column contains a single 1; all labels share these arrays
+            if len(ones) != len(
+                cells
+            ):  # each column contains a single 1; labels share these arrays
                 ones, starts = np.ones(len(cells)), np.arange(len(cells) + 1, dtype=np.int32)
             parts = (ones, cells.astype(np.int32), starts)
             self._matrices.append(sparse.csc_array(parts, shape=(n_cells, len(cells))))

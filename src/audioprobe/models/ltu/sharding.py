@@ -93,17 +93,17 @@ class Sharding:
         if isinstance(device_map, str):
             device_map = _inferred(llama, device_map, self.max_memory)
         devices = _by_part(llama, device_map)
-        device = _main_device(devices)
+        main_device: Any = _main_device(devices)  # accelerate accepts names, its types do not
         on_disk = "disk" in devices.values()
-        net.prefix.to(device)
+        net.prefix.to(main_device)
         dispatch_model(
             llama,
-            {**devices, "model.rotary_emb": device},
-            main_device=device,
+            {**devices, "model.rotary_emb": main_device},
+            main_device=main_device,
             offload_dir=_temporary_folder(net, self.offload_folder) if on_disk else None,
             skip_keys=llama._skip_keys_device_placement,  # noqa: SLF001 - as transformers does
         )
-        return device
+        return str(main_device)
 
 
 def _check_strategy(strategy: str) -> None:
@@ -133,7 +133,7 @@ def _inferred(
 ) -> Mapping[str, int | str]:
     """Return the device of each module, as transformers chooses it."""
     whole = list(llama._no_split_modules)  # noqa: SLF001 - as transformers does
-    limits = None
+    limits: Any = None  # the types of accelerate differ between its functions
     if max_memory is not None:
         # Keys in TOML are texts, but accelerate expects numbers of GPUs.
         limits = {int(k) if str(k).isdigit() else k: size for k, size in max_memory.items()}
@@ -143,13 +143,14 @@ def _inferred(
         else:
             is_low = strategy == "balanced_low_0"
             limits = get_balanced_memory(llama, limits, whole, low_zero=is_low)
-        devices: dict[str, int | str] = infer_auto_device_map(llama, limits, whole)
+        devices: Any = infer_auto_device_map(llama, limits, whole)
     except (ValueError, RuntimeError) as error:  # the latter for an unknown device
         raise InvalidInputError(
             'Expected max_memory as sizes of devices, such as {0: "20GiB", "cpu": "60GiB"}, got '
             f"{max_memory!r} ({error!s:.200}). Change it."
         ) from error
-    return devices
+    inferred: dict[str, int | str] = devices
+    return inferred
 
 
 def _by_part(llama: Any, device_map: Mapping[str, int | str]) -> dict[str, str]:  # noqa: ANN401
