@@ -43,7 +43,7 @@ class CellSums:
         for cells, n_cells in labels:
             if len(ones) != len(
                 cells
-            ):  # each column contains a single 1; labels share these arrays
+            ):  # a single 1 per column; labels share them
                 ones, starts = np.ones(len(cells)), np.arange(len(cells) + 1, dtype=np.int32)
             parts = (ones, cells.astype(np.int32), starts)
             self._matrices.append(sparse.csc_array(parts, shape=(n_cells, len(cells))))
