@@ -94,12 +94,13 @@ class Sharding:
             device_map = _inferred(llama, device_map, self.max_memory)
         devices = _by_part(llama, device_map)
         device = _main_device(devices)
+        main_device: Any = device  # a text, with which accelerate compares "cpu"
         on_disk = "disk" in devices.values()
         net.prefix.to(device)
         dispatch_model(
             llama,
             {**devices, "model.rotary_emb": device},
-            main_device=device,
+            main_device=main_device,
             offload_dir=_temporary_folder(net, self.offload_folder) if on_disk else None,
             skip_keys=llama._skip_keys_device_placement,  # noqa: SLF001 - as transformers does
         )
@@ -130,7 +131,7 @@ def _inferred(
     llama: Any,  # noqa: ANN401 - attributes of models of transformers have no types
     strategy: MapStrategy,
     max_memory: Mapping[int | str, int | str] | None,
-) -> Mapping[str, int | str]:
+) -> Mapping[str, str]:
     """Return the device of each module, as transformers chooses it."""
     whole = list(llama._no_split_modules)  # noqa: SLF001 - as transformers does
     limits = None
@@ -143,13 +144,13 @@ def _inferred(
         else:
             is_low = strategy == "balanced_low_0"
             limits = get_balanced_memory(llama, limits, whole, low_zero=is_low)
-        devices: dict[str, int | str] = infer_auto_device_map(llama, limits, whole)
+        devices = infer_auto_device_map(llama, limits, whole)
     except (ValueError, RuntimeError) as error:  # the latter for an unknown device
         raise InvalidInputError(
             'Expected max_memory as sizes of devices, such as {0: "20GiB", "cpu": "60GiB"}, got '
             f"{max_memory!r} ({error!s:.200}). Change it."
         ) from error
-    return devices
+    return {module: _name(device) for module, device in devices.items()}
 
 
 def _by_part(llama: Any, device_map: Mapping[str, int | str]) -> dict[str, str]:  # noqa: ANN401
@@ -198,6 +199,6 @@ def _temporary_folder(net: LTUNetwork, parent: str | Path | None) -> str:
     return folder
 
 
-def _name(device: int | str) -> str:
+def _name(device: int | str | torch.device) -> str:
     """Return the name of a device; a number is that of a GPU."""
-    return f"cuda:{device}" if isinstance(device, int) else device
+    return f"cuda:{device}" if isinstance(device, int) else str(device)
