@@ -173,7 +173,7 @@ def main() -> None:
     chat_answers = partial(
         compare,
         f"32 answers, {LONG} audio positions, chat model",
-        5,
+        10,
         lambda: chat.answers(texts, shared=False),
         lambda: chat.answers(texts, shared=True),
     )

@@ -93,17 +93,18 @@ class Sharding:
         if isinstance(device_map, str):
             device_map = _inferred(llama, device_map, self.max_memory)
         devices = _by_part(llama, device_map)
-        main_device: Any = _main_device(devices)  # accelerate accepts names, its types do not
+        device = _main_device(devices)
+        main_device: Any = device  # a text, with which accelerate compares "cpu"
         on_disk = "disk" in devices.values()
-        net.prefix.to(main_device)
+        net.prefix.to(device)
         dispatch_model(
             llama,
-            {**devices, "model.rotary_emb": main_device},
+            {**devices, "model.rotary_emb": device},
             main_device=main_device,
             offload_dir=_temporary_folder(net, self.offload_folder) if on_disk else None,
             skip_keys=llama._skip_keys_device_placement,  # noqa: SLF001 - as transformers does
         )
-        return str(main_device)
+        return device
 
 
 def _check_strategy(strategy: str) -> None:
@@ -130,10 +131,10 @@ def _inferred(
     llama: Any,  # noqa: ANN401 - attributes of models of transformers have no types
     strategy: MapStrategy,
     max_memory: Mapping[int | str, int | str] | None,
-) -> Mapping[str, int | str]:
+) -> Mapping[str, str]:
     """Return the device of each module, as transformers chooses it."""
     whole = list(llama._no_split_modules)  # noqa: SLF001 - as transformers does
-    limits: Any = None  # the types of accelerate differ between its functions
+    limits = None
     if max_memory is not None:
         # Keys in TOML are texts, but accelerate expects numbers of GPUs.
         limits = {int(k) if str(k).isdigit() else k: size for k, size in max_memory.items()}
@@ -143,14 +144,13 @@ def _inferred(
         else:
             is_low = strategy == "balanced_low_0"
             limits = get_balanced_memory(llama, limits, whole, low_zero=is_low)
-        devices: Any = infer_auto_device_map(llama, limits, whole)
+        devices = infer_auto_device_map(llama, limits, whole)
     except (ValueError, RuntimeError) as error:  # the latter for an unknown device
         raise InvalidInputError(
             'Expected max_memory as sizes of devices, such as {0: "20GiB", "cpu": "60GiB"}, got '
             f"{max_memory!r} ({error!s:.200}). Change it."
         ) from error
-    inferred: dict[str, int | str] = devices
-    return inferred
+    return {module: _name(device) for module, device in devices.items()}
 
 
 def _by_part(llama: Any, device_map: Mapping[str, int | str]) -> dict[str, str]:  # noqa: ANN401
@@ -199,6 +199,6 @@ def _temporary_folder(net: LTUNetwork, parent: str | Path | None) -> str:
     return folder
 
 
-def _name(device: int | str) -> str:
+def _name(device: int | str | torch.device) -> str:
     """Return the name of a device; a number is that of a GPU."""
-    return f"cuda:{device}" if isinstance(device, int) else device
+    return f"cuda:{device}" if isinstance(device, int) else str(device)
