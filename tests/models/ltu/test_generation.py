@@ -206,7 +206,7 @@ def test_shared_audio_does_not_change_responses(
     with pytest.MonkeyPatch.context() as patch:
         for module in (branches, generation):
             patch.setattr(module, "PASS_TOKENS", limit)
-        patch.setattr(generation, "_PASS_COST", 0)
+        patch.setattr(generation, "PASS_COST", 0)
         together = generate(net, prompts, decoding, eos_token_id=END)
     alone = [generate(net, [item], decoding, eos_token_id=END)[0] for item in prompts]
     assert together == alone

@@ -22,6 +22,9 @@ Matrix products reach the full speed of a CPU core with a few hundred rows, and 
 attention grows with the square of the length.
 """
 
+PASS_COST = 16
+"""Number of positions that a CPU core computes in the time in which it reads the weights."""
+
 
 class Branches:
     """Texts about one clip, or without audio, as one row of a forward pass.
@@ -50,13 +53,22 @@ Row = TypeVar("Row", bound=Branches)
 
 
 def pass_batches(net: LTUNetwork, rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Yield rows that fit into one forward pass together; similar lengths need less padding."""
+    """Yield rows of similar length that fit into one forward pass together, with padding.
+
+    On a CPU, another row adds at most as much padding as another pass costs. A GPU waits for
+    instructions in each pass, so that it computes as few passes as possible.
+    """
+    most_padding = PASS_COST if net.llama.device.type == "cpu" else PASS_TOKENS
     batch: list[Row] = []
+    longest = 0
     for row in sorted(rows, key=lambda row: row.length(net)):
-        if batch and row.length(net) * (len(batch) + 1) > PASS_TOKENS:
+        length, n_rows = row.length(net), len(batch)
+        padding = n_rows * (length - longest)
+        if batch and (padding > most_padding or length * (n_rows + 1) > PASS_TOKENS):
             yield batch
             batch = []
         batch.append(row)
+        longest = length
     if batch:
         yield batch
 

@@ -23,6 +23,7 @@ from audioprobe.models.causal_lm.generation import (
 )
 from audioprobe.models.causal_lm.prompt_cache import cache_name
 from audioprobe.models.ltu.branches import (
+    PASS_COST,
     PASS_TOKENS,
     Branches,
     branch_states,
@@ -30,8 +31,6 @@ from audioprobe.models.ltu.branches import (
 )
 from audioprobe.models.ltu.network import LTUNetwork
 from audioprobe.types import Decoding, Option
-
-_PASS_COST = 16  # positions that a CPU core computes in the time in which it reads the weights
 
 _Path: TypeAlias = tuple[Branches, list[int]]  # a row, and the positions of a prompt in it
 
@@ -130,7 +129,7 @@ def _shared_passes(
     rows, paths = _branches(net, prompts, longest + PASS_TOKENS)
     passes = list(pass_batches(net, rows))
     n_shared = sum(len(batch) * max(row.length(net) for row in batch) for batch in passes)
-    n_shared += len(prompts) + _PASS_COST * len(passes)
+    n_shared += len(prompts) + PASS_COST * len(passes)
     has_empty_row = not all(row.length(net) for row in rows)
     return ([] if has_empty_row or n_shared >= len(prompts) * longest else passes), paths
 
