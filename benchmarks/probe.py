@@ -29,7 +29,7 @@ from audioprobe.types import LogLikelihood
 from side_by_side import finish, report
 
 N_CLIPS, BATCH_SIZE = 8, 16
-BAR = 3
+BAR = 2.5
 
 
 class SeparatePasses:

@@ -41,9 +41,7 @@ class CellSums:
         self._matrices: list[sparse.csc_array] = []
         ones, starts = np.ones(0), np.zeros(1, dtype=np.int32)
         for cells, n_cells in labels:
-            if len(ones) != len(
-                cells
-            ):  # a single 1 per column; labels share them
+            if len(ones) != len(cells):  # a single 1 per column; labels share them
                 ones, starts = np.ones(len(cells)), np.arange(len(cells) + 1, dtype=np.int32)
             parts = (ones, cells.astype(np.int32), starts)
             self._matrices.append(sparse.csc_array(parts, shape=(n_cells, len(cells))))

@@ -115,6 +115,14 @@ def test_prompts_share_a_clip_in_any_order_and_rows_of_similar_length_a_pass(
     assert sizes == [(2, n_audio + 3 + 2), (1, n_audio + 3 + 12), (1, n_audio + 3 + 12)]
 
 
+def test_rows_of_different_length_share_a_pass_only_if_padding_costs_less() -> None:
+    """A pass costs as much as 16 positions: the third row adds 16 positions of padding, not 18."""
+    net = tiny_net()
+    for third, sizes in ((18, [3]), (19, [2, 1])):
+        rows = [branches.Branches(None, range(n)) for n in (third, 10, 10)]
+        assert [len(batch) for batch in branches.pass_batches(net, rows)] == sizes
+
+
 def totals(rows: list[list[LogLikelihood]]) -> list[float]:
     return [value.total for row in rows for value in row]
 

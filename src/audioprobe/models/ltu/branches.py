@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from audioprobe.models.causal_lm.prompt_cache import cache_name
+from audioprobe.models.causal_lm.prompt_cache import PASS_COST, cache_name
 from audioprobe.models.causal_lm.token_tree import TokenTree
 from audioprobe.models.ltu.network import LTUNetwork
 
@@ -50,13 +50,22 @@ Row = TypeVar("Row", bound=Branches)
 
 
 def pass_batches(net: LTUNetwork, rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Yield rows that fit into one forward pass together; similar lengths need less padding."""
+    """Yield rows of similar length that fit into one forward pass together, with padding.
+
+    On a CPU, another row adds at most as much padding as another pass costs. A GPU waits for
+    instructions in each pass, so that it computes as few passes as possible.
+    """
+    most_padding = PASS_COST if net.device.type == "cpu" else PASS_TOKENS
     batch: list[Row] = []
+    longest = 0
     for row in sorted(rows, key=lambda row: row.length(net)):
-        if batch and row.length(net) * (len(batch) + 1) > PASS_TOKENS:
+        length, n_rows = row.length(net), len(batch)
+        padding = n_rows * (length - longest)
+        if batch and (padding > most_padding or length * (n_rows + 1) > PASS_TOKENS):
             yield batch
             batch = []
         batch.append(row)
+        longest = length
     if batch:
         yield batch
 
