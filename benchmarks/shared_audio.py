@@ -12,8 +12,8 @@ the same code in the same batches of 16, in which each question has its own copy
 4. Answers of one token, the usual length of "yes" and "no", to the questions of 1 and 2, also
    by the chat model.
 
-Theory counts positions: with a common beginning of C positions, and R more in each of N prompts,
-at most N (C + R) / (C + N R) as many are computed.
+The limit counts positions: those of separate prompts, divided by the audio of each clip and the
+different beginnings of its texts.
 """
 
 import sys
@@ -28,6 +28,7 @@ from audioprobe.models.causal_lm.batch_inputs import shared_start_inputs, stack_
 from audioprobe.models.causal_lm.generation import continue_batch
 from audioprobe.models.causal_lm.likelihood import log_likelihood
 from audioprobe.models.causal_lm.prompt_cache import PromptCache
+from audioprobe.models.causal_lm.token_tree import TokenTree
 from audioprobe.models.ltu.checkpoint import load_ltu
 from audioprobe.models.ltu.generation import TokenPrompt, generate
 from audioprobe.models.ltu.likelihood import log_likelihoods
@@ -143,13 +144,36 @@ class Chat:
         }
 
 
+def limit_of(
+    prompts: Sequence[TokenPrompt], continuations: Sequence[Sequence[int]] = ((),), batch: int = 64
+) -> float:
+    """Return how many times as many positions separate prompts have as shared ones.
+
+    Continuations share their prompt in both; a batch shares each clip.
+    """
+    n_separate, trees = 0, dict[tuple[int, int], tuple[int, TokenTree]]()
+    for number, prompt in enumerate(prompts):
+        assert prompt.audio_tokens is not None
+        n_audio, ids = len(prompt.audio_tokens), prompt.input_ids.tolist()
+        n_separate += n_audio + len(ids) + sum(map(len, continuations))
+        key = (id(prompt.audio_tokens), number // batch)
+        _, tree = trees.setdefault(key, (n_audio, TokenTree()))
+        for continuation in continuations:
+            tree.add([*ids, *continuation])
+    return n_separate / sum(n_audio + len(tree) for n_audio, tree in trees.values())
+
+
 def compare(
-    name: str, bar: float, peer: Callable[[], list[float]], ours: Callable[[], list[float]]
+    name: str,
+    bar: float,
+    limit: float,
+    peer: Callable[[], list[float]],
+    ours: Callable[[], list[float]],
 ) -> bool:
     """Compare values, then print the ratio of times."""
     largest = max(abs(a - b) for a, b in zip(peer(), ours(), strict=True))
     print(f"largest difference {largest:.1e} nats")
-    return report(name, ratio(peer, ours, rounds=2), bar) and largest < 1e-4
+    return report(name, ratio(peer, ours, rounds=2), bar, limit) and largest < 1e-4
 
 
 def main() -> None:
@@ -174,6 +198,7 @@ def main() -> None:
         compare,
         f"32 answers, {LONG} audio positions, chat model",
         10,
+        limit_of(random_questions, batch=16),
         lambda: chat.answers(texts, shared=False),
         lambda: chat.answers(texts, shared=True),
     )
@@ -184,38 +209,44 @@ def main() -> None:
     captions = [prompt_of("What is the sound?", clip + n / 100) for n in range(N_CLIPS)]
     finish(
         compare(
-            f"32 questions, {LONG} audio positions, LTU (theory {32 * 771 / (750 + 32 * 21):.0f})",
+            f"32 questions, {LONG} audio positions, LTU",
             10,
+            limit_of(random_questions, [[5], [6]]),
             lambda: separately(net, random_questions, [[5], [6]]),
             lambda: together(net, random_questions, [[5], [6]]),
         ),
         compare(
             f"32 questions, {LONG} audio positions, chat model",
             10,
+            limit_of(random_questions, [[5], [6]]),
             lambda: chat.log_odds(texts, shared=False),
             lambda: chat.log_odds(texts, shared=True),
         ),
         compare(
             "32 questions, mini",
             2,
+            limit_of(about_one, yes_no),
             lambda: separately(mini, about_one, yes_no),
             lambda: together(mini, about_one, yes_no),
         ),
         compare(
             f"{N_CLIPS} clips, 28 labels, mini",
             3,
+            limit_of(captions, labels),
             lambda: separately(mini, captions, labels),
             lambda: together(mini, captions, labels),
         ),
         compare(
             f"32 answers, {LONG} audio positions, LTU",
             5,
+            limit_of(random_questions, batch=16),
             lambda: answers(net, random_questions, shared=False),
             lambda: answers(net, random_questions, shared=True),
         ),
         compare(
             "32 answers, mini",
             2,
+            limit_of(about_one, batch=16),
             lambda: answers(mini, about_one, shared=False),
             lambda: answers(mini, about_one, shared=True),
         ),
