@@ -198,7 +198,7 @@ def main() -> None:
         compare,
         f"32 answers, {LONG} audio positions, chat model",
         10,
-        limit_of(random_questions, batch=16),
+        limit_of(random_questions),
         lambda: chat.answers(texts, shared=False),
         lambda: chat.answers(texts, shared=True),
     )
