@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
 
+import torch
+
 from audioprobe.errors import WorkerError
 from audioprobe.experiments.job_pool import Context, Item, Result, WorkerSetup
 
@@ -75,8 +77,6 @@ _CONTEXT: list[Any] = []  # built for the first job of each process
 
 
 def _start_worker(parent: "Connection[Any, Any]", threads: int, setup: WorkerSetup[Any]) -> None:
-    import torch  # noqa: PLC0415 - runs with remote models have no workers, and need no torch
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
     Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
     torch.set_num_threads(min(threads, torch.get_num_threads()))
