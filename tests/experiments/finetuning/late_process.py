@@ -3,6 +3,7 @@
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,20 +12,15 @@ from audioprobe.experiments.finetuning import run
 from audioprobe.experiments.finetuning.build import Materials, clips_with_features
 from audioprobe.experiments.finetuning.storage import BEFORE, result_path
 from audioprobe.finetuning.captioned_clips import CaptionedClips
-from audioprobe.models.ltu.audio_frontend import AudioFrontend
-from audioprobe.progress import ProgressCallback, ignore_progress
 
 _LIMIT = 120.0  # seconds
 
 
 def clips_after_first_result(
-    materials: Materials,
-    folder: Path,
-    frontend: AudioFrontend,
-    progress: ProgressCallback = ignore_progress,
+    materials: Materials, folder: Path, *others: Any
 ) -> dict[str, CaptionedClips]:
     """Compute features, then wait until the first process has stored the first result."""
-    clips, started_at = clips_with_features(materials, folder, frontend, progress), time.monotonic()
+    clips, started_at = clips_with_features(materials, folder, *others), time.monotonic()
     path = result_path(folder.parent, BEFORE)
     while not path.is_file() and time.monotonic() < started_at + _LIMIT:
         time.sleep(0.1)

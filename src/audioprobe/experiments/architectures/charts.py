@@ -14,7 +14,8 @@ from audioprobe.experiments.architectures.items import (
 )
 from audioprobe.experiments.architectures.location import LOCATIONS
 from audioprobe.experiments.architectures.questions import SceneTask
-from audioprobe.experiments.architectures.run_tables import costs_of, table_rows
+from audioprobe.experiments.architectures.run_tables import costs_of, floats_of, table_rows
+from audioprobe.interpretability.locate import STAGES
 from audioprobe.plots.forest_plot import ForestRow
 from audioprobe.reports.charts import Chart
 from audioprobe.reports.curve_charts import curves
@@ -22,7 +23,7 @@ from audioprobe.reports.estimate_charts import ScatterPoint, forest, scatter
 from audioprobe.reports.heat_maps import matrix
 from audioprobe.types import Estimate
 
-_READ_STAGES = ("encoder", "connector", "audio", "last")
+_READ_STAGES = STAGES[:4]  # those of linear probes
 
 
 def primary_chart(summary: ArchitecturesSummary) -> Chart:
@@ -147,10 +148,7 @@ def location_chart(summary: ArchitecturesSummary) -> Chart:
 
 def _difference(row: Mapping[str, object]) -> Estimate:
     """Return the difference of a stage from its control."""
-    value, low, high = (
-        number if isinstance(number := row[name], float) else None
-        for name in ("difference", "low", "high")
-    )
+    value, low, high = floats_of(row, ("difference", "low", "high"))
     n_concepts = row["n_concepts"]
     assert isinstance(n_concepts, int)  # noqa: S101 - a column of integers
     return Estimate(

@@ -149,11 +149,16 @@ def table_rows(table: DataTable) -> Iterator[dict[str, object]]:
         yield {name: column[number] for name, column in table.columns.items()}
 
 
+def floats_of(row: Mapping[str, object], names: Sequence[str]) -> list[float | None]:
+    """Return cells of a row; None for those that are not numbers."""
+    return [number if isinstance(number := row[name], float) else None for name in names]
+
+
 def _stage_text(row: Mapping[str, object]) -> str:
     """Return the presence at a stage, with its depth or its difference from the control."""
     by_depth = row["depth"] is not None
     names = ("depth", "depth_low", "depth_high") if by_depth else ("difference", "low", "high")
-    value, low, high = (number if isinstance(number := row[n], float) else None for n in names)
+    value, low, high = floats_of(row, names)
     if value is None:
         return str(row["presence"])
     interval = "" if low is None or high is None else f" [{low:.2f}, {high:.2f}]"
