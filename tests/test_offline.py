@@ -39,6 +39,12 @@ def test_help_loads_neither_numpy_nor_torch() -> None:
     assert process.stdout.strip().endswith("[]"), process.stderr
 
 
+def test_classification_run_loads_no_torch() -> None:
+    """A model on a server needs none."""
+    code = "import sys, audioprobe.experiments.classification.run; print('torch' in sys.modules)"
+    assert run_python(code).stdout.strip() == "False"
+
+
 def test_backend_without_its_extra_names_what_to_install() -> None:
     hidden = "import sys; sys.modules['ai_edge_litert'] = None; "
     process = run_python(hidden + "from audioprobe import BirdNET")

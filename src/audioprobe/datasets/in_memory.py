@@ -85,13 +85,18 @@ class InMemoryDataset(InfoRepr):
     @cached_property
     def _paths(self) -> dict[str, Path]:
         """Paths of the existing audio files, spelled as on disk, keyed by clip id."""
-        paths = {
-            clip.id: path_on_disk(clip.path)
+        given = {
+            clip.id: clip.path
             for items in self._listed.values()
             for clip in items
             if clip.path is not None
         }
-        return {clip_id: path for clip_id, path in paths.items() if not why_missing(path)}
+        existing: dict[Path, Path] = {}
+        for path in dict.fromkeys(given.values()):  # a recording may have many clips
+            on_disk = path_on_disk(path)
+            if not why_missing(on_disk):
+                existing[path] = on_disk
+        return {clip_id: existing[path] for clip_id, path in given.items() if path in existing}
 
     def listed(self, split: str) -> tuple[Clip, ...]:
         """Return all clips of a split, in order, including clips whose file does not exist.
@@ -120,9 +125,9 @@ class InMemoryDataset(InfoRepr):
                 "split, or options that select more clips."
             )
         clips = tuple(
-            replace(clip, path=self._paths[clip.id]) if clip.path is not None else clip
+            clip if clip.path == path else replace(clip, path=path)
             for clip in listed
-            if clip.path is None or clip.id in self._paths
+            if (path := self._paths.get(clip.id)) is not None or clip.path is None
         )
         if not clips:
             raise InvalidInputError(

@@ -1,52 +1,20 @@
 """Data set of the clips in a table: a table of the user, or one of an annotation program."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from audioprobe.datasets.annotations import AnnotationTable, annotation_files, annotation_table
 from audioprobe.datasets.columns import resolve_columns
-from audioprobe.datasets.in_memory import ALL, InMemoryDataset, refuse_case_variants
-from audioprobe.errors import InvalidInputError, did_you_mean
+from audioprobe.datasets.in_memory import ALL, InMemoryDataset
+from audioprobe.datasets.segments import Segment, clips_by_split, vocabulary_of
+from audioprobe.errors import InvalidInputError
 from audioprobe.io.table_row import TableRow
 from audioprobe.io.tables import TEXT_SUFFIXES, read_records, read_rows, table_rows
 from audioprobe.texts import nfc
-from audioprobe.types import Clip
 
 _NO_CALL = "nocall"  # label that BirdNET-Analyzer writes where it detects nothing
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Segment:
-    """Segment of a recording that one row of a table describes.
-
-    `place` is the file and row number, for error messages. Default clip ids begin with `recording`,
-    the path of the recording. `clip_id` is "" if the table has no id.
-    """
-
-    place: str
-    recording: str
-    path: Path
-    labels: tuple[str, ...] | None
-    start: float
-    duration: float | None
-    clip_id: str
-    group: str | None
-    split: str
-
-    @property
-    def key(self) -> tuple[str, str, int, int | None]:
-        """Id, recording, start and end in microseconds; rows with the same key become one clip."""
-        end = None if self.duration is None else _microseconds(self.start + self.duration)
-        return self.clip_id, self.recording, _microseconds(self.start), end
-
-    @property
-    def short_id(self) -> str:
-        """Default clip id: the recording, and "#" with the start in seconds unless it is 0."""
-        start = _microseconds(self.start)
-        return f"{self.recording}#{_seconds(start)}" if start else self.recording
 
 
 class Manifest(InMemoryDataset):
@@ -102,20 +70,21 @@ class Manifest(InMemoryDataset):
         self._has_folder = folder is not None
         self._columns = dict(columns or {})
         self._separator = separator
+        self._found: dict[str, Path] = {}  # recordings by their name in a table
         left_out: dict[str, str] = {}
         segments = [
             segment
             for path in (annotation_files(file) if is_folder else [file])
             for segment in self._segments(path, left_out, only_annotations=is_folder)
         ]
-        clips = _clips_by_split(segments)
-        vocabulary = _vocabulary(segments, labels, separator)
+        clips = clips_by_split(segments)
+        vocabulary = vocabulary_of(segments, labels, separator)
         name = nfc(file.name if is_folder else file.stem)
         super().__init__(name, clips, vocabulary, left_out=left_out)
 
     def _segments(
         self, file: Path, left_out: dict[str, str], *, only_annotations: bool
-    ) -> Iterator[_Segment]:
+    ) -> Iterator[Segment]:
         """Yield the segments in a table; store the reason for each unused row in `left_out`."""
         suffix = file.suffix.lower()
         if suffix in TEXT_SUFFIXES:
@@ -142,23 +111,28 @@ class Manifest(InMemoryDataset):
         columns = resolve_columns(names, self._columns, place)
         yield from (self._manifest_segment(row, columns) for row in rows)
 
-    def _manifest_segment(self, row: TableRow, columns: Mapping[str, str]) -> _Segment:
+    def _manifest_segment(self, row: TableRow, columns: Mapping[str, str]) -> Segment:
         column = columns["path"]
         name = row.get(column)
         if row.is_missing(column) or not isinstance(name, str):
             raise InvalidInputError(
                 f"{row.place}: expected a path as text in the column {column!r}, got {name!r:.60}."
             )
-        path = self.folder / name
-        with_slashes = self.folder / name.replace("\\", "/")  # for paths written on Windows
+        if name not in self._found:
+            self._found[name] = self._find(name)
+        return self._segment(row, columns, recording=name, path=self._found[name])
+
+    def _find(self, name: str) -> Path:
+        """Return the path of a recording, whose name may have been written on Windows."""
+        path, with_slashes = self.folder / name, self.folder / name.replace("\\", "/")
         with suppress(OSError):  # such a path is listed in `missing`
             if not path.exists() and with_slashes.exists():
-                path = with_slashes
-        return self._segment(row, columns, recording=name, path=path)
+                return with_slashes
+        return path
 
     def _annotated_segments(
         self, file: Path, table: AnnotationTable, left_out: dict[str, str]
-    ) -> Iterator[_Segment]:
+    ) -> Iterator[Segment]:
         base = self.folder if self._has_folder else file.parent
         for row, path in table.recordings(file, base):
             inside = path.is_relative_to(self.folder)
@@ -175,7 +149,7 @@ class Manifest(InMemoryDataset):
 
     def _segment(
         self, row: TableRow, columns: Mapping[str, str], *, recording: str, path: Path
-    ) -> _Segment:
+    ) -> Segment:
         def text(role: str) -> str:
             column = columns.get(role, "")
             return "" if row.is_missing(column) else str(row[column])
@@ -188,7 +162,7 @@ class Manifest(InMemoryDataset):
                 f"{row.place}: expected an end or a duration, got both. Remove one."
             )
         start = start or 0.0
-        return _Segment(
+        return Segment(
             place=row.place,
             recording=recording,
             path=path,
@@ -199,100 +173,3 @@ class Manifest(InMemoryDataset):
             group=text("group") or None,
             split=text("split") or ALL,
         )
-
-
-def _clips_by_split(segments: Iterable[_Segment]) -> dict[str, list[Clip]]:
-    """Return the clips of each split, in the order of the rows; equal segments become one clip.
-
-    Raises:
-        InvalidInputError: if two clips have the same id, or two splits differ only in case.
-    """
-    merged: dict[tuple[str, str, int, int | None], list[_Segment]] = {}
-    for segment in segments:
-        merged.setdefault(segment.key, []).append(segment)
-    id_counts = Counter(rows[0].short_id for rows in merged.values() if not rows[0].clip_id)
-    clips: dict[str, list[Clip]] = {}
-    places: dict[str, str] = {}
-    for rows in merged.values():
-        first = rows[0]
-        clip = _merged_clip(rows, id_counts)
-        if clip.id in places:
-            raise InvalidInputError(
-                f"{first.place}: expected a unique id, but {places[clip.id]} has the id "
-                f"{clip.id!r}, too, for another segment. Change one of them."
-            )
-        places[clip.id] = first.place
-        clips.setdefault(first.split, []).append(clip)
-    refuse_case_variants(clips, "splits", "Use one spelling.")
-    return clips
-
-
-def _merged_clip(rows: Sequence[_Segment], id_counts: Counter[str]) -> Clip:
-    """Return one clip for rows that describe the same segment, with the labels of all rows.
-
-    `id_counts` is the number of clips that have each short id. If several clips have the same short
-    id, the id of the clip contains its end, too: "a.wav#3-6".
-    """
-    first = rows[0]
-    for row in rows[1:]:
-        for field in ("group", "split"):
-            value, expected = getattr(row, field), getattr(first, field)
-            if value != expected:
-                raise InvalidInputError(
-                    f"{row.place}: expected the {field} {expected!r} of the same segment in "
-                    f"{first.place}, got {value!r}. Use one {field} per segment."
-                )
-    labels = [row.labels for row in rows if row.labels is not None]
-    clip_id = first.clip_id or first.short_id
-    *_, start, end = first.key
-    if not first.clip_id and end is not None and id_counts[clip_id] > 1:
-        clip_id = f"{first.recording}#{_seconds(start)}-{_seconds(end)}"
-    try:
-        return Clip(
-            id=clip_id,
-            path=first.path,
-            labels=tuple(label for names in labels for label in names) if labels else None,
-            start=first.start,
-            duration=first.duration,
-            group=first.group,
-        )
-    except InvalidInputError as error:
-        raise InvalidInputError(f"{first.place}: {error}") from error
-
-
-def _vocabulary(
-    segments: Sequence[_Segment], labels: Sequence[str], separator: str | None
-) -> tuple[str, ...]:
-    """Return `labels`; if it is empty, return the labels of the segments, sorted.
-
-    Raises:
-        InvalidInputError: for a label that is not in `labels`, labels that differ only in case, or
-            a label that consists of several known labels with commas.
-    """
-    places = {
-        label: segment.place for segment in reversed(segments) for label in segment.labels or ()
-    }
-    known = tuple(map(nfc, labels)) or tuple(sorted(places))
-    if not labels:
-        refuse_case_variants(known, "labels", "Use one spelling, or list both in labels=[...].")
-    for label, place in places.items():
-        parts = [part.strip() for part in label.split(",")]
-        if separator is None and len(parts) > 1 and set(known).issuperset(parts):
-            raise InvalidInputError(
-                f"{place}: expected labels with ';' between them, got {label!r}, which consists of "
-                "known labels with commas. Pass separator=',', or separator=';' if it is one label."
-            )
-        if label not in known:
-            raise InvalidInputError(
-                f"{place}: expected a label of labels=[...], got {label!r}."
-                f"{did_you_mean(label, known)}"
-            )
-    return known
-
-
-def _microseconds(seconds: float) -> int:
-    return round(seconds * 1_000_000)
-
-
-def _seconds(microseconds: int) -> str:
-    return f"{microseconds / 1_000_000:.6f}".rstrip("0").rstrip(".")

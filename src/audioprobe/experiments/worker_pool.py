@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -10,8 +11,6 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any
-
-import torch
 
 from audioprobe.errors import WorkerError
 from audioprobe.experiments.job_pool import Context, Item, Result, WorkerSetup
@@ -79,8 +78,20 @@ _CONTEXT: list[Any] = []  # built for the first job of each process
 def _start_worker(parent: "Connection[Any, Any]", threads: int, setup: WorkerSetup[Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, which ends this
     Thread(target=_exit_with_parent, args=(parent,), daemon=True).start()
-    torch.set_num_threads(min(threads, torch.get_num_threads()))
+    _limit_threads(threads)
     _SETUP.append(setup)
+
+
+def _limit_threads(n_threads: int) -> None:
+    """Limit the threads of torch, whether the arguments of this process imported it or not.
+
+    This module does not import it: a run with a model on a server needs no torch.
+    """
+    wished = os.environ.get("OMP_NUM_THREADS", "")
+    n_threads = min(n_threads, int(wished)) if wished.isdecimal() and int(wished) else n_threads
+    os.environ["OMP_NUM_THREADS"] = str(n_threads)  # read at the import of torch
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(n_threads)
 
 
 def _run_job(job: Callable[[Any, Item], Result], item: Item) -> Result:

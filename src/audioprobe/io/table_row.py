@@ -4,6 +4,7 @@ import ast
 import math
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 from audioprobe.errors import InvalidInputError, did_you_mean
@@ -36,7 +37,7 @@ class TableRow(dict[str, Any]):
     """
 
     def __init__(self, cells: Iterable[tuple[str, Any]], place: str, delimiter: str = "") -> None:
-        named = ((nfc(name.strip()), _normalized(cell)) for name, cell in cells)
+        named = ((_column_name(name), _normalized(cell)) for name, cell in cells)
         super().__init__((name, cell) for name, cell in named if name)
         self.place = place
         self.delimiter = delimiter
@@ -157,6 +158,11 @@ def refuse_repeated(rows: Sequence[TableRow], column: str) -> None:
 
 def _is_missing(cell: object) -> bool:
     return cell is None or (isinstance(cell, str) and cell in _MISSING)
+
+
+@lru_cache(maxsize=1024)  # all rows of a table have the same names
+def _column_name(name: str) -> str:
+    return nfc(name.strip())
 
 
 def _normalized(cell: object) -> Any:  # noqa: ANN401 - cells have any type
