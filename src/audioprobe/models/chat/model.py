@@ -42,6 +42,9 @@ from audioprobe.models.random_weights import randomized_info, with_random_weight
 from audioprobe.types import ComponentInfo, Decoding, InfoRepr, LogLikelihood, Prompt, Response
 from audioprobe.weights import resolve
 
+# transformers 5.24 mixes the states of the prompts in a batch (`extract_key_value`).
+_WITHOUT_BATCHES = "rwkv"
+
 
 class TransformersLM(InspectedModel, InfoRepr):
     """A chat model from transformers, for text and audio (such as Qwen2-Audio) or text only.
@@ -229,6 +232,8 @@ class TransformersLM(InspectedModel, InfoRepr):
 
     def _batch_key(self, encoded: EncodedPrompt) -> Hashable:
         """Return a grouping key: prompts with equal keys can be processed in one batch."""
+        if self._net.config.model_type == _WITHOUT_BATCHES:
+            return id(encoded)
         features = tuple(
             (name, tuple(tensor.shape[1:]))
             for name, tensor in sorted(encoded.inputs.items())
