@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics import Bootstrap
+from audioprobe.metrics.delong import delong
 from audioprobe.metrics.label_metrics import roc_auc
-from audioprobe.metrics.paired import delong, mcnemar, permutation, sign_flips
+from audioprobe.metrics.paired import mcnemar, permutation, sign_flips
 from audioprobe.metrics.significance import (
     benjamini_hochberg,
     detectable_effect,

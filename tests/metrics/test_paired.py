@@ -10,8 +10,8 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from audioprobe.errors import InvalidInputError
+from audioprobe.metrics.delong import delong
 from audioprobe.metrics.paired import (
-    delong,
     exchanged_differences,
     mcnemar,
     permutation,

@@ -9,9 +9,8 @@ Conventions:
 """
 
 import math
-from collections.abc import Hashable, Sequence
-from dataclasses import replace
-from statistics import NormalDist
+from collections.abc import Hashable, Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +20,8 @@ from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
 from audioprobe.metrics.grouping import Grouping, grouped, named_groups, rare_label_strata
 from audioprobe.metrics.significance import (
-    ROUNDING,
     PairedTest,
+    each_exchange,
     exchanges_of,
     exchanges_text,
     is_exact,
@@ -34,66 +33,8 @@ from audioprobe.metrics.validation import finite_columns, validate, validate_pre
 from audioprobe.metrics.vectorized_metrics import macro_roc_auc
 from audioprobe.types import BoolArray, Estimate, Float64Array, FloatArray
 
-_NORMAL = NormalDist()
 _CHUNK = 4_000_000  # largest number of scores in memory
 N_PERMUTATIONS = 2000  # default number of exchanges
-
-
-def delong(
-    targets: npt.ArrayLike,
-    first: npt.ArrayLike,
-    second: npt.ArrayLike,
-    *,
-    level: float = 0.95,
-) -> PairedTest:
-    """Test the difference of two AUCs of one label (DeLong, DeLong and Clarke-Pearson 1988).
-
-    The variance is computed from mid-ranks (Sun and Xu 2014). Clips are assumed to be independent;
-    if several clips come from one site, use `permutation` with groups. If the estimated variance is
-    0, or the p-value is below the smallest p-value that a permutation test can give, the result of
-    `permutation` is returned, which has no interval.
-
-    Args:
-        targets: shape (n_clips,).
-        first: scores of the first system, shape (n_clips,).
-        second: scores of the second system, shape (n_clips,).
-        level: confidence level of the interval, in (0, 1).
-    """
-    if not 0 < level < 1:
-        raise InvalidInputError(f"The confidence level must be in (0, 1), got {level}.")
-    present, first_scores = validate(targets, first, n_dimensions=1)
-    _, second_scores = validate(targets, second, n_dimensions=1)
-    n_clips, n_positive = len(present), int(present.sum())
-    n_negative = n_clips - n_positive
-    name = f"DeLong, {n_positive} positive and {n_negative} negative clips, {level:.0%}"
-    if min(n_positive, n_negative) < 2:
-        return PairedTest(
-            difference=Estimate(value=None, n=0, n_undefined=n_clips, method=name),
-            p_value=None,
-            standard_error=None,
-            name=f"{name}: at least two of each are needed",
-        )
-    placements = _placements(present, np.stack([first_scores, second_scores]))
-    of_positives, of_negatives = (values[0] - values[1] for values in placements)
-    difference = float(of_positives.mean())
-    variance = of_positives.var(ddof=1) / n_positive + of_negatives.var(ddof=1) / n_negative
-    error = math.sqrt(float(variance))
-    p_value = 0.0 if error < ROUNDING else 2 * _NORMAL.cdf(-abs(difference) / error)
-    if error < ROUNDING or p_value < 2.0 ** (1 - n_clips):
-        columns = (present[:, None], first_scores[:, None], second_scores[:, None])
-        exact = permutation(*columns, unit="clips")
-        return replace(exact, name=f"{exact.name}, because DeLong's variance is too small")
-    margin = error * _NORMAL.inv_cdf((1 + level) / 2)
-    estimate = Estimate(
-        value=difference,
-        n=n_clips,
-        low=difference - margin,
-        high=difference + margin,
-        method=name,
-        n_groups=n_clips,
-        unit="clips",
-    )
-    return PairedTest(difference=estimate, p_value=p_value, standard_error=error, name=name)
 
 
 def permutation(
@@ -128,7 +69,7 @@ def permutation(
     _, second_scores = validate(targets, second, n_dimensions=2)
     n_clips = len(present)
     units = grouped(n_clips, groups, unit or ("clips" if groups is None else "groups"))
-    swaps = exchanges_of(units.n_groups, n_permutations, seed)
+    exchanges = each_exchange(units.n_groups, n_permutations, seed)
     name = f"permutation of {units}, {exchanges_text(units.n_groups, n_permutations, seed)}"
     unchanged = np.zeros((1, n_clips), dtype=np.bool_)
     difference = float(exchanged_differences(present, first_scores, second_scores, unchanged)[0])
@@ -155,12 +96,13 @@ def permutation(
         )
         error = standard_error_of(estimate, bootstrap.level)
     ranks = stats.rankdata(first_scores, axis=0), stats.rankdata(second_scores, axis=0)
-    differences = exchanged_differences(present, *ranks, swaps[:, units.of_item])
+    swaps = (exchange[units.of_item] for exchange in exchanges)
+    differences = exchanged_differences(present, *ranks, swaps)
     return _exchange_test(estimate, error, differences, name, units)
 
 
 def exchanged_differences(
-    targets: BoolArray, first: FloatArray, second: FloatArray, swaps: BoolArray
+    targets: BoolArray, first: FloatArray, second: FloatArray, swaps: Iterable[BoolArray]
 ) -> Float64Array:
     """Return the difference of two macro AUCs after each exchange of the scores of some clips.
 
@@ -168,17 +110,17 @@ def exchanged_differences(
         targets: shape (n_clips, n_labels).
         first: scores of the first system, shape (n_clips, n_labels).
         second: scores of the second system, shape (n_clips, n_labels).
-        swaps: whether each exchange swaps each clip, shape (n_exchanges, n_clips).
+        swaps: for each exchange, whether it swaps each clip, shape (n_clips,).
 
     Returns:
         Shape (n_exchanges,); NaN if no label has both positives and negatives.
     """
     # Concatenate the clips of both systems; a count of 1 selects the scores of one system.
     auc = macro_roc_auc(np.concatenate([targets, targets]), np.concatenate([first, second]))
-    n_rows = max(1, _CHUNK // max(1, 2 * swaps.shape[1]))
-    differences = []
-    for start in range(0, len(swaps), n_rows):
-        chunk = swaps[start : start + n_rows]
+    n_rows = max(1, _CHUNK // (2 * len(targets)))
+    rows, differences = iter(swaps), []
+    while part := list(islice(rows, n_rows)):
+        chunk = np.stack(part)
         counts = np.concatenate([~chunk, chunk], axis=1).astype(np.float64)
         differences.append(auc(counts) - auc(1 - counts))
     return np.concatenate(differences)
@@ -286,15 +228,3 @@ def _exchange_test(
         smallest_p_value=smallest,
         unit=units.unit,
     )
-
-
-def _placements(present: BoolArray, scores: FloatArray) -> tuple[Float64Array, Float64Array]:
-    """Return the share of negatives below each positive, and of positives above each negative.
-
-    DeLong's variance needs these (n_systems, n_positives) and (n_systems, n_negatives) arrays.
-    """
-    ranks = stats.rankdata(scores, axis=1)
-    positives, negatives = scores[:, present], scores[:, ~present]
-    below = (ranks[:, present] - stats.rankdata(positives, axis=1)) / negatives.shape[1]
-    above = 1 - (ranks[:, ~present] - stats.rankdata(negatives, axis=1)) / positives.shape[1]
-    return below, above

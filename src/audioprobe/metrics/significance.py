@@ -10,7 +10,7 @@ Conventions:
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from statistics import NormalDist
@@ -69,8 +69,8 @@ class PairedTest:
         return smallest_detectable(self.standard_error, level=corrected, n_units=self.n_units)
 
 
-def exchanges_of(n_units: int, n_permutations: int, seed: int) -> BoolArray:
-    """Return all possible exchanges of the units in a permutation test, or random ones.
+def each_exchange(n_units: int, n_permutations: int, seed: int) -> Iterator[BoolArray]:
+    """Return all possible exchanges of the units in a permutation test, or random ones, in turn.
 
     Args:
         n_units: number of units.
@@ -78,8 +78,8 @@ def exchanges_of(n_units: int, n_permutations: int, seed: int) -> BoolArray:
         seed: random seed of the exchanges.
 
     Returns:
-        Whether each unit is exchanged, shape (n_exchanges, n_units). The first row is the observed
-        data: no unit is exchanged.
+        Iterator over whether each unit is exchanged, shape (n_units,). The first exchange is the
+        observed data: no unit is exchanged.
     """
     if n_permutations < 1:
         raise InvalidInputError(
@@ -87,12 +87,20 @@ def exchanges_of(n_units: int, n_permutations: int, seed: int) -> BoolArray:
         )
     if is_exact(n_units, n_permutations):
         bits = np.arange(2**n_units)[:, None] >> np.arange(n_units)
-        return np.asarray(bits & 1, dtype=np.bool_)
-    exchanges = np.zeros((n_permutations + 1, n_units), dtype=np.bool_)
+        return iter(np.asarray(bits & 1, dtype=np.bool_))
+    return _random_exchanges(n_units, n_permutations, seed)
+
+
+def _random_exchanges(n_units: int, n_permutations: int, seed: int) -> Iterator[BoolArray]:
+    yield np.zeros(n_units, dtype=np.bool_)
     rng = np.random.default_rng(seed)
-    for exchange in exchanges[1:]:  # one at a time: integers need eight times the memory of bools
-        exchange[:] = rng.integers(2, size=n_units)
-    return exchanges
+    for _ in range(n_permutations):
+        yield rng.integers(2, size=n_units).astype(np.bool_)
+
+
+def exchanges_of(n_units: int, n_permutations: int, seed: int) -> BoolArray:
+    """Return the exchanges of `each_exchange`, shape (n_exchanges, n_units)."""
+    return np.stack(list(each_exchange(n_units, n_permutations, seed)))
 
 
 def is_exact(n_units: int, n_permutations: int) -> bool:

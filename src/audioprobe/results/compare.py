@@ -7,7 +7,8 @@ import numpy as np
 
 from audioprobe.errors import InvalidInputError
 from audioprobe.metrics.bootstrap import Bootstrap
-from audioprobe.metrics.paired import delong, mcnemar, permutation, sign_flips
+from audioprobe.metrics.delong import delong
+from audioprobe.metrics.paired import mcnemar, permutation, sign_flips
 from audioprobe.metrics.significance import PairedTest, benjamini_hochberg, holm
 from audioprobe.results.classification import ClassificationResult
 from audioprobe.results.comparison import Comparison, LabelComparison
