@@ -159,7 +159,7 @@ def _updated_manifest(
     Raises:
         InvalidInputError: if the inputs of the run in the folder differ.
     """
-    expected = json.loads(_to_text(pinned))
+    expected = json.loads(json.dumps(pinned, allow_nan=False))
     current = {name: dict(by_clip) for name, by_clip in digests.items()}
     if not (folder / MANIFEST).is_file():
         return {"pinned": expected, "starts": [dict(start_info)], "sounds": current}, {}
@@ -188,9 +188,10 @@ def _updated_manifest(
 
 def _differences(previous: object, current: object, where: str = "") -> Iterator[str]:
     """Yield a sentence for each difference between two values of plain JSON data."""
+    if previous == current:
+        return
     if not (isinstance(previous, Mapping) and isinstance(current, Mapping)):
-        if previous != current:
-            yield f"{where} was {previous!r:.120} and is {current!r:.120}"
+        yield f"{where} was {previous!r:.120} and is {current!r:.120}"
         return
     for key in sorted({*previous, *current}):
         location = f"{where}: {key}" if where else key
