@@ -31,7 +31,7 @@ from audioprobe.types import LogLikelihood
 from side_by_side import finish, report
 
 N_CLIPS, BATCH_SIZE = 8, 16
-BAR = 2.5
+BAR = 3.0
 
 
 class Positions:

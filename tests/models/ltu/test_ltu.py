@@ -314,8 +314,8 @@ def test_bfloat16_audio_tokens_are_close_to_float32(base: Path, checkpoint: Path
 
 
 def test_questions_about_a_clip_are_answered_in_one_batch(base: Path, checkpoint: Path) -> None:
-    """Four clips in turn, in batches of 8; without groups, each batch has a row per clip."""
-    model = LTU.from_pretrained(checkpoint, base=base, batch_size=8)
+    """Four clips in turn, in batches of twice 4; without groups, each batch has a row per clip."""
+    model = LTU.from_pretrained(checkpoint, base=base, batch_size=4)
     rows: list[int] = []
 
     def record(_: object, __: object, kwargs: dict[str, torch.Tensor]) -> None:
