@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import sqlite3
 import time
 import zlib
@@ -23,6 +24,7 @@ WITHOUT ROWID
 """
 _BUSY_TIMEOUT_S = 60.0  # a writing process needs only milliseconds
 _SYNC_INTERVAL_S = 1.0  # shortest time between two synchronisations of a response log
+_LINE = re.compile(rb'\{"key": "([0-9a-f]{64})", "answer": (.*), "crc": ([0-9]{1,10})\}\n')
 _MAX_VARIABLES = 500  # per SQL statement; SQLite's lowest limit is 999
 
 
@@ -132,7 +134,7 @@ class SQLiteCache:
                 f"{self.path}: the cache cannot be read or written ({error}). Check that the "
                 "folder is writable, the disk is not full and no other program locks the file."
             ) from error
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter in its messages
             raise InvalidInputError(
                 f"{self.path}: expected a cache, got a damaged file or a file of another "
                 f"program ({error}). Move it away, or choose another path."
@@ -243,6 +245,9 @@ class ResponseLog:
         Raises:
             InvalidInputError: if the line is damaged.
         """
+        written = _LINE.fullmatch(line)  # ten times as fast as parsing JSON
+        if written and zlib.crc32(written[2]) == int(written[3]):
+            return bytes.fromhex(written[1].decode()), written[2]
         error = InvalidInputError(
             f"{self.path}: {place} is damaged. Delete this line to send its prompt again, or "
             "move the file away to send all prompts again."
