@@ -12,10 +12,8 @@ import argparse
 import csv
 from pathlib import Path
 
-BATCH_S, BATCH_SIZE = (
-    4.2,
-    8,
-)  # `gpu/true_size.py`: LTU-7B, bfloat16, captions of 64 tokens, one H200
+# `gpu/true_size.py`: LTU-7B, bfloat16, captions of 64 tokens, one H200
+BATCH_S, BATCH_SIZE = 4.2, 8
 WINDOW_S = 10.0
 CLIPS = {
     "EDANSA": 10_771,  # rows of its table
