@@ -74,9 +74,8 @@ def permutation(
     unchanged = np.zeros((1, n_clips), dtype=np.bool_)
     difference = float(exchanged_differences(present, first_scores, second_scores, unchanged)[0])
     if math.isnan(difference):
-        undefined = Estimate(value=None, n=0, n_undefined=n_clips, method=name)
         return PairedTest(
-            difference=undefined,
+            difference=Estimate(value=None, n=0, n_undefined=n_clips, method=name),
             p_value=None,
             standard_error=None,
             name=f"{name}: no label is present in some clips and absent in others",
