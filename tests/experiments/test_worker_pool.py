@@ -94,10 +94,12 @@ def test_an_interruption_ends_running_and_waiting_tasks(tmp_path: Path) -> None:
 
 
 PARENT = """
+import signal
 import sys
 from audioprobe.experiments.worker_pool import worker_pool
 from tests.experiments.test_worker_pool import setup, sleep
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
     with worker_pool(1, setup(sys.argv[1])) as pool:
         pool.submit(sleep, "a").result()
 """
