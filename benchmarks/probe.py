@@ -19,7 +19,6 @@ from torch import Tensor
 from audioprobe import LTU, ConceptProbe, Decoding, Prompt, Recordings, Response
 from audioprobe.models.causal_lm.generation import continue_batch, left_padded, run_in_batches
 from audioprobe.models.causal_lm.likelihood import log_likelihood
-from audioprobe.models.causal_lm.token_tree import TokenTree
 from audioprobe.models.ltu.audio_frontend import load_frontend
 from audioprobe.models.ltu.audio_input import AudioInput
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint, load_ltu
@@ -28,35 +27,11 @@ from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.probing import ProbeOutcome
 from audioprobe.protocols import LanguageModel
 from audioprobe.types import LogLikelihood
+from positions import Positions
 from side_by_side import finish, report
 
 N_CLIPS, BATCH_SIZE = 8, 16
 BAR = 3.0
-
-
-class Positions:
-    """Counts the positions that a model reads, with and without repetition."""
-
-    def __init__(self) -> None:
-        self._n_read = 0
-        self._n_audio: dict[str, int] = {}
-        self._trees: dict[str, TokenTree] = {}
-
-    def add(
-        self, prompt: Prompt, n_audio: int, ids: Sequence[int], answers: Sequence[Sequence[int]]
-    ) -> None:
-        """Add a prompt that is read once, and the answers that are read after it."""
-        clip = "" if prompt.audio is None else prompt.audio.digest()
-        self._n_read += n_audio + len(ids) + sum(map(len, answers))
-        self._n_audio[clip] = n_audio
-        tree = self._trees.setdefault(clip, TokenTree())
-        for answer in answers:
-            tree.add([*ids, *answer])
-
-    @property
-    def limit(self) -> float:
-        """The number of positions that were read, divided by that without repetition."""
-        return self._n_read / (sum(self._n_audio.values()) + sum(map(len, self._trees.values())))
 
 
 class SeparatePasses:
@@ -90,8 +65,7 @@ class SeparatePasses:
             for prompt, text_ids, row, output in zip(
                 batch_prompts, ids, rows, outputs, strict=True
             ):
-                n_audio = len(row) - len(text_ids)
-                self.positions.add(prompt, n_audio, text_ids.tolist(), [output.ids])
+                self._count(prompt, text_ids, row, [output.ids])
                 text = self._prompts.tokenizer.decode(list(output.ids), skip_special_tokens=True)
                 yield Response(text.strip(), output.finish)
 
@@ -106,9 +80,14 @@ class SeparatePasses:
         ids = [self._prompts.continuation_ids(text) for text in continuations]
         for prompt in prompts:
             _, text_ids, row = self._embed(prompt)
-            n_audio = len(row) - len(text_ids)
-            self.positions.add(prompt, n_audio, text_ids.tolist(), [each[:-1] for each in ids])
+            self._count(prompt, text_ids, row, [each[:-1] for each in ids])
             yield log_likelihood(self._net.llama, {"inputs_embeds": row[None]}, ids)
+
+    def _count(
+        self, prompt: Prompt, ids: Tensor, row: Tensor, answers: Sequence[Sequence[int]]
+    ) -> None:
+        clip = None if prompt.audio is None else prompt.audio.digest()
+        self.positions.add(clip, len(row), ids.tolist(), answers)
 
     @torch.inference_mode()
     def _embed(self, prompt: Prompt) -> tuple[Prompt, Tensor, Tensor]:

@@ -28,13 +28,13 @@ from audioprobe.models.causal_lm.batch_inputs import shared_start_inputs, stack_
 from audioprobe.models.causal_lm.generation import continue_batch
 from audioprobe.models.causal_lm.likelihood import log_likelihood
 from audioprobe.models.causal_lm.prompt_cache import PromptCache
-from audioprobe.models.causal_lm.token_tree import TokenTree
 from audioprobe.models.ltu.checkpoint import load_ltu
 from audioprobe.models.ltu.generation import TokenPrompt, generate
 from audioprobe.models.ltu.likelihood import log_likelihoods
 from audioprobe.models.ltu.network import LTUNetwork, merge_lora
 from audioprobe.models.ltu.trainable import LTUPrompts
 from audioprobe.types import Decoding
+from positions import Positions
 from side_by_side import finish, ratio, report
 from small_ltu import WIDTH, small_ltu
 
@@ -151,16 +151,13 @@ def limit_of(
 
     Continuations share their prompt in both; a batch shares each clip.
     """
-    n_separate, trees = 0, dict[tuple[int, int], tuple[int, TokenTree]]()
+    positions = Positions()
     for number, prompt in enumerate(prompts):
         assert prompt.audio_tokens is not None
-        n_audio, ids = len(prompt.audio_tokens), prompt.input_ids.tolist()
-        n_separate += n_audio + len(ids) + sum(map(len, continuations))
-        key = (id(prompt.audio_tokens), number // batch)
-        _, tree = trees.setdefault(key, (n_audio, TokenTree()))
-        for continuation in continuations:
-            tree.add([*ids, *continuation])
-    return n_separate / sum(n_audio + len(tree) for n_audio, tree in trees.values())
+        ids = prompt.input_ids.tolist()
+        clip = id(prompt.audio_tokens), number // batch
+        positions.add(clip, len(prompt.audio_tokens) + len(ids), ids, continuations)
+    return positions.limit
 
 
 def compare(

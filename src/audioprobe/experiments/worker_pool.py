@@ -87,11 +87,12 @@ def _limit_threads(n_threads: int) -> None:
 
     This module does not import it: a run with a model on a server needs no torch.
     """
-    wished = os.environ.get("OMP_NUM_THREADS", "")
-    n_threads = min(n_threads, int(wished)) if wished.isdecimal() and int(wished) else n_threads
-    os.environ["OMP_NUM_THREADS"] = str(n_threads)  # read at the import of torch
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_num_threads(n_threads)
+    wished = os.environ.get("OMP_NUM_THREADS", "")  # read at the import of torch
+    if not wished.isdecimal() or int(wished) > n_threads:
+        os.environ["OMP_NUM_THREADS"] = str(n_threads)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(min(n_threads, torch.get_num_threads()))
 
 
 def _run_job(job: Callable[[Any, Item], Result], item: Item) -> Result:
