@@ -1,7 +1,6 @@
 """The runs of a soak test: configurations, and what of their results must not change."""
 
 import json
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,17 +114,24 @@ def result_of(folder: Path) -> dict[str, object]:
     return {"responses": responses, **tables}
 
 
-def n_repeated(log: Path) -> Mapping[str, tuple[int, int]]:
+def repetitions(log: Path) -> Mapping[str, tuple[int, list[float]]]:
     """Return, for each client in the log of the server, its requests and repeated requests.
 
     Requests with a fault do not count: they have to be repeated.
+
+    Returns:
+        For each client the number of different requests, and for each repetition the seconds since
+        the same request was last received.
     """
-    answered: dict[str, Counter[str]] = {}
+    received: dict[str, dict[str, float]] = {}
+    gaps: dict[str, list[float]] = {}
     for line in log.read_text("utf-8").splitlines():
         entry = json.loads(line)
-        if not entry["fault"]:
-            answered.setdefault(entry["client"], Counter())[entry["request"]] += 1
-    return {
-        client: (len(counts), sum(counts.values()) - len(counts))
-        for client, counts in answered.items()
-    }
+        if entry["fault"]:
+            continue
+        before = received.setdefault(entry["client"], {})
+        again = gaps.setdefault(entry["client"], [])
+        if entry["request"] in before:
+            again.append(round(entry["s"] - before[entry["request"]], 1))
+        before[entry["request"]] = entry["s"]
+    return {client: (len(before), gaps[client]) for client, before in received.items()}

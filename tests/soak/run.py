@@ -33,7 +33,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from tests import forking
 from tests.soak.children import SIGNALS, Child, Disturbance, run_here, steady
-from tests.soak.loads import Load, n_repeated, result_of, write_loads
+from tests.soak.loads import Load, repetitions, result_of, write_loads
 from tests.soak.server import UNDISTURBED
 
 MOST_KILLS = 3
@@ -196,12 +196,13 @@ class SoakTest:
 
     def count_requests(self, log: Path) -> None:
         """Count the requests in the log of the server, and compare them with what is allowed."""
-        for client, (n_requests, n_again) in n_repeated(log).items():
+        for client, (n_requests, gaps) in repetitions(log).items():
             allowed = self.allowed.get(client, 0)
             self.outcome.n_requests += n_requests
-            self.outcome.n_repeated += n_again
+            self.outcome.n_repeated += len(gaps)
             self.outcome.most_repeated += allowed
-            self._expect(n_again <= allowed, f"{client}: {n_again} repeated, {allowed} allowed")
+            fault = f"{client}: {len(gaps)} repeated, {allowed} allowed, seconds between: {gaps}"
+            self._expect(len(gaps) <= allowed, fault)
 
     def check_growth(self, report: Path) -> None:
         """Compare the last third of the steps with the second one."""

@@ -1,7 +1,7 @@
 """A chat service that answers correctly or with a fault, in a process of its own.
 
-A client whose key begins with `UNDISTURBED` gets no faults. Each correct answer is logged with the
-key of its client, so that repeated requests can be counted.
+A client whose key begins with `UNDISTURBED` gets no faults. Each request is logged with the key of
+its client and a time in seconds, so that repeated requests can be counted.
 
 Usage: python -m tests.soak.server LOG SEED; prints its address, and ends when its input ends.
 """
@@ -83,7 +83,7 @@ class FaultPlan:
         digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:16]
         with self._lock:
             fault = self._fault(client, digest)
-            entry = {"client": client, "request": digest, "fault": fault}
+            entry = {"client": client, "request": digest, "fault": fault, "s": time.monotonic()}
             self._log.write(json.dumps(entry) + "\n")
             self._log.flush()
             slow = not fault and self._random.random() < 0.02

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.processes import run_python
 from tests.soak.children import Disturbance
-from tests.soak.loads import n_repeated
+from tests.soak.loads import repetitions
 from tests.soak.run import SoakTest
 
 
@@ -23,14 +23,16 @@ def test_runs_under_faults_lose_and_repeat_nothing(tmp_path: Path) -> None:
     assert len(outcome["memory_mb"]) >= 1
 
 
-def entry(client: str, request: str, fault: str = "") -> str:
-    return json.dumps({"client": client, "request": request, "fault": fault}) + "\n"
+def entry(client: str, request: str, fault: str = "", s: float = 0.0) -> str:
+    return json.dumps({"client": client, "request": request, "fault": fault, "s": s}) + "\n"
 
 
 def test_repeated_requests_are_counted_without_faults(tmp_path: Path) -> None:
     log = tmp_path / "requests.jsonl"
-    log.write_text(entry("a", "1") + entry("a", "2", "503") + entry("a", "2") + entry("a", "1"))
-    assert n_repeated(log) == {"a": (2, 1)}
+    log.write_text(
+        entry("a", "1") + entry("a", "2", "503") + entry("a", "2") + entry("a", "1", s=8.5)
+    )
+    assert repetitions(log) == {"a": (2, [8.5])}
 
 
 def test_repeated_requests_beyond_the_kills_are_a_fault(tmp_path: Path) -> None:
