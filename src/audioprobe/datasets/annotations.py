@@ -1,5 +1,6 @@
 """Read annotation tables of the programs Raven, Audacity and BirdNET-Analyzer."""
 
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -257,7 +258,7 @@ def _recording_path(table: Path, folder: Path, name: str) -> Path:
     last = PureWindowsPath(name).name  # accepts both kinds of separators
     for path in (folder / name, folder / name.replace("\\", "/"), folder / last):
         spelled = path_on_disk(path)
-        if spelled.is_file():
+        if os.path.isfile(spelled):  # noqa: PTH113 - False for a path that is too long
             return spelled
     return folder / last
 
