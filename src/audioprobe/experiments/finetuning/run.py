@@ -50,6 +50,7 @@ from audioprobe.io.run_folder import open_run
 from audioprobe.models.causal_lm.loading import dtype_of
 from audioprobe.models.ltu.audio_frontend import load_frontend
 from audioprobe.models.ltu.checkpoint import LTUCheckpoint
+from audioprobe.models.ltu.number_format import merge_float32_lora
 from audioprobe.models.ltu.trainable import LTUPrompts, TrainableLTU
 from audioprobe.progress import ProgressCallback, ProgressEvent, ignore_progress, prefixed
 from audioprobe.protocols import Scorer
@@ -193,6 +194,7 @@ class RunExecutor:
             if not _is_evaluated_before(self.folder):
                 started_at = time.perf_counter()
                 model, evaluator = self._prepare(BEFORE)
+                merge_float32_lora(model.net)
                 with atomic_open(path) as stream:
                     layers = {k: np.stack(v) for k, v in evaluator.hidden_states(model).items()}
                     np.savez(stream, **layers)  # type: ignore[arg-type]
@@ -242,6 +244,7 @@ class RunExecutor:
             for n, entry in enumerate(tuned.history, 1)
         ]
         measurements += weight_changes(tuned.initial_weights, network)
+        merge_float32_lora(model.net)  # the trained weights are not needed any more
         if run.arm:
             measurements += evaluator.evaluate_novel_classes(model)
         else:

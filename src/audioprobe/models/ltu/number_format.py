@@ -25,7 +25,16 @@ def set_number_format(
 ) -> None:
     """Convert the weights of a network for inference, in place; float32 also merges LoRA."""
     net.to(dtype)
-    if quantization is not None:
+    if quantization is None:
+        merge_float32_lora(net)
+    else:
         quantize(net.llama, quantization, dtype)
-    elif dtype == torch.float32:  # rounding to a shorter type would lose small changes
+
+
+def merge_float32_lora(net: LTUNetwork) -> None:
+    """Merge LoRA into the weights of the LLaMA if they are float32, in place.
+
+    Inference is up to twice as fast. Rounding to a shorter data type would lose small changes.
+    """
+    if net.llama.dtype == torch.float32:
         merge_lora(net.llama)
