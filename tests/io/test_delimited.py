@@ -84,6 +84,7 @@ def test_any_printable_cell_is_preserved(
         ("a.csv", "path,labels\na.wav,x\n".encode("utf-16-le"), "zero bytes"),
         ("a.csv", b"PK\3\4\0\0\0\0", "zero bytes"),
         ("a.xlsx", b"PK\3\4\0\0", "expected a table.*Save the sheet as CSV"),
+        ("a.csv", f"path,{'x' * 201}\na.wav,crow\n", "at most 200 characters, got 201 .*header"),
         ("a.csv", "", "at least one row"),
         ("a.csv", "file,labels\na.wav,crow\n", "row 1: expected the columns path"),
         ("a.jsonl", '{"path": "a"}\n{"path": "b", "path": "c"}', "line 2: .*'path' .*columns"),
@@ -110,6 +111,14 @@ def test_json_lines_end_at_line_feeds_alone(tmp_path: Path, line_end: str) -> No
 def test_items_of_lists_are_normalized_like_cells(tmp_path: Path) -> None:
     content = '{"labels": ["crow ", null, " ", NaN, "rain"], "start": NaN}'
     assert rows_of(tmp_path / "a.jsonl", content) == [{"labels": ["crow", "rain"], "start": None}]
+
+
+@pytest.mark.parametrize("start", ["1e10", "-1e10", "1e308"])
+def test_times_beyond_any_recording_are_refused(tmp_path: Path, start: str) -> None:
+    (tmp_path / "a.csv").write_text(f"path,start\na.wav,{start}\n")
+    (row,) = read_rows(tmp_path / "a.csv")
+    with pytest.raises(InvalidInputError, match="row 2: column 'start': expected at most"):
+        row.seconds("start")
 
 
 def test_quotes_in_tab_separated_tables_may_be_text(tmp_path: Path) -> None:

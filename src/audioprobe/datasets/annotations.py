@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
@@ -119,21 +119,22 @@ class AnnotationTable:
 
 def annotation_table(
     file: Path,
-    records: Sequence[Sequence[str]],
+    header: Sequence[str],
+    records: Iterable[Sequence[str]],
     delimiter: str,
     chosen: Mapping[str, str],
 ) -> AnnotationTable | None:
     """Return the annotations in a table of Raven, Audacity or BirdNET-Analyzer.
 
-    Return None if the table has none of these formats. `records` are the cells of each row,
-    separated by `delimiter` in the file. `chosen` maps roles, such as "labels", to columns that the
-    user prefers to the columns of the format; "" means that the role has no column.
+    Return None if the table has none of these formats, without reading `records`: the cells of each
+    row, also of the header, which are separated by `delimiter` in the file. `chosen` maps roles,
+    such as "labels", to columns that the user prefers to the columns of the format; "" means that
+    the role has no column.
 
     Raises:
         InvalidInputError: if a row has more or fewer cells than the header, if a chosen role or
             column does not exist, or if a table with rows has no known label column.
     """
-    header = next((cells for cells in records if any(cells)), [])
     if delimiter == "\t" and _is_label_track(header):
         columns = {role: role for role in _LABEL_TRACK}
         return AnnotationTable(_label_track_rows(file, records), columns, {})
@@ -141,7 +142,7 @@ def annotation_table(
     table_format = next((f for f in _FORMATS if names.keys() >= set(f.signature)), None)
     if table_format is None:
         return None
-    rows = table_rows(file, records, delimiter)
+    rows = list(table_rows(file, records, delimiter))
     columns = {role: names[name] for role, name in table_format.times.items()}
     for role, candidates in (("path", table_format.paths), ("labels", table_format.labels)):
         column = next((names[name] for name in candidates if name in names), "")
@@ -201,7 +202,7 @@ def _is_label_track(cells: Sequence[str]) -> bool:
     return 2 <= len(cells) <= 4 and all(_NUMBER.fullmatch(cell) for cell in cells[:2])
 
 
-def _label_track_rows(file: Path, records: Sequence[Sequence[str]]) -> tuple[TableRow, ...]:
+def _label_track_rows(file: Path, records: Iterable[Sequence[str]]) -> tuple[TableRow, ...]:
     """Return the rows of a label track of Audacity, with start, end and label.
 
     A label track of BirdNET-Analyzer has a fourth column with the confidence, which is ignored.

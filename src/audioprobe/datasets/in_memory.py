@@ -58,11 +58,11 @@ class InMemoryDataset(InfoRepr):
     @property
     def info(self) -> ComponentInfo:
         """Name, hash of all clips, options, number of missing files, number of left-out rows."""
-        rows = [
+        rows = (
             f"{split}\t{c.id}\t{c.labels}\t{c.start}\t{c.duration}\t{c.group}"
             for split, items in self._listed.items()
             for c in items
-        ]
+        )
         counts: dict[str, Option] = {"missing": len(self.missing), "left_out": len(self.left_out)}
         return ComponentInfo("dataset", self._name, fingerprint(rows), self._options | counts)
 
@@ -79,24 +79,20 @@ class InMemoryDataset(InfoRepr):
             clip.id: _cause(clip.path, folders)
             for items in self._listed.values()
             for clip in items
-            if clip.path is not None and clip.id not in self._paths
+            if clip.path is not None and clip.path not in self._paths
         }
 
     @cached_property
-    def _paths(self) -> dict[str, Path]:
-        """Paths of the existing audio files, spelled as on disk, keyed by clip id."""
-        given = {
-            clip.id: clip.path
-            for items in self._listed.values()
-            for clip in items
-            if clip.path is not None
+    def _paths(self) -> dict[Path | None, Path | None]:
+        """Paths of the existing audio files, spelled as on disk, keyed by the paths of clips.
+
+        The key None is for clips without a file.
+        """
+        given = dict.fromkeys(clip.path for items in self._listed.values() for clip in items)
+        on_disk = {path: path and path_on_disk(path) for path in given}
+        return {
+            path: found for path, found in on_disk.items() if not (found and why_missing(found))
         }
-        existing: dict[Path, Path] = {}
-        for path in dict.fromkeys(given.values()):  # a recording may have many clips
-            on_disk = path_on_disk(path)
-            if not why_missing(on_disk):
-                existing[path] = on_disk
-        return {clip_id: existing[path] for clip_id, path in given.items() if path in existing}
 
     def listed(self, split: str) -> tuple[Clip, ...]:
         """Return all clips of a split, in order, including clips whose file does not exist.
@@ -125,9 +121,9 @@ class InMemoryDataset(InfoRepr):
                 "split, or options that select more clips."
             )
         clips = tuple(
-            clip if clip.path == path else replace(clip, path=path)
+            clip if clip.path == (path := self._paths[clip.path]) else replace(clip, path=path)
             for clip in listed
-            if (path := self._paths.get(clip.id)) is not None or clip.path is None
+            if clip.path in self._paths
         )
         if not clips:
             raise InvalidInputError(

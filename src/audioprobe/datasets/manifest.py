@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 from audioprobe.datasets.annotations import AnnotationTable, annotation_files, annotation_table
@@ -11,7 +12,7 @@ from audioprobe.datasets.in_memory import ALL, InMemoryDataset
 from audioprobe.datasets.segments import Segment, clips_by_split, vocabulary_of
 from audioprobe.errors import InvalidInputError
 from audioprobe.io.table_row import TableRow
-from audioprobe.io.tables import TEXT_SUFFIXES, read_records, read_rows, table_rows
+from audioprobe.io.tables import TEXT_SUFFIXES, read_records, read_rows, table_rows, with_header
 from audioprobe.texts import nfc
 
 _NO_CALL = "nocall"  # label that BirdNET-Analyzer writes where it detects nothing
@@ -72,13 +73,12 @@ class Manifest(InMemoryDataset):
         self._separator = separator
         self._found: dict[str, Path] = {}  # recordings by their name in a table
         left_out: dict[str, str] = {}
-        segments = [
+        clips, label_places = clips_by_split(
             segment
             for path in (annotation_files(file) if is_folder else [file])
             for segment in self._segments(path, left_out, only_annotations=is_folder)
-        ]
-        clips = clips_by_split(segments)
-        vocabulary = vocabulary_of(segments, labels, separator)
+        )
+        vocabulary = vocabulary_of(label_places, labels, separator)
         name = nfc(file.name if is_folder else file.stem)
         super().__init__(name, clips, vocabulary, left_out=left_out)
 
@@ -90,7 +90,8 @@ class Manifest(InMemoryDataset):
         if suffix in TEXT_SUFFIXES:
             expected = [self._columns.get("path", "path")]
             records, delimiter = read_records(file, TEXT_SUFFIXES[suffix], expected)
-            annotations = annotation_table(file, records, delimiter, self._columns)
+            header, records = with_header(records)
+            annotations = annotation_table(file, header, records, delimiter, self._columns)
             if annotations is not None:
                 yield from self._annotated_segments(file, annotations, left_out)
                 return
@@ -100,15 +101,18 @@ class Manifest(InMemoryDataset):
                     "`table` is a folder. Move this file, or pass one table instead of the folder."
                 )
             rows = table_rows(file, records, delimiter)
-            if not rows:
+            first = next(rows, None)
+            if first is None:
                 raise InvalidInputError(
                     f"{file}: expected at least one row below the header, got none. Add rows."
                 )
+            columns = resolve_columns(tuple(first), self._columns, f"{file}, row 1")
+            rows = chain([first], rows)
         else:
-            rows = read_rows(file)
-        names = tuple(dict.fromkeys(name for row in rows for name in row))
-        place = f"{file}, row 1" if suffix in TEXT_SUFFIXES else rows[0].place
-        columns = resolve_columns(names, self._columns, place)
+            listed = read_rows(file)
+            names = tuple(dict.fromkeys(name for row in listed for name in row))
+            columns = resolve_columns(names, self._columns, listed[0].place)
+            rows = iter(listed)
         yield from (self._manifest_segment(row, columns) for row in rows)
 
     def _manifest_segment(self, row: TableRow, columns: Mapping[str, str]) -> Segment:

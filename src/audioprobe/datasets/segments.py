@@ -1,14 +1,17 @@
 """Segments of recordings that the rows of a table describe, and the clips that they become."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from audioprobe.datasets.in_memory import refuse_case_variants
 from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.texts import nfc
 from audioprobe.types import Clip
+
+_Key: TypeAlias = tuple[str, str, int, int | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,7 @@ class Segment:
     split: str
 
     @property
-    def key(self) -> tuple[str, str, int, int | None]:
+    def key(self) -> _Key:
         """Id, recording, start and end in microseconds; rows with the same key become one clip."""
         end = None if self.duration is None else _microseconds(self.start + self.duration)
         return self.clip_id, self.recording, _microseconds(self.start), end
@@ -42,21 +45,30 @@ class Segment:
         return f"{self.recording}#{_seconds(start)}" if start else self.recording
 
 
-def clips_by_split(segments: Iterable[Segment]) -> dict[str, list[Clip]]:
+def clips_by_split(
+    segments: Iterable[Segment],
+) -> tuple[dict[str, list[Clip]], dict[str, str]]:
     """Return the clips of each split, in the order of the rows; equal segments become one clip.
+
+    Returns:
+        Clips by split, and the first place of each label.
 
     Raises:
         InvalidInputError: if two clips have the same id, or two splits differ only in case.
     """
-    merged: dict[tuple[str, str, int, int | None], list[Segment]] = {}
+    firsts: dict[_Key, Segment] = {}
+    others: dict[_Key, list[Segment]] = {}
+    label_places: dict[str, str] = {}
     for segment in segments:
-        merged.setdefault(segment.key, []).append(segment)
-    id_counts = Counter(rows[0].short_id for rows in merged.values() if not rows[0].clip_id)
+        if firsts.setdefault(segment.key, segment) is not segment:
+            others.setdefault(segment.key, []).append(segment)
+        for label in segment.labels or ():
+            label_places.setdefault(label, segment.place)
+    id_counts = Counter(first.short_id for first in firsts.values() if not first.clip_id)
     clips: dict[str, list[Clip]] = {}
     places: dict[str, str] = {}
-    for rows in merged.values():
-        first = rows[0]
-        clip = _merged_clip(rows, id_counts)
+    for key, first in firsts.items():
+        clip = _merged_clip([first, *others.get(key, ())], id_counts)
         if clip.id in places:
             raise InvalidInputError(
                 f"{first.place}: expected a unique id, but {places[clip.id]} has the id "
@@ -65,7 +77,7 @@ def clips_by_split(segments: Iterable[Segment]) -> dict[str, list[Clip]]:
         places[clip.id] = first.place
         clips.setdefault(first.split, []).append(clip)
     refuse_case_variants(clips, "splits", "Use one spelling.")
-    return clips
+    return clips, label_places
 
 
 def _merged_clip(rows: Sequence[Segment], id_counts: Counter[str]) -> Clip:
@@ -102,17 +114,19 @@ def _merged_clip(rows: Sequence[Segment], id_counts: Counter[str]) -> Clip:
 
 
 def vocabulary_of(
-    segments: Sequence[Segment], labels: Sequence[str], separator: str | None
+    places: Mapping[str, str], labels: Sequence[str], separator: str | None
 ) -> tuple[str, ...]:
     """Return `labels`; if it is empty, return the labels of the segments, sorted.
+
+    Args:
+        places: first place of each label of the segments.
+        labels: labels that the segments may have; () for any.
+        separator: separator of labels in the table, None for the default.
 
     Raises:
         InvalidInputError: for a label that is not in `labels`, labels that differ only in case, or
             a label that consists of several known labels with commas.
     """
-    places = {
-        label: segment.place for segment in reversed(segments) for label in segment.labels or ()
-    }
     known = tuple(map(nfc, labels)) or tuple(sorted(places))
     if not labels:
         refuse_case_variants(known, "labels", "Use one spelling, or list both in labels=[...].")

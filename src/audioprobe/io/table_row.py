@@ -11,6 +11,12 @@ from audioprobe.errors import InvalidInputError, did_you_mean
 from audioprobe.parsing import parse_json
 from audioprobe.texts import nfc
 
+LONGEST_NAME = 200
+"""Largest number of characters of a column name; a longer one is a damaged header."""
+
+MOST_SECONDS = 1e9
+"""Largest time in a recording, 32 years."""
+
 _INTEGER = re.compile(r"(\d{1,18})(?:[.,]0{1,2})?")  # "5", "5.0" (pandas), "5,00" (a spreadsheet)
 _ROUNDED = re.compile(r"\d+(?:[.,]\d+)?e\+?\d+", re.IGNORECASE)  # "1E+05"; digits were lost
 _FLAGS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -31,6 +37,9 @@ class TableRow(dict[str, Any]):
     without a name are dropped. Methods that convert a cell raise `InvalidInputError` for a cell
     with other content; the message names the row.
 
+    Raises:
+        InvalidInputError: if a column name is longer than `LONGEST_NAME`.
+
     Attributes:
         place: file name and row number, used in messages. The header is row 1, as in a spreadsheet.
         delimiter: separator of the cells in the file; "" for JSON lines and Parquet.
@@ -38,7 +47,10 @@ class TableRow(dict[str, Any]):
 
     def __init__(self, cells: Iterable[tuple[str, Any]], place: str, delimiter: str = "") -> None:
         named = ((_column_name(name), _normalized(cell)) for name, cell in cells)
-        super().__init__((name, cell) for name, cell in named if name)
+        try:
+            super().__init__((name, cell) for name, cell in named if name)
+        except InvalidInputError as error:
+            raise InvalidInputError(f"{place}: {error}") from error
         self.place = place
         self.delimiter = delimiter
 
@@ -104,6 +116,8 @@ class TableRow(dict[str, Any]):
             text = text.replace(",", ".")
         if isinstance(cell, bool) or not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
             raise self._invalid(column, "seconds")
+        if abs(float(text)) > MOST_SECONDS:
+            raise self._invalid(column, f"at most {MOST_SECONDS:g} seconds")
         return float(text)
 
     def labels(self, column: str, separator: str | None = None) -> tuple[str, ...] | None:
@@ -162,6 +176,11 @@ def _is_missing(cell: object) -> bool:
 
 @lru_cache(maxsize=1024)  # all rows of a table have the same names
 def _column_name(name: str) -> str:
+    if len(name) > LONGEST_NAME:
+        raise InvalidInputError(
+            f"expected column names of at most {LONGEST_NAME} characters, got {len(name)} that "
+            f"begin with {name[:40]!r}. Check the separators and quotes of the header."
+        )
     return nfc(name.strip())
 
 

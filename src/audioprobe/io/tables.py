@@ -5,7 +5,9 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +55,7 @@ def read_rows(path: str | Path, columns: Sequence[str] = ()) -> list[TableRow]:
         elif suffix == ".parquet":
             rows = _parquet(file)
         else:
-            rows = table_rows(file, *read_records(file, TEXT_SUFFIXES[suffix], columns))
+            rows = list(table_rows(file, *read_records(file, TEXT_SUFFIXES[suffix], columns)))
     except OSError as error:
         raise InvalidInputError(f"{file}: cannot be read as a table ({error}).") from error
     if not rows:
@@ -65,10 +67,11 @@ def read_rows(path: str | Path, columns: Sequence[str] = ()) -> list[TableRow]:
 
 def read_records(
     file: Path, usual: str, columns: Sequence[str] = ()
-) -> tuple[list[list[str]], str]:
-    """Return the cells of each line of a text table, and the delimiter of the file.
+) -> tuple[Iterator[list[str]], str]:
+    """Return an iterator over the cells of each line of a text table, and the file's delimiter.
 
-    Cells are stripped and in Unicode NFC.
+    Cells are stripped and in Unicode NFC. Lines are read one at a time, because a list of millions
+    would take gigabytes.
 
     Args:
         file: path of the table.
@@ -76,32 +79,33 @@ def read_records(
         columns: columns expected in the header, used to detect the delimiter.
 
     Raises:
-        InvalidInputError: if the file has another encoding, or unbalanced quotes.
+        InvalidInputError: if the file has another encoding, or, in the iteration, for unbalanced
+            quotes.
     """
     text = _decoded(file)
     line = _SEPARATOR_LINE.match(text)
     if line:
         text = text[line.end() :]
     delimiter = line[1] if line else _detect_delimiter(text, usual, columns)
-    reader = csv.reader(
-        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
-    )
-    try:
-        records = list(reader)
-    except csv.Error as error:
-        if delimiter != "\t":
-            raise InvalidInputError(
-                f"{file}, line {reader.line_num}: cannot be read as CSV ({error})."
-            ) from error
-        records = []
-    # In tables separated by tabs, quotes are often part of the text.
-    if delimiter == "\t" and (not records or any("\n" in x for cells in records for x in cells)):
-        stream = io.StringIO(text, newline="")
-        records = list(csv.reader(stream, delimiter=delimiter, quoting=csv.QUOTE_NONE))
-    return [[nfc(cell.strip()) for cell in cells] for cells in records], delimiter
+    records = _records(file, text, delimiter)
+    if delimiter == "\t" and _has_unusual_quotes(records):
+        records = csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
+    else:
+        records = _records(file, text, delimiter)
+    return ([_normalized(cell) for cell in cells] for cells in records), delimiter
 
 
-def table_rows(file: Path, records: Sequence[Sequence[str]], delimiter: str) -> list[TableRow]:
+def with_header(records: Iterator[list[str]]) -> tuple[list[str], Iterator[list[str]]]:
+    """Return the first line with text, [] if there is none, and an iterator over all lines."""
+    before: list[list[str]] = []
+    for cells in records:
+        before.append(cells)
+        if any(cells):
+            return cells, chain(before, records)
+    return [], iter(before)
+
+
+def table_rows(file: Path, records: Iterable[Sequence[str]], delimiter: str) -> Iterator[TableRow]:
     """Convert the result of `read_records` to rows; the first line with text is the header.
 
     Raises:
@@ -109,7 +113,6 @@ def table_rows(file: Path, records: Sequence[Sequence[str]], delimiter: str) -> 
             than the header.
     """
     header: Sequence[str] = ()
-    rows = []
     for number, cells in enumerate(records, 1):
         place = f"{file}, row {number}"
         if not any(cells):
@@ -125,8 +128,33 @@ def table_rows(file: Path, records: Sequence[Sequence[str]], delimiter: str) -> 
             )
         else:
             named = zip(header, cells[: len(header)], strict=True)
-            rows.append(TableRow(named, place, delimiter))
-    return rows
+            yield TableRow(named, place, delimiter)
+
+
+def _records(file: Path, text: str, delimiter: str) -> Iterator[list[str]]:
+    """Yield the cells of each line, which may be in quotes."""
+    reader = csv.reader(
+        io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True, strict=True
+    )
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise InvalidInputError(
+            f"{file}, line {reader.line_num}: cannot be read as CSV ({error})."
+        ) from error
+
+
+def _has_unusual_quotes(records: Iterable[list[str]]) -> bool:
+    """Return whether quotes are part of the text, as often in tables separated by tabs."""
+    try:
+        return any("\n" in cell for cells in records for cell in cells)
+    except InvalidInputError:
+        return True
+
+
+@lru_cache(maxsize=4096)  # equal labels and groups of many rows become one object
+def _normalized(cell: str) -> str:
+    return nfc(cell.strip())
 
 
 def plain_name(name: str) -> str:

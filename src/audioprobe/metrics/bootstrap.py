@@ -167,8 +167,8 @@ class Bootstrap:
         """
 
         def computed(chunks: Iterator[Float64Array]) -> Float64Array:
-            rows = [statistic(counts)[:, columns] for counts in chunks]
-            return np.ascontiguousarray(np.concatenate(rows).T)
+            values = list(map(statistic, chunks))  # a loop's variable would keep the last chunk
+            return np.ascontiguousarray(np.concatenate(values)[:, columns].T)
 
         resampled = computed(sampler.resamples(self.n_resamples, self.seed)).round(DECIMALS)
         if self.method == "percentile":

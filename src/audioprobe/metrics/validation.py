@@ -80,7 +80,7 @@ def validate_representation(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def _finite(values: npt.NDArray[Any]) -> FloatArray:
-    array = values.astype(np.float64)
+    array = values.astype(np.float64, copy=False)
     # Integers above 2**53 and long doubles are rounded.
     is_rounded = values.dtype.itemsize >= 8 and values.dtype != array.dtype
     if is_rounded and np.unique(values).size != np.unique(array).size:

@@ -13,6 +13,7 @@ Conventions:
 import warnings
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -166,12 +167,12 @@ def macro_roc_curve(
     is_mixed = present.any(axis=0) & ~present.all(axis=0)
     if not is_mixed.any():
         return None
-    labels = RankedLabels(present[:, is_mixed], values[:, is_mixed])
+    labels = RankedLabels(present, values)  # the curves of other labels are NaN
     (curve,) = _mean_curves(labels, np.ones((1, len(present))))
     low = high = None
     if bootstrap is not None:
         chunks = bootstrap.resamples(len(present), groups=groups)
-        curves = np.concatenate([_mean_curves(labels, counts) for counts in chunks])
+        curves = np.concatenate(list(map(partial(_mean_curves, labels), chunks)))
         ends = (1 - bootstrap.level) / 2, (1 + bootstrap.level) / 2
         low, high = np.nanquantile(curves, ends, axis=0)
     return RocCurve(GRID, curve, low, high, int(is_mixed.sum()))

@@ -56,7 +56,8 @@ class LabelledScores:
 
     def _groups_of(self, ids: Sequence[str]) -> list[str]:
         groups = self.cell.groups
-        return [f"group {groups[n]}" if n in groups else f"clip {n}" for n in ids]
+        names = {group: f"group {group}" for group in groups.values()}  # clips share them
+        return [names[groups[n]] if n in groups else f"clip {n}" for n in ids]
 
     @property
     def unit(self) -> str:
