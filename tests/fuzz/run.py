@@ -66,6 +66,8 @@ def fuzz(target: Target, seconds: float, first_seed: int) -> Findings:
                 target.check(content, Path(name))
             except (Exception, HangError) as error:  # noqa: BLE001 - any is a finding
                 findings.add(content, error)
+                if torch := sys.modules.get("torch"):  # an interrupted reader may leave them off
+                    torch.set_grad_enabled(True)
 
         for number in count(first_seed):
             seed(number)(_OPTIONS(given(strategy)(check)))()

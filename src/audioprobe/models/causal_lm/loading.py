@@ -10,40 +10,27 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from filelock import FileLock
 from huggingface_hub import cached_assets_path, constants
-from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import (
-    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
-    PreTrainedConfig,
     modeling_gguf_pytorch_utils,
 )
 from transformers.utils import logging as transformers_logging
 
 from audioprobe.errors import InvalidInputError, WeightsError, optional_import
-from audioprobe.parsing import parse_json
+from audioprobe.models.causal_lm.configuration import LOADING_ERRORS, read_json, refuse_many_layers
 from audioprobe.weights import Weights, refuse_differences
-
-Config = TypeVar("Config", bound=PreTrainedConfig)
 
 DTYPES = ("float32", "bfloat16", "float16")
 """Supported data types of weights, which use 4, 2 and 2 bytes per parameter."""
-
-LOADING_ERRORS = (
-    *(SafetensorError, StrictDataclassError, OSError, RuntimeError, ValueError, TypeError),
-    *(LookupError, AttributeError, ArithmeticError, AssertionError),
-)
-"""Errors that transformers raises if the files of a model are missing or damaged.
-
-Most values of a damaged configuration are not checked before they are used."""
 
 # If a folder contains the weights in both formats, the safetensors files are read.
 _WEIGHTS = ("model*.safetensors", "pytorch_model*.bin")
@@ -118,40 +105,6 @@ def read_folder(folder: Path) -> dict[str, Tensor]:
     )
 
 
-def read_json(path: Path, expected: str) -> dict[str, Any]:
-    """Read a JSON object from a file.
-
-    Raises:
-        WeightsError: if the file is missing or damaged, or does not contain a JSON object. The
-            message contains the description `expected`.
-    """
-    try:
-        content = parse_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise WeightsError(f"{path}: not readable ({error}). Expected {expected}.") from error
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path}: expected a JSON object, got another JSON value.")
-    return content
-
-
-def read_config(folder: Path, kind: type[Config], expected: str) -> Config:
-    """Read the configuration of a transformers model from the file config.json.
-
-    Raises:
-        WeightsError: if the configuration is missing or damaged, or is not an instance of `kind`.
-            The message contains `expected`, a description of the model such as "a CLAP".
-    """
-    try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except LOADING_ERRORS as error:
-        raise WeightsError(
-            f"{folder}: no readable config.json ({error!s:.300}). Download it again."
-        ) from error
-    if not isinstance(config, kind):
-        raise WeightsError(f"{folder}: expected {expected}, found {config.model_type!r}.")
-    return config
-
-
 @contextmanager
 def without_weight_bars() -> Iterator[None]:
     """Hide transformers' progress bars while weights are loaded, as a context manager."""
@@ -188,6 +141,8 @@ def load_network(
     Raises:
         WeightsError: if the weights are missing or damaged, or belong to another model.
     """
+    if (path := folder / "config.json").is_file():
+        refuse_many_layers(path, read_json(path, "the configuration of a model"))
     options |= {"dtype": dtype, "local_files_only": True, "output_loading_info": True}
     try:
         network, report = kind.from_pretrained(folder, **options)

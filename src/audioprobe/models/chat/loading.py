@@ -30,7 +30,8 @@ from transformers.models.auto.processing_auto import PROCESSOR_MAPPING
 from transformers.utils.import_utils import is_mistral_common_available
 
 from audioprobe.errors import MissingDependencyError, WeightsError
-from audioprobe.models.causal_lm.loading import LOADING_ERRORS, load_network, read_json
+from audioprobe.models.causal_lm.configuration import LOADING_ERRORS, read_json
+from audioprobe.models.causal_lm.loading import load_network
 
 _LOCAL = {"local_files_only": True, "trust_remote_code": False}
 _SPEECH = ("talker.", "token2wav.", "code2wav.")  # parameters of an omni model's speech synthesis

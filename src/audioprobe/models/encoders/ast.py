@@ -4,7 +4,6 @@ Source: Gong et al., "AST: Audio Spectrogram Transformer", Interspeech 2021. The
 transformers. The spectrogram equals `ASTFeatureExtractor`'s result, but is computed faster.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from itertools import islice
@@ -19,7 +18,8 @@ from audioprobe import weights
 from audioprobe.audio.filterbank import AST_AUDIOSET, FilterBank, Spectrogram
 from audioprobe.devices import placement
 from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config, read_json
+from audioprobe.models.causal_lm.configuration import read_config, read_json
+from audioprobe.models.causal_lm.loading import dtype_of, load_network
 from audioprobe.models.encoding_ahead import encode_ahead
 from audioprobe.types import ComponentInfo, FloatArray, InfoRepr, Waveform
 
@@ -165,6 +165,6 @@ def _read_spectrogram(folder: Path, config: ASTConfig) -> Spectrogram:
 
 
 def _is_like(value: object, default: float) -> bool:
-    """Return whether a value is a finite number, and an integer if the default is one."""
+    """Return whether a value is a number below 2^31, and an integer if the default is one."""
     kind = int if isinstance(default, int) else int | float
-    return isinstance(value, kind) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, kind) and not isinstance(value, bool) and abs(value) < 2**31

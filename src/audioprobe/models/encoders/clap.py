@@ -26,7 +26,8 @@ from audioprobe import weights
 from audioprobe.audio.transforms import resample
 from audioprobe.devices import placement
 from audioprobe.errors import InvalidInputError, WeightsError
-from audioprobe.models.causal_lm.loading import dtype_of, load_network, read_config
+from audioprobe.models.causal_lm.configuration import read_config
+from audioprobe.models.causal_lm.loading import dtype_of, load_network
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond, text_ids
 from audioprobe.models.encoders.clap_spectrogram import ClapSpectrogram, mask_exactly
 from audioprobe.models.encoding_ahead import encode_ahead

@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from transformers import LlamaConfig
 
 from audioprobe.errors import AudioProbeError, WeightsError
-from audioprobe.models.causal_lm.loading import LOADING_ERRORS, load_state
+from audioprobe.models.causal_lm.configuration import LOADING_ERRORS
+from audioprobe.models.causal_lm.loading import load_state
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, TltrConfig
 from audioprobe.models.ltu.audio_prefix import (
     GATE,

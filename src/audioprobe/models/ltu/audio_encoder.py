@@ -4,7 +4,7 @@ Sources: Gong et al., "Contrastive Audio-Visual Masked Autoencoder", ICLR 2023; 
 Understand", ICLR 2024; "Joint Audio and Speech Understanding", ASRU 2023; and their published code.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,7 @@ class CavMaeConfig:
     patch: int = 16
 
     def __post_init__(self) -> None:
+        _require_positive(self)
         if self.width % self.n_heads:
             raise InvalidInputError(
                 f"n_heads must divide the width {self.width}, got {self.n_heads}."
@@ -176,6 +177,7 @@ class TltrConfig:
     layer_heads: int = 8
 
     def __post_init__(self) -> None:
+        _require_positive(self)
         if self.width % self.time_heads or self.width % self.layer_heads:
             raise InvalidInputError(
                 f"time_heads and layer_heads must divide the width {self.width}, got "
@@ -243,3 +245,11 @@ def _finish_block(
     tokens = tokens + block.output(heads.transpose(1, 2).flatten(2))
     mixed: Tensor = block.narrow(functional.gelu(block.widen(block.norm2(tokens))))
     return tokens + mixed
+
+
+def _require_positive(sizes: CavMaeConfig | TltrConfig) -> None:
+    for field in fields(sizes):
+        if getattr(sizes, field.name) < 1:
+            raise InvalidInputError(
+                f"{field.name} must be at least 1, got {getattr(sizes, field.name)}."
+            )

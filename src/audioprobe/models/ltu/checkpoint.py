@@ -16,13 +16,8 @@ from transformers import AutoTokenizer
 
 from audioprobe.errors import WeightsError, did_you_mean
 from audioprobe.io.json_codec import from_json
-from audioprobe.models.causal_lm.loading import (
-    LOADING_ERRORS,
-    plain_folder,
-    read_folder,
-    read_json,
-    read_tensors,
-)
+from audioprobe.models.causal_lm.configuration import LOADING_ERRORS, read_json
+from audioprobe.models.causal_lm.loading import plain_folder, read_folder, read_tensors
 from audioprobe.models.causal_lm.tokenization import refuse_ids_beyond
 from audioprobe.models.ltu.assembly import (
     build_from_published,

@@ -19,7 +19,8 @@ from transformers.audio_utils import mel_filter_bank
 from audioprobe.audio.filterbank import fit_length
 from audioprobe.audio.transforms import resample
 from audioprobe.errors import UnsupportedInputError, WeightsError
-from audioprobe.models.causal_lm.loading import load_state, read_folder, read_json
+from audioprobe.models.causal_lm.configuration import read_json
+from audioprobe.models.causal_lm.loading import load_state, read_folder
 from audioprobe.models.ltu.audio_encoder import TltrConfig
 from audioprobe.types import Option, Waveform
 from audioprobe.weights import resolve
