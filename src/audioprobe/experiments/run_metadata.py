@@ -119,11 +119,14 @@ def open_experiment(
     }
     digests |= examples
     data = {name: json.loads(to_json(each.info)) for name, each in sets.items()}
-    positions = {name: clip_digests(each.clips) for name, each in sets.items()}
     with open_run(
         folder,
         text,
-        {**pinned, "data": data, "clips": positions},
+        {
+            **pinned,
+            "data": data,
+            "clips": {name: clip_digests(each.clips) for name, each in sets.items()},
+        },
         {**run_start(), "training clips": trained_on},
         audio_digests=digests,
         incompatibility=lambda older: config_difference(older, config),

@@ -97,6 +97,7 @@ def open_run(
         atomic_write(folder / CONFIG, config)
         # The manifest is written last; a folder is a run only if it contains a manifest.
         atomic_write(folder / MANIFEST, _to_text(manifest))
+        del manifest, pinned  # hundreds of megabytes for a million clips
         yield RunFolder(folder, ResponseLog(folder / RESPONSES), changed)
 
 
