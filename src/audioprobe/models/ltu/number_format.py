@@ -34,7 +34,7 @@ def set_number_format(
 def merge_float32_lora(net: LTUNetwork) -> None:
     """Merge LoRA into the weights of the LLaMA if they are float32, in place.
 
-    Inference is up to twice as fast. Rounding to a shorter data type would lose small changes.
+    Inference is faster. Rounding to a shorter data type would lose small changes.
     """
     if net.llama.dtype == torch.float32:
         merge_lora(net.llama)
