@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from peft.tuners.lora import LoraLayer
 from safetensors.torch import load_file
 from tests.golden_ltu import (
     FOLDER,
@@ -29,6 +30,7 @@ from audioprobe.models.ltu.assembly import build_from_published, map_names
 from audioprobe.models.ltu.audio_encoder import CavMaeConfig, CavMaeEncoder, sincos_positions
 from audioprobe.models.ltu.audio_prefix import AudioPrefix
 from audioprobe.models.ltu.network import LTUConfig, LTUNetwork, merge_lora
+from audioprobe.models.ltu.number_format import merge_float32_lora
 
 EVERY_16TH = slice(None, None, 16)
 
@@ -92,6 +94,14 @@ def test_merged_lora_gives_the_logits_of_the_original() -> None:
     weight = net.llama.get_parameter("model.layers.0.self_attn.q_proj.base_layer.weight")
     assert not torch.equal(weight, before)
     as_golden(net(golden()["in.input_ids"], audio(0)), "A.logits")
+
+
+@pytest.mark.parametrize(("dtype", "merged"), [(torch.float32, True), (torch.bfloat16, False)])
+def test_lora_is_merged_only_into_float32(dtype: torch.dtype, merged: bool) -> None:
+    net = new_net().to(dtype)
+    layers = [layer for layer in net.llama.modules() if isinstance(layer, LoraLayer)]
+    merge_float32_lora(net)
+    assert {layer.merged for layer in layers} == {merged}
 
 
 @pytest.mark.parametrize("case", ["C", "C2"])
@@ -208,6 +218,8 @@ def test_base_of_another_width_raises_with_both_widths() -> None:
 
 
 def test_impossible_sizes_raise() -> None:
+    with pytest.raises(InvalidInputError, match="n_heads must be at least 1, got 0"):
+        CavMaeConfig(n_heads=0)
     with pytest.raises(InvalidInputError, match="n_heads must divide"):
         CavMaeConfig(width=100, n_heads=12)
     with pytest.raises(InvalidInputError, match="patch must divide"):
