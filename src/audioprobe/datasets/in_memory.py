@@ -91,7 +91,7 @@ class InMemoryDataset(InfoRepr):
         given = dict.fromkeys(clip.path for items in self._listed.values() for clip in items)
         on_disk = {path: path and path_on_disk(path) for path in given}
         return {
-            path: found for path, found in on_disk.items() if not (found and why_missing(found))
+        return {path: name for path, name in on_disk if not (name and why_missing(name))}
         }
 
     def listed(self, split: str) -> tuple[Clip, ...]:
