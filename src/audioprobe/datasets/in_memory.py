@@ -89,10 +89,8 @@ class InMemoryDataset(InfoRepr):
         The key None is for clips without a file.
         """
         given = dict.fromkeys(clip.path for items in self._listed.values() for clip in items)
-        on_disk = {path: path and path_on_disk(path) for path in given}
-        return {
+        on_disk = ((path, path and path_on_disk(path)) for path in given)
         return {path: name for path, name in on_disk if not (name and why_missing(name))}
-        }
 
     def listed(self, split: str) -> tuple[Clip, ...]:
         """Return all clips of a split, in order, including clips whose file does not exist.
