@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from operator import index
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -173,7 +174,8 @@ def open_array(path: Path, mode: Literal["r", "r+"] = "r") -> Any:  # noqa: ANN4
         with path.open("rb") as stream:
             # A damaged file may name any length; memory for it must not be reserved.
             length = min(int.from_bytes(stream.read(8), "little"), path.stat().st_size)
-            shape = tuple(parse_json(stream.read(length))["states"]["shape"])
+            # Other items than integers could also become a long text, by multiplication.
+            shape = tuple(map(index, parse_json(stream.read(length))["states"]["shape"]))
         return np.memmap(path, np.dtype("<f4"), mode, offset=8 + length, shape=shape)
     except (OSError, ValueError, LookupError, TypeError, OverflowError) as error:
         raise InvalidInputError(
